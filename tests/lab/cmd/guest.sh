@@ -1,0 +1,242 @@
+# shellcheck shell=bash
+# Guests: transient domains as OpenNebula makes them. Sourced by `lab`.
+
+guest_uuid() {
+	md5sum <<<"one-$1" | up_uuid
+}
+
+guest_console() {
+	echo "$RUN/shared/$1/console.log"
+}
+
+# The newest machine type that all hosts of this lab know.
+guest_machine() {
+	if [[ $(<"$RUN/systems") == "debian13 debian13" ]]; then
+		echo pc-q35-10.0
+	else
+		echo pc-q35-7.2
+	fi
+}
+
+guest_disk_xml() {
+	[[ $1 == yes ]] || return 0
+	cat <<-END
+		<disk type='file' device='disk'>
+		  <driver name='qemu' type='qcow2' cache='writeback'/>
+		  <source file='$2/disk.0'/>
+		  <target dev='vda' bus='virtio'/>
+		</disk>
+	END
+}
+
+# virtio would need vhost-net, and e1000 is what its boot ROM is there for.
+guest_nic_xml() {
+	[[ $1 == yes ]] || return 0
+	cat <<-END
+		<interface type='bridge'>
+		  <mac address='02:00:0a:4d:02:$(printf %02x $(($2 % 256)))'/>
+		  <source bridge='onebr'/>
+		  <target dev='one-$2-0'/>
+		  <model type='e1000'/>
+		</interface>
+	END
+}
+
+guest_domain_xml() {
+	local vmid=$1 name=$2 mem=$3 vcpus=$4 machine=$5 cpu=$6 vmdir=$7 cmdline=$8 disk=$9 nic=${10}
+	cat <<-END
+		<domain type='qemu'>
+		  <name>$name</name>
+		  <uuid>$(guest_uuid "$vmid")</uuid>
+		  <vcpu>$vcpus</vcpu>
+		  <memory>$((mem * 1024))</memory>
+		  <os>
+		    <type arch='x86_64' machine='$machine'>hvm</type>
+		    <kernel>/usr/share/onemigrate-lab/vmlinuz</kernel>
+		    <initrd>/usr/share/onemigrate-lab/initrd</initrd>
+		    <cmdline>$cmdline</cmdline>
+		  </os>
+		  <cpu mode='custom' match='exact'><model fallback='forbid'>$cpu</model></cpu>
+		  <devices>
+		    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+		    $(guest_disk_xml "$disk" "$vmdir")
+		    $(guest_nic_xml "$nic" "$vmid")
+		    <serial type='file'>
+		      <source path='/var/lib/one/datastores/0/$vmid/console.log' append='on'/>
+		      <target port='0'/>
+		    </serial>
+		    <memballoon model='none'/>
+		  </devices>
+		  <features><acpi/></features>
+		  <metadata>
+		    <one:vm xmlns:one="http://opennebula.org/xmlns/libvirt/1.0">
+		      <one:system_datastore><![CDATA[$vmdir]]></one:system_datastore>
+		      <one:name><![CDATA[$name]]></one:name>
+		      <one:uname><![CDATA[oneadmin]]></one:uname>
+		      <one:uid>0</one:uid>
+		      <one:gname><![CDATA[oneadmin]]></one:gname>
+		      <one:gid>0</one:gid>
+		    </one:vm>
+		  </metadata>
+		</domain>
+	END
+}
+
+# Metadata alone, as --redefine takes it; a real one would cost a full save of the guest's memory.
+guest_snapshot_xml() {
+	local number=$1 disk=$2
+	cat <<-END
+		<domainsnapshot>
+		  <name>snap-$number</name>
+		  <state>running</state>
+		  <creationTime>$((1700000000 + number))</creationTime>
+		  $([[ $number == 0 ]] || echo "<parent><name>snap-$((number - 1))</name></parent>")
+		  <memory snapshot='internal'/>
+		  <disks>$([[ $disk != yes ]] || echo "<disk name='vda' snapshot='internal'/>")</disks>
+	END
+}
+
+guest_snapshots() {
+	local host=$1 user=$2 name=$3 vmdir=$4 count=$5 disk=$6 i
+	local virsh=(in_host "$host" "$user" virsh -q --connect qemu:///system)
+	for ((i = 0; i < count; i++)); do
+		{
+			guest_snapshot_xml "$i" "$disk"
+			"${virsh[@]}" dumpxml --migratable "$name"
+			echo '</domainsnapshot>'
+		} | in_host "$host" "$user" tee "$vmdir/snap-$i.xml" >/dev/null
+		"${virsh[@]}" snapshot-create --redefine "$name" "$vmdir/snap-$i.xml" >/dev/null
+	done
+	[[ $count == 0 ]] || "${virsh[@]}" snapshot-current "$name" "snap-$((count - 1))" >/dev/null
+}
+
+guest_start() {
+	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
+	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 user vmdir cmdline
+	shift
+	machine=$(guest_machine)
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--mem) mem=$2 ;;
+		--fill) fill=$2 ;;
+		--kind) kind=$2 ;;
+		--dirty) dirty=$2 ;;
+		--hot) hot=$2 ;;
+		--verify) verify=$2 ;;
+		--vcpus) vcpus=$2 ;;
+		--cpu) cpu=$2 ;;
+		--machine) machine=$2 ;;
+		--name) name=$2 ;;
+		--snapshots) snapshots=$2 ;;
+		--on) host=$2 ;;
+		--ds) ds=$2 ;;
+		--disk) disk=yes; shift; continue ;;
+		--nic) nic=yes; shift; continue ;;
+		*) usage ;;
+		esac
+		shift 2
+	done
+	((mem >= fill + 64)) || die "--mem $mem is too little for --fill $fill"
+	user=$(lab_user)
+	vmdir=/var/lib/one/datastores/$ds/$vmid
+	cmdline="console=ttyS0 loglevel=4 panic=1 tsc=unstable clocksource=acpi_pm"
+	cmdline+=" om.fill=$fill om.kind=$kind om.dirty=$dirty om.hot=$hot om.verify=$verify"
+
+	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
+	in_host "$host" "$user" mkdir -p "$vmdir" "/var/lib/one/datastores/0/$vmid"
+	in_host "$host" "$user" touch "/var/lib/one/datastores/0/$vmid/console.log"
+	echo "$name" >"$RUN/guest.$vmid"
+	if [[ $disk == yes ]]; then
+		in_host "$host" "$user" qemu-img create -q -f qcow2 "$vmdir/disk.0" 64M
+	fi
+	guest_domain_xml "$vmid" "$name" "$mem" "$vcpus" "$machine" "$cpu" "$vmdir" "$cmdline" \
+		"$disk" "$nic" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
+	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" >/dev/null
+	guest_ready "$vmid"
+	guest_snapshots "$host" "$user" "$name" "$vmdir" "$snapshots" "$disk"
+}
+
+guest_ready() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		! grep -qs '^READY' "$(guest_console "$1")" || return 0
+		sleep 0.1
+	done
+	tail -n 20 "$(guest_console "$1")" >&2
+	die "guest $1 did not become ready in 60 s"
+}
+
+guest_name() {
+	cat "$RUN/guest.$1" 2>/dev/null || die "no guest $1"
+}
+
+guest_where() {
+	local node name
+	name=$(guest_name "$1")
+	for node in "${NODES[@]}"; do
+		echo "$node $(in_host "$node" root virsh -q domstate --reason "$name" 2>/dev/null ||
+			echo absent)"
+	done
+}
+
+guest_beat() {
+	local console=$1 field=$2 value
+	value=$(sed -nE "s/^HB .*\b$field=([0-9]+).*/\1/p" "$console" | tail -n 1)
+	echo "${value:-0}"
+}
+
+# One boot, no error, and all of the memory read back once more from now on: the pass that runs at
+# the time of the call may have begun before it, so two must end.
+guest_verify() {
+	local vmid=$1 console seq passes i
+	console=$(guest_console "$vmid")
+	[[ -r $console ]] || die "no guest $vmid"
+	seq=$(guest_beat "$console" seq)
+	passes=$(guest_beat "$console" passes)
+	for ((i = 0; i < 300; i++)); do
+		(($(guest_beat "$console" seq) < seq + 2 ||
+			$(guest_beat "$console" passes) < passes + 2)) || break
+		sleep 0.1
+	done
+	[[ $i -lt 300 ]] || guest_bad "$vmid" "its heartbeat or its check stands still"
+	[[ $(grep -c '^BOOT ' "$console") == 1 ]] || guest_bad "$vmid" "it has booted again"
+	! grep -qE '^ERROR|Kernel panic|BUG:|Oops' "$console" || guest_bad "$vmid" "memory or kernel errors"
+	[[ $(guest_beat "$console" errors) == 0 ]] || guest_bad "$vmid" "errors counted"
+}
+
+guest_bad() {
+	tail -n 5 "$(guest_console "$1")" >&2
+	die "guest $1: $2"
+}
+
+guest_stop() {
+	local vmid=$1 node name
+	name=$(guest_name "$vmid")
+	for node in "${NODES[@]}"; do
+		in_host "$node" root virsh -q destroy "$name" >/dev/null 2>&1 || true
+		in_host "$node" root rm -rf "/var/lib/one/datastores/0/$vmid" "/var/lib/one/datastores/100/$vmid"
+	done
+	rm -f "$RUN/guest.$vmid"
+}
+
+lab_guest() {
+	local verb=${1:-} vmid=${2:-}
+	[[ $vmid =~ ^[0-9]+$ ]] || usage
+	shift 2
+	lab_user >/dev/null
+	case $verb in
+	start) guest_start "$vmid" "$@" ;;
+	stop | where | verify | uuid | ready) "guest_$verb" "$vmid" ;;
+	console) cat "$(guest_console "$vmid")" ;;
+	xml) guest_xml "$vmid" ;;
+	*) usage ;;
+	esac
+}
+
+guest_xml() {
+	local node
+	for node in "${NODES[@]}"; do
+		in_host "$node" root virsh -q dumpxml "$(guest_name "$1")" 2>/dev/null && return
+	done
+	die "guest $1 is on no node"
+}

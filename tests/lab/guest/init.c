@@ -1,0 +1,353 @@
+/*
+ * The lab's guest: the only process of a VM. It fills memory, dirties a part of it at a paced rate,
+ * reads all of it back again and again, and says each second on the serial console how it fares.
+ *
+ * Kernel command line (MiB and MiB/s):
+ *   om.fill=N    memory to fill                      om.kind=random|text|zero
+ *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
+ *   om.verify=N  rate of reading back, 0 = as fast that a pass takes about two seconds
+ *
+ * Each page carries its number and a generation at its head and again at its tail. What generation
+ * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes up
+ * or tears is an error, and so is a lost page of the table. The body between the stamps never
+ * changes and follows from the page's number.
+ *
+ * Console lines: one "BOOT id=", one "READY", then "HB seq= errors= ..." each second, and "DISK ..."
+ * problems as they are found. Two BOOT lines mean that the guest has died and started again.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, TICK_MS = 10, PAGES_PER_MIB = 256 };
+enum kind { KIND_RANDOM, KIND_TEXT, KIND_ZERO };
+
+struct stamp {
+	uint32_t number;
+	uint32_t generation;
+};
+
+
+struct page {
+	struct stamp head;
+	uint64_t body[PAGE_WORDS - 2];
+	struct stamp tail;
+};
+
+static struct {
+	uint64_t fill_pages, hot_pages, dirty_mibps, verify_mibps;
+	enum kind kind;
+} cfg;
+
+static struct page *pages;
+static uint32_t *generations;
+static uint64_t checked, passes, errors, dirtied, disk_writes;
+static int disk = -1;
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t xorshift(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+static void report_error(const char *what, uint64_t number)
+{
+	if (errors++ < 20)
+		printf("ERROR %s page=%llu\n", what, (unsigned long long)number);
+}
+
+/* Word i of page n's body; state is carried from word to word. */
+static uint64_t body_word(enum kind kind, uint64_t *state, uint64_t i)
+{
+	static const char text[] = "the quick brown fox jumps over the lazy dog, again and again; ";
+	uint64_t word;
+
+	switch (kind) {
+	case KIND_RANDOM:
+		return xorshift(state);
+	case KIND_TEXT:
+		memcpy(&word, text + i % 7 * 8, sizeof(word));
+		return i % 64 ? word : *state;
+	case KIND_ZERO:
+		break;
+	}
+	return 0;
+}
+
+static uint64_t body_seed(uint64_t number)
+{
+	return number * 0x9e3779b97f4a7c15ULL + 0x1234567ULL;
+}
+
+static void stamp_page(uint64_t number)
+{
+	struct stamp s = { (uint32_t)number, generations[number] };
+
+	/* A page of zeros stays one until it is first dirtied. */
+	if (cfg.kind == KIND_ZERO && !s.generation)
+		s.number = 0;
+	pages[number].head = s;
+	pages[number].tail = s;
+}
+
+static void fill_page(uint64_t number)
+{
+	uint64_t state = body_seed(number);
+
+	for (uint64_t i = 0; i < PAGE_WORDS - 2; i++)
+		pages[number].body[i] = body_word(cfg.kind, &state, i);
+	stamp_page(number);
+}
+
+static void check_page(uint64_t number)
+{
+	const struct page *page = &pages[number];
+	uint32_t generation = generations[number];
+	uint32_t want = cfg.kind == KIND_ZERO && !generation ? 0 : (uint32_t)number;
+	uint64_t state = body_seed(number), bad = 0;
+
+	if (page->head.number != want || page->tail.number != want)
+		report_error("number", number);
+	if (page->head.generation != generation || page->tail.generation != generation)
+		report_error("generation", number);
+	for (uint64_t i = 0; i < PAGE_WORDS - 2; i++)
+		bad |= page->body[i] ^ body_word(cfg.kind, &state, i);
+	if (bad)
+		report_error("body", number);
+}
+
+static void dirty_some(uint64_t count)
+{
+	static uint64_t next;
+
+	while (count--) {
+		generations[next]++;
+		stamp_page(next);
+		next = (next + 1) % cfg.hot_pages;
+		dirtied++;
+	}
+}
+
+static void check_some(uint64_t count)
+{
+	static uint64_t next;
+
+	while (count--) {
+		check_page(next);
+		checked++;
+		if (++next == cfg.fill_pages) {
+			next = 0;
+			passes++;
+		}
+	}
+}
+
+/*
+ * One sector a second is written past the page cache and read back with the one of the second before:
+ * a disk that a migration leaves behind is an error here.
+ */
+static void disk_tick(void)
+{
+	static uint64_t *sector;
+	uint64_t at = disk_writes % 64 * PAGE_BYTES;
+	uint64_t before = (disk_writes + 63) % 64 * PAGE_BYTES;
+
+	if (disk < 0)
+		return;
+	if (!sector)
+		sector = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+	if (disk_writes) {
+		if (pread(disk, sector, PAGE_BYTES, (off_t)before) != PAGE_BYTES)
+			report_error("disk-read", disk_writes);
+		else if (sector[0] != disk_writes || sector[PAGE_WORDS - 1] != ~disk_writes)
+			report_error("disk-content", disk_writes);
+	}
+	disk_writes++;
+	memset(sector, 0, PAGE_BYTES);
+	sector[0] = disk_writes;
+	sector[PAGE_WORDS - 1] = ~disk_writes;
+	if (pwrite(disk, sector, PAGE_BYTES, (off_t)at) != PAGE_BYTES)
+		report_error("disk-write", disk_writes);
+}
+
+static void load_modules(void)
+{
+	struct dirent **names;
+	char path[512];
+	int n = scandir("/modules", &names, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		int fd;
+
+		if (names[i]->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/modules/%s", names[i]->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			printf("MODULE %s: %s\n", names[i]->d_name, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static void read_line_of(const char *path, char *buf, size_t size)
+{
+	FILE *f = fopen(path, "re");
+
+	if (!f || !fgets(buf, (int)size, f))
+		buf[0] = 0;
+	else
+		buf[strcspn(buf, "\n")] = 0;
+	if (f)
+		fclose(f);
+}
+
+static uint64_t mib_option(const char *cmdline, const char *name, uint64_t dflt)
+{
+	const char *at = strstr(cmdline, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) : dflt;
+}
+
+static void configure(void)
+{
+	char cmdline[2048];
+	uint64_t hot;
+
+	read_line_of("/proc/cmdline", cmdline, sizeof(cmdline));
+	cfg.fill_pages = mib_option(cmdline, "om.fill=", 16) * PAGES_PER_MIB;
+	if (!cfg.fill_pages)
+		cfg.fill_pages = PAGES_PER_MIB;
+	hot = mib_option(cmdline, "om.hot=", 0) * PAGES_PER_MIB;
+	cfg.hot_pages = hot && hot < cfg.fill_pages ? hot : cfg.fill_pages;
+	cfg.dirty_mibps = mib_option(cmdline, "om.dirty=", 0);
+	cfg.verify_mibps = mib_option(cmdline, "om.verify=", 0);
+	if (!cfg.verify_mibps)
+		cfg.verify_mibps = cfg.fill_pages / PAGES_PER_MIB / 2 + 1;
+	if (strstr(cmdline, "om.kind=text"))
+		cfg.kind = KIND_TEXT;
+	else if (strstr(cmdline, "om.kind=zero"))
+		cfg.kind = KIND_ZERO;
+}
+
+static void setup(void)
+{
+	int console;
+
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sys", "/sys", "sysfs", 0, NULL);
+	console = open("/dev/ttyS0", O_RDWR | O_NOCTTY);
+	if (console >= 0) {
+		dup2(console, 0);
+		dup2(console, 1);
+		dup2(console, 2);
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	load_modules();
+	configure();
+	for (int i = 0; i < 50 && disk < 0 && !access("/sys/bus/virtio/drivers/virtio_blk", F_OK); i++) {
+		disk = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
+		if (disk < 0)
+			usleep(10000);
+	}
+}
+
+static void *memory(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		printf("ERROR no memory\n");
+		for (;;)
+			pause();
+	}
+	return p;
+}
+
+static void heartbeat(uint64_t seq, uint64_t up_ms, uint64_t dirty_mibps, uint64_t gap_ms)
+{
+	printf("HB seq=%llu up_ms=%llu checked=%llu passes=%llu errors=%llu dirtied=%llu rate=%llu gap_ms=%llu disk=%llu\n",
+	       (unsigned long long)seq, (unsigned long long)up_ms, (unsigned long long)checked,
+	       (unsigned long long)passes, (unsigned long long)errors, (unsigned long long)dirtied,
+	       (unsigned long long)dirty_mibps, (unsigned long long)gap_ms,
+	       (unsigned long long)disk_writes);
+}
+
+/*
+ * Work is owed by the clock: a tick that comes late does what was missed, up to a second's worth, so
+ * the rate holds on a slow machine and a pause is not followed by a storm.
+ */
+static void run(void)
+{
+	uint64_t start = now_ms(), last = start, beat = start + 1000, seq = 0;
+	uint64_t dirty_due = 0, check_due = 0, dirtied_before = 0, gap = 0;
+
+	for (;;) {
+		struct timespec tick = { 0, TICK_MS * 1000000L };
+		uint64_t now, passed, worked;
+
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+		now = now_ms();
+		passed = now - last;
+		last = now;
+		gap = passed > gap ? passed : gap;
+		worked = passed < 1000 ? passed : 1000;
+
+		dirty_due += worked * cfg.dirty_mibps * PAGES_PER_MIB;
+		dirty_some(dirty_due / 1000);
+		dirty_due %= 1000;
+		check_due += worked * cfg.verify_mibps * PAGES_PER_MIB;
+		check_some(check_due / 1000);
+		check_due %= 1000;
+
+		if (now >= beat) {
+			uint64_t span = now - (beat - 1000);
+
+			disk_tick();
+			heartbeat(++seq, now - start, (dirtied - dirtied_before) * 1000 / PAGES_PER_MIB / span, gap);
+			dirtied_before = dirtied;
+			gap = 0;
+			beat = now + 1000;
+		}
+	}
+}
+
+int main(void)
+{
+	char id[64];
+
+	setup();
+	read_line_of("/proc/sys/kernel/random/boot_id", id, sizeof(id));
+	printf("\nBOOT id=%s\n", id);
+	pages = memory(cfg.fill_pages * PAGE_BYTES);
+	generations = memory(cfg.fill_pages * sizeof(*generations));
+	for (uint64_t i = 0; i < cfg.fill_pages; i++)
+		fill_page(i);
+	printf("READY fill_mib=%llu hot_mib=%llu disk=%s\n", (unsigned long long)cfg.fill_pages / PAGES_PER_MIB,
+	       (unsigned long long)cfg.hot_pages / PAGES_PER_MIB, disk >= 0 ? "yes" : "no");
+	run();
+	return 0;
+}
