@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts in, plan out. Pure: a plan is a value that can be printed, compared and executed. */
+#ifndef OM_PLAN_H
+#define OM_PLAN_H
+
+#include "om_addr.h"
+#include "om_knob.h"
+#include "om_net.h"
+#include "om_opts.h"
+#include "om_req.h"
+
+#define OM_DST_ADDRS_MAX 64
+
+/* Who named the interface that the memory takes; the first that is configured wins. */
+enum om_fast_source {
+	OM_FAST_NONE,	 /* nothing configured: as stock, no URI of ours */
+	OM_FAST_OPTION,	 /* --migrateuri in MIGRATE_OPTIONS */
+	OM_FAST_NETWORK, /* MIGRATE_NETWORK */
+	OM_FAST_APPEND,	 /* DEST_HOST_APPEND */
+	OM_FAST_COUNT
+};
+
+/* What is known of the destination's fast address. */
+struct om_fast {
+	char name[OM_HOST_TEXT]; /* what was configured: a name, or the network */
+	bool have_addr;
+	struct om_addr addr;
+	bool routed;
+	struct om_route route;
+	enum om_answer answer; /* of the probe */
+	enum om_answer own;    /* the destination has the address itself */
+	char why[200];	       /* where an item above is missing: what was tried */
+};
+
+struct om_facts {
+	struct om_versions versions;
+	enum om_fast_source fast_source;
+	struct om_fast fast;
+	bool mgmt_routed;
+	struct om_route mgmt_route; /* towards the oned name */
+	uint32_t max_downtime_ms;   /* the domain's own limit; 0 = not known */
+	bool has_guest_agent;
+	bool persistent;
+};
+
+enum om_path {
+	OM_PATH_FAST,	 /* URI of ours, or the operator's */
+	OM_PATH_DEFAULT, /* no URI: what the destination's libvirt hands out */
+	OM_PATH_NAME,	 /* tcp://<oned name> (OpenNebula #7276) */
+	OM_PATH_COUNT
+};
+
+struct om_attempt {
+	enum om_path path;
+	struct om_params params;
+};
+
+#define OM_DOWNTIME_START_MS 30    /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */
+#define OM_DOWNTIME_LIBVIRT_MS 300 /* QEMU's default, where the domain's own limit is not known */
+
+struct om_plan {
+	unsigned int flags; /* OM_FLAG_* */
+	struct om_attempt attempts[OM_PATH_COUNT]; /* in order; a later one only if nothing was sent */
+	size_t attempt_count;
+	bool peer_to_peer;
+	bool postcopy_after_precopy;
+	bool never_switch; /* post-copy is on, but switching would lose the guest */
+	uint32_t timeout_s;
+	enum om_timeout_action timeout_action;
+	uint32_t downtime_start_ms, downtime_ceiling_ms;
+	enum om_fast_source fast_source;
+	struct om_fast fast; /* of attempts[0] where its path is OM_PATH_FAST */
+	struct om_strv infos, warnings; /* lines for vm.log, in order */
+};
+
+/* Which source names the fast interface for these settings, and whether it names one at all for
+ * this destination (DEST_HOST_APPEND does not for a host known by its address). */
+enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct om_knobs *knobs,
+					const struct om_opts *opts);
+
+/*
+ * False: OM_E_INPUT (a combination that these versions refuse) or OM_E_REFUSED (policy strict and
+ * the fast network cannot be used); nothing was touched.
+ */
+bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
+		  struct om_opts *opts, const struct om_facts *facts, struct om_err *err) OM_MUST_CHECK;
+void om_plan_free(struct om_plan *plan);
+
+/* How an attempt ended, from the error's code alone: texts are translated and change. */
+struct om_attempt_end {
+	bool ok;
+	int vir_code;	     /* virErrorNumber; 0 = none */
+	bool bytes_sent;     /* memory has moved, or QEMU has begun its first pass */
+	bool stop_requested; /* by a signal */
+	char text[400];	     /* libvirt's message */
+};
+
+/* May the next attempt be made? Only where nothing was sent and the failure can be the path's. */
+bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struct om_attempt_end *end);
+
+/* Prints the plan for golden tests and DEBUG lines; malloc'ed, one fact a line. */
+char *om_plan_print(const struct om_plan *plan);
+
+#endif
