@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libvirt's virErrorNumber, as far as the path can be judged by it; asserted in edge/vir_error.c. */
+enum {
+	VIR_INTERNAL_ERROR = 1,
+	VIR_OPERATION_FAILED = 9,
+	VIR_SYSTEM_ERROR = 38,
+};
+
+enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct om_knobs *knobs,
+					const struct om_opts *opts)
+{
+	char candidates[2][OM_HOST_TEXT];
+
+	if (opts->flags & OM_FLAG_TUNNELLED)
+		return OM_FAST_NONE;
+	if (om_params_get(&opts->params, "migrate_uri"))
+		return OM_FAST_OPTION;
+	if (!om_str_empty(om_knob_text(knobs, OM_KNOB_MIGRATE_NETWORK)))
+		return OM_FAST_NETWORK;
+	if (!om_str_empty(om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND)) &&
+	    om_host_append(req->dst_host, om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND), candidates))
+		return OM_FAST_APPEND;
+	return OM_FAST_NONE;
+}
+
+static bool is_strict(const struct om_knobs *knobs)
+{
+	return om_knob_number(knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
+}
+
+static void warn(struct om_plan *plan, char *text)
+{
+	om_strv_add(&plan->warnings, text);
+	free(text);
+}
+
+static void info(struct om_plan *plan, char *text)
+{
+	om_strv_add(&plan->infos, text);
+	free(text);
+}
+
+/* Why the configured fast network cannot be used, or NULL where it can. */
+static const char *fast_defect(const struct om_fast *fast)
+{
+	if (!fast->have_addr)
+		return fast->why[0] ? fast->why : "the destination has no address there";
+	if (!fast->routed)
+		return fast->why[0] ? fast->why : "the kernel has no route to it";
+	if (fast->answer == OM_ANSWER_NO)
+		return fast->why[0] ? fast->why : "it does not answer";
+	return NULL;
+}
+
+static void describe_fast(struct om_plan *plan, const struct om_facts *facts)
+{
+	const struct om_fast *fast = &facts->fast;
+	char addr[OM_ADDR_TEXT], speed[32] = "link speed not known";
+
+	om_addr_print(&fast->addr, addr);
+	if (fast->route.speed_mbit >= 1000 && fast->route.speed_mbit % 1000 == 0)
+		snprintf(speed, sizeof(speed), "%u Gbit/s", fast->route.speed_mbit / 1000);
+	else if (fast->route.speed_mbit)
+		snprintf(speed, sizeof(speed), "%u Mbit/s", fast->route.speed_mbit);
+	info(plan, om_xasprintf("memory goes to %s (%s) by interface %s, %s", addr, fast->name,
+				fast->route.ifname, speed));
+	if (facts->mgmt_routed && strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
+		warn(plan, om_xasprintf("%s is reached by %s, the interface that also leads to the "
+					"management address", addr, fast->route.ifname));
+}
+
+/* Listening on the fast address alone keeps the memory off every other network of the destination. */
+static void set_listen(struct om_plan *plan, struct om_params *params, const struct om_fast *fast,
+		       const char *addr)
+{
+	if (om_params_get(params, "listen_address"))
+		return;
+	if (fast->own == OM_ANSWER_NO) {
+		warn(plan, om_xasprintf("%s is not an address of the destination itself, so that it "
+					"listens on every address", addr));
+		return;
+	}
+	om_params_set_text(params, "listen_address", addr, "fast network");
+}
+
+static void add_fast_attempt(struct om_plan *plan, const struct om_req *req, const struct om_opts *opts,
+			     const struct om_facts *facts)
+{
+	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
+	char addr[OM_ADDR_TEXT], uri[OM_HOST_TEXT + 16];
+
+	attempt->path = OM_PATH_FAST;
+	om_params_copy(&attempt->params, &opts->params);
+	if (facts->fast_source == OM_FAST_OPTION) {
+		info(plan, om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
+					om_params_get(&opts->params, "migrate_uri")->text));
+		return;
+	}
+	plan->fast = facts->fast;
+	om_addr_print(&facts->fast.addr, addr);
+	om_uri_tcp(uri, sizeof(uri), addr);
+	om_params_set_text(&attempt->params, "migrate_uri", uri, "fast network");
+	set_listen(plan, &attempt->params, &facts->fast, addr);
+	/* The certificate is issued for the host's name, which the address is not. */
+	if ((plan->flags & OM_FLAG_TLS) && !om_params_get(&attempt->params, "tls.destination"))
+		om_params_set_text(&attempt->params, "tls.destination", req->dst_host, "oned name");
+	describe_fast(plan, facts);
+}
+
+static void add_default_attempts(struct om_plan *plan, const struct om_req *req, const struct om_opts *opts)
+{
+	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
+	char uri[OM_HOST_TEXT + 16];
+
+	attempt->path = OM_PATH_DEFAULT;
+	om_params_copy(&attempt->params, &opts->params);
+	if (plan->flags & OM_FLAG_TUNNELLED)
+		return;
+	attempt = &plan->attempts[plan->attempt_count++];
+	attempt->path = OM_PATH_NAME;
+	om_params_copy(&attempt->params, &opts->params);
+	om_uri_tcp(uri, sizeof(uri), req->dst_host);
+	om_params_set_text(&attempt->params, "migrate_uri", uri, "oned name");
+}
+
+/* Puts the ways that the memory may take in order; false: strict, and the fast one is not there. */
+static bool choose_path(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
+			const struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
+{
+	const char *defect = NULL;
+
+	if (facts->fast_source == OM_FAST_NONE) {
+		add_default_attempts(plan, req, opts);
+		return true;
+	}
+	if (facts->fast_source != OM_FAST_OPTION)
+		defect = fast_defect(&facts->fast);
+	if (defect && is_strict(knobs))
+		return om_err_set(err, OM_E_REFUSED,
+				  "the fast network %s cannot be used (%s) and MIGRATE_NETWORK_POLICY is strict",
+				  facts->fast.name, defect);
+	if (defect)
+		warn(plan, om_xasprintf("the fast network %s cannot be used: %s; memory takes the "
+					"default path", facts->fast.name, defect));
+	else
+		add_fast_attempt(plan, req, opts, facts);
+	/* The operator's own URI is meant as it stands; strict means the fast network or none. */
+	if (facts->fast_source != OM_FAST_OPTION && !is_strict(knobs))
+		add_default_attempts(plan, req, opts);
+	return true;
+}
+
+static void set_behaviour(struct om_plan *plan, const struct om_opts *opts, const struct om_facts *facts)
+{
+	plan->peer_to_peer = opts->flags & OM_FLAG_PEER2PEER;
+	plan->postcopy_after_precopy = opts->postcopy_after_precopy;
+	plan->timeout_s = opts->timeout_s;
+	plan->timeout_action = opts->timeout_action;
+	plan->downtime_ceiling_ms = facts->max_downtime_ms ? facts->max_downtime_ms : OM_DOWNTIME_LIBVIRT_MS;
+	plan->downtime_start_ms = plan->downtime_ceiling_ms < OM_DOWNTIME_START_MS ?
+					  plan->downtime_ceiling_ms : OM_DOWNTIME_START_MS;
+}
+
+bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
+		  struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	if (!om_opts_check(opts, &facts->versions, &plan->never_switch, err))
+		return false;
+	plan->flags = opts->flags;
+	plan->fast_source = facts->fast_source;
+	set_behaviour(plan, opts, facts);
+	if (!choose_path(plan, req, knobs, opts, facts, err)) {
+		om_plan_free(plan);
+		return false;
+	}
+	for (size_t i = 0; i < opts->warnings.n; i++)
+		om_strv_add(&plan->warnings, opts->warnings.v[i]);
+	return true;
+}
+
+void om_plan_free(struct om_plan *plan)
+{
+	for (size_t i = 0; i < plan->attempt_count; i++)
+		om_params_free(&plan->attempts[i].params);
+	om_strv_free(&plan->infos);
+	om_strv_free(&plan->warnings);
+	plan->attempt_count = 0;
+}
+
+bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struct om_attempt_end *end)
+{
+	const struct om_attempt *tried = &plan->attempts[attempt];
+	bool qemu_connects = plan->flags & (OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY);
+
+	if (end->ok || end->bytes_sent || end->stop_requested || attempt + 1 >= plan->attempt_count)
+		return false;
+	switch (end->vir_code) {
+	case VIR_SYSTEM_ERROR: /* libvirt resolves and connects by itself */
+		return true;
+	case VIR_OPERATION_FAILED: /* QEMU does, and tells it as the failure of the job */
+		return qemu_connects;
+	case VIR_INTERNAL_ERROR: /* the destination's QEMU could not bind the address */
+		return om_params_get(&tried->params, "listen_address") != NULL;
+	default:
+		return false;
+	}
+}
