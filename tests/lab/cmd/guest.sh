@@ -18,6 +18,7 @@ guest_machine() {
 	fi
 }
 
+# An image and a context CD-ROM, as every OpenNebula VM has them.
 guest_disk_xml() {
 	[[ $1 == yes ]] || return 0
 	cat <<-END
@@ -25,6 +26,12 @@ guest_disk_xml() {
 		  <driver name='qemu' type='qcow2' cache='writeback'/>
 		  <source file='$2/disk.0'/>
 		  <target dev='vda' bus='virtio'/>
+		</disk>
+		<disk type='file' device='cdrom'>
+		  <driver name='qemu' type='raw'/>
+		  <source file='$2/disk.1'/>
+		  <target dev='sda' bus='sata'/>
+		  <readonly/>
 		</disk>
 	END
 }
@@ -146,12 +153,15 @@ guest_start() {
 	in_host "$host" "$user" mkdir -p "$vmdir" "/var/lib/one/datastores/0/$vmid"
 	in_host "$host" "$user" touch "/var/lib/one/datastores/0/$vmid/console.log"
 	echo "$name" >"$RUN/guest.$vmid"
+	echo "$mem $vcpus $disk $ds $snapshots $machine $cpu" >"$RUN/facts.$vmid"
 	if [[ $disk == yes ]]; then
 		in_host "$host" "$user" qemu-img create -q -f qcow2 "$vmdir/disk.0" 64M
+		in_host "$host" "$user" truncate --size=372K "$vmdir/disk.1"
 	fi
 	guest_domain_xml "$vmid" "$name" "$mem" "$vcpus" "$machine" "$cpu" "$vmdir" "$cmdline" \
 		"$disk" "$nic" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
-	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" >/dev/null
+	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" \
+		>/dev/null || { guest_stop "$vmid"; die "guest $vmid did not start"; }
 	guest_ready "$vmid"
 	guest_snapshots "$host" "$user" "$name" "$vmdir" "$snapshots" "$disk"
 }
@@ -216,7 +226,7 @@ guest_stop() {
 		in_host "$node" root virsh -q destroy "$name" >/dev/null 2>&1 || true
 		in_host "$node" root rm -rf "/var/lib/one/datastores/0/$vmid" "/var/lib/one/datastores/100/$vmid"
 	done
-	rm -f "$RUN/guest.$vmid"
+	rm -f "$RUN/guest.$vmid" "$RUN/facts.$vmid"
 }
 
 lab_guest() {

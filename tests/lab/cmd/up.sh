@@ -155,6 +155,8 @@ up_everything() {
 	printf '%s\n' "${root[@]}" >"$RUN/roots"
 	echo "$user" >"$RUN/user"
 	echo "$src $dst" >"$RUN/systems"
+	echo "$mgmt" >"$RUN/rate.mgmt"
+	echo "$fast" >"$RUN/rate.fast"
 	ssh-keygen -q -t ed25519 -N '' -C "lab $LAB" -f "$RUN/key"
 	install -d -o 9869 -g 9869 "$RUN/shared"
 
@@ -164,7 +166,11 @@ up_everything() {
 		up_host "$host" "${root[$host]}"
 		in_host "$host" root ip link set lo up
 		up_leg "$host" mgmt "$mgmt" 0
-		[[ $host == fe ]] || up_leg "$host" fast "$fast" 1
+		if [[ $host != fe ]]; then
+			up_leg "$host" fast "$fast" 1
+			in_host "$host" root ip link add onebr type bridge
+			in_host "$host" root ip link set onebr up
+		fi
 	done
 	for host in "${HOSTS[@]}"; do
 		up_services "$host" "$user" &
@@ -176,7 +182,6 @@ up_everything() {
 	[[ -z $remotes ]] || up_remotes "$remotes" "$user"
 }
 
-# Only a subshell can be both under set -e and judged by its caller.
 lab_up() {
 	local user=oneadmin src=debian13 dst=debian13 mgmt=100mbit fast=1gbit remotes=''
 	while [[ $# -gt 0 ]]; do
