@@ -10,6 +10,7 @@
 
 #define OM_ADDR_TEXT 64  /* fits an IPv6 address with a scope of ours */
 #define OM_HOST_TEXT 256 /* RFC 1035: 255 octets */
+#define OM_CIDRS_MAX 16	 /* networks in one setting */
 
 struct om_addr {
 	uint8_t family_bits; /* 32 or 128; 0 = none */

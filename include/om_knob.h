@@ -24,11 +24,12 @@ enum om_knob_id {
 };
 
 enum om_knob_type {
-	OM_KNOB_TEXT,	 /* any text without control characters, at most 4096 bytes */
+	OM_KNOB_TEXT,	 /* at most 4096 bytes, no control characters but tab and newline; or chars */
 	OM_KNOB_YES_NO,	 /* yes/no, true/false, 1/0, any case */
 	OM_KNOB_NUMBER,	 /* unsigned, with range */
-	OM_KNOB_CHOICE,	 /* one word of choices */
-	OM_KNOB_CIDRS,	 /* blank- or comma-separated networks */
+	OM_KNOB_CHOICE,	 /* one word of choices, any case */
+	OM_KNOB_CIDRS,	 /* blank- or comma-separated networks, at most OM_CIDRS_MAX */
+	OM_KNOB_TYPE_COUNT
 };
 
 /* Where a value came from; a later one wins over an earlier one. */
@@ -51,11 +52,14 @@ struct om_knob_row {
 	const char *name;
 	enum om_knob_type type;
 	const char *unit;    /* "" where there is none */
-	uint64_t min, max;   /* OM_KNOB_NUMBER; inclusive */
+	uint64_t min, max;   /* OM_KNOB_NUMBER: inclusive; OM_KNOB_TEXT with chars: max bytes */
 	const char *choices; /* OM_KNOB_CHOICE: "fallback|strict" */
+	const char *chars;   /* OM_KNOB_TEXT: allowed characters, "a-z0-9+"; NULL = any */
 	const char *def;     /* text of the default */
+	const char *example; /* for the sample file, where the default is empty; or NULL */
 	unsigned int scope;
-	bool lenient;	     /* a bad value takes the default, as stock does, instead of an error */
+	bool lenient;	     /* a bad value takes the default (a number above max: max), as stock
+			      * does, instead of an error */
 	const char *help;    /* one sentence */
 };
 extern const struct om_knob_row om_knob_table[OM_KNOB_COUNT];
@@ -80,7 +84,9 @@ struct om_knob_source {
  * Resolves all settings. Names that the table does not know are ignored, as is a source whose
  * origin the row's scope does not allow. A value out of range is OM_E_INPUT with a sentence that
  * names the setting, its value, its origin and what is allowed, unless the row is lenient.
- * An empty text counts as unset.
+ * An empty or blank text counts as unset; of two sources of one origin the later one counts.
+ * Blanks around a value are removed; yes/no and choices are put into the table's spelling. On
+ * failure *knobs owns nothing.
  */
 bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sources, size_t count,
 		      struct om_err *err) OM_MUST_CHECK;
@@ -101,8 +107,9 @@ char *om_knob_print_table(enum om_knob_format format, const struct om_knobs *val
 
 /*
  * MIGRATE_OPTIONS as OpenNebula's Ruby reader (6.10.5, 7.0.1 and later) takes it from the text of
- * kvmrc, which need not be what bash makes of it. Returns malloc'ed text, or NULL where that
- * reader sees no such variable. Last assignment wins.
+ * kvmrc, which need not be what bash makes of it. Returns malloc'ed text ("" where it is set to
+ * nothing), or NULL where that reader sees no such variable. Last assignment wins. Bytes are taken
+ * as they are; that reader stops at a line that is not valid in its locale, this one does not.
  */
 char *om_kvmrc_ruby_value(const char *kvmrc_text, size_t len, const char *name);
 

@@ -51,6 +51,7 @@ enum om_timeout_action { OM_TIMEOUT_NONE, OM_TIMEOUT_SUSPEND, OM_TIMEOUT_POSTCOP
 
 struct om_opts {
 	unsigned int flags;	 /* OM_FLAG_*; OM_FLAG_LIVE always set */
+	unsigned int feature_flags; /* those of flags that only the VM's FEATURES ask for */
 	struct om_params params; /* everything that is a typed parameter, migrate_uri included */
 	bool postcopy_after_precopy;
 	uint32_t timeout_s; /* 0 = none */
@@ -68,9 +69,41 @@ struct om_opts {
 bool om_opts_parse(struct om_opts *opts, const char *text, struct om_err *err) OM_MUST_CHECK;
 void om_opts_free(struct om_opts *opts);
 
+/* How an option of virsh is handled. */
+enum om_opt_kind {
+	OM_OPT_FLAG,	 /* a bit of flags */
+	OM_OPT_TEXT,	 /* a typed parameter */
+	OM_OPT_NUMBER,	 /* a typed parameter, 0..max */
+	OM_OPT_METHODS,	 /* --comp-methods */
+	OM_OPT_TIMEOUT,	 /* --timeout */
+	OM_OPT_ON_TIMEOUT, /* --timeout-suspend, --timeout-postcopy */
+	OM_OPT_AFTER_PRECOPY, /* --postcopy-after-precopy */
+	OM_OPT_IGNORED,	 /* accepted without effect */
+	OM_OPT_DROPPED,	 /* left out with a warning */
+	OM_OPT_STOCK,	 /* left to stock */
+	OM_OPT_KIND_COUNT
+};
+struct om_opt_row {
+	const char *name; /* without the two dashes */
+	enum om_opt_kind kind;
+	bool takes_value;
+	unsigned int flag; /* OM_OPT_FLAG: OM_FLAG_*; OM_OPT_ON_TIMEOUT: om_timeout_action */
+	const char *param; /* OM_OPT_TEXT, OM_OPT_NUMBER: libvirt's name */
+	enum om_param_type type;
+	uint64_t max;
+	const char *help; /* one sentence; for OM_OPT_DROPPED the reason, for OM_OPT_STOCK as well */
+};
+#define OM_OPT_ROWS_MAX 64
+extern const struct om_opt_row om_opt_table[];
+extern const size_t om_opt_table_rows;
+
 /* Splits like a POSIX shell without expansion: blanks, '...', "..." and \. False: an open quote or
  * a trailing backslash. */
 bool om_shell_split(struct om_strv *words, const char *text) OM_MUST_CHECK;
+
+/* The first character that a shell would not only split at: an unquoted ; & | < > ( ), a $ or ` not
+ * in single quotes, a # or ~ that begins a word; '\0' if none. Such a text is left to stock. */
+char om_shell_active(const char *text);
 
 /*
  * FEATURES/MIGRATE_AUTO_CONVERGE ("initial[,increment]", or yes/blank as written before 7.4; what
@@ -88,8 +121,10 @@ struct om_versions {
 /*
  * Refuses (OM_E_INPUT, a sentence that names the two options) a combination that these versions of
  * libvirt and QEMU refuse, and no other one; an unknown version refuses nothing. Sets
- * *never_switch where PARALLEL stands with POSTCOPY below QEMU 10.1 (migrates, with a warning
- * added, and post-copy is never started; the POSTCOPY flag is dropped where QEMU would refuse it).
+ * *never_switch where PARALLEL stands with POSTCOPY and a QEMU below 10.1 or not known: everything
+ * of post-copy is taken out of opts (flag, --postcopy-after-precopy, --timeout-postcopy) and a
+ * warning added, so that it migrates and nobody can start post-copy. QEMU 8.0 to 10.0 would refuse
+ * the pair, older ones accept it and cannot switch safely.
  */
 bool om_opts_check(struct om_opts *opts, const struct om_versions *versions, bool *never_switch,
 		   struct om_err *err) OM_MUST_CHECK;

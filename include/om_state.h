@@ -25,7 +25,14 @@ enum om_phase {
 };
 const char *om_phase_name(enum om_phase phase);
 
+/* Over: no process works on it any more. */
+static inline bool om_phase_ended(enum om_phase phase)
+{
+	return phase >= OM_PHASE_DONE;
+}
+
 #define OM_STATE_TEXT_MAX 4096
+#define OM_STATE_JSON_MAX (4 * OM_STATE_TEXT_MAX) /* enough with every character escaped */
 
 struct om_state {
 	char uuid[37], vm_id[16], vm_name[128], src[256], dst[256];
@@ -49,28 +56,59 @@ struct om_state {
 	char result[256];	   /* the summary or the error, when ended */
 };
 
-/* The text form; returns its length, below size (OM_STATE_TEXT_MAX is enough). Allocates nothing. */
+/* As printed everywhere: 100 in OM_PHASE_DONE, at most 99 in every other phase. */
+uint32_t om_state_percent(const struct om_state *state);
+
+/* 8-4-4-4-12 hexadecimal digits; nothing else becomes the name of a file. */
+bool om_state_uuid_valid(const char *uuid);
+
+/*
+ * The text form; returns its length, below size (OM_STATE_TEXT_MAX is enough). Allocates nothing.
+ * Here as in the other forms control characters and what is not UTF-8 become '?'.
+ */
 size_t om_state_print(const struct om_state *state, char *text, size_t size);
-/* Unknown keys are ignored, missing ones are 0; false for what is no state file. */
+/* Unknown keys are ignored, missing ones are 0; false for what is no state file: another first
+ * line, a line without '=', a number that is none, a text that does not fit, no UUID. */
 bool om_state_parse(struct om_state *state, const char *text) OM_MUST_CHECK;
-/* One JSON object without newline; returns the length as snprintf does. */
+/* One JSON object without newline; returns the length as snprintf does (OM_STATE_JSON_MAX). */
 size_t om_state_print_json(const struct om_state *state, char *text, size_t size);
 /* For people: several lines; and one line with a bar of `columns` for --watch (no newline). */
 size_t om_state_print_text(const struct om_state *state, char *text, size_t size);
 size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text, size_t size);
 
-/* The directory, opened; it is made where needed, its owner and mode are checked, no link followed.
- * For reading (`make` false) a missing directory is fine: returns -1 with err->code OM_E_NONE. */
+/*
+ * The directory, opened; it is made where needed, its owner and mode are checked, no link followed.
+ * -1 where there is none that can be trusted: err says why, and the caller goes on without a state
+ * file. For reading (`make` false) a missing directory is fine: -1 with err->code OM_E_NONE.
+ * With `make` files that nobody needs any more are removed from it: states that have ended or whose
+ * process is gone, and locks that nobody holds, untouched for a day. Allocates; not for the time
+ * in which memory moves.
+ */
 int om_state_dir_open(bool make, struct om_err *err);
-/* Takes the lock of this VM ("<uuid>.lock"); waits while another process holds it, at most
- * wait_ms (UINT32_MAX: without end, in steps in which *stop is looked at). -1: err says why. */
+
+/* A directory to take the place of all others (made where missing); NULL: as usual. For tests. */
+void om_state_dir_override(const char *path);
+
+/*
+ * Takes the lock of this VM ("<uuid>.lock"); waits while another process holds it, at most
+ * wait_ms (UINT32_MAX: without end, in steps of 50 ms in which *stop, where not NULL, is looked at).
+ * The lock ends when the descriptor is closed, or with the process. -1: err says why; OM_E_ABORTED
+ * where *stop was set, else OM_E_INPUT.
+ */
 int om_state_lock(int dirfd, const char *uuid, uint32_t wait_ms, const volatile int *stop,
 		  struct om_err *err);
-/* Writes atomically (0600 whatever the umask, O_NOFOLLOW); a failure is no one's end: false. */
+
+/* Writes atomically (0600 whatever the umask, O_NOFOLLOW); a failure is no one's end: false.
+ * Any thread; allocates nothing. */
 bool om_state_write(int dirfd, const struct om_state *state);
+
+/* This boot's id, for state.boot_id; "" where the kernel does not say. */
+void om_state_boot_id(char boot_id[37]);
+
 /* Calls fn for each state file in the directories that this user may read (root: every
  * /var/tmp/onemigrate-<uid> that its owner owns). A state of another boot, or whose process has
- * died without an end, is delivered with phase OM_PHASE_UNKNOWN and the result saying so. */
+ * died without an end, is delivered with phase OM_PHASE_UNKNOWN and the result saying so. The same
+ * VM can come twice, from two directories: the later updated_epoch_ms is right. */
 void om_state_each(void (*fn)(const struct om_state *state, void *ctx), void *ctx);
 
 #endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const whereabouts[OM_VERDICT_COUNT] = {
+	[OM_VERDICT_SOURCE] = "the VM still runs on %1$s",
+	[OM_VERDICT_SOURCE_LEFTOVER] = "the VM still runs on %1$s, and %2$s holds a paused leftover "
+				       "that could not be proven safe to remove",
+	[OM_VERDICT_DEST] = "the VM runs on %2$s",
+	[OM_VERDICT_DEST_LEFTOVER] = "the VM runs on %2$s, and a stopped copy is left on %1$s: remove it "
+				     "by hand",
+	[OM_VERDICT_DEST_POSTCOPY] = "the VM is on %2$s in an unfinished post-copy and needs %1$s to go "
+				     "on: do not destroy it on either host",
+	[OM_VERDICT_BOTH] = "the VM ran on both hosts: it goes on on %2$s and was paused on %1$s, nothing "
+			    "was destroyed; check its disks",
+	[OM_VERDICT_NEITHER] = "the VM is on neither %1$s nor %2$s",
+	[OM_VERDICT_UNKNOWN] = "it could not be proven whether the VM is on %1$s or %2$s; nothing was "
+			       "destroyed, check both hosts",
+};
+
+void om_report_whereabouts(enum om_verdict verdict, const char *src, const char *dst, char *text,
+			   size_t size)
+{
+	const char *form = whereabouts[verdict] ? whereabouts[verdict] : whereabouts[OM_VERDICT_UNKNOWN];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, size, form, src, dst);
+#pragma GCC diagnostic pop
+}
+
+int om_report_exit_status(enum om_verdict verdict)
+{
+	switch (verdict) {
+	case OM_VERDICT_DEST:
+	case OM_VERDICT_DEST_LEFTOVER:
+	case OM_VERDICT_DEST_POSTCOPY:
+	case OM_VERDICT_BOTH:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static size_t add_size(char *text, size_t size, uint64_t bytes)
+{
+	if (bytes >= (10ull << 30))
+		return (size_t)snprintf(text, size, "%.1f GiB", (double)bytes / (1u << 30));
+	return (size_t)snprintf(text, size, "%.0f MiB", (double)bytes / (1u << 20));
+}
+
+void om_report_summary(const struct om_report *r, char *text, size_t size)
+{
+	char data[32] = "", rate[32] = "", downtime[48] = "";
+
+	if (r->downtime_ms)
+		snprintf(downtime, sizeof(downtime), ", downtime %" PRIu64 " ms", r->downtime_ms);
+	if (!r->data_bytes) {
+		snprintf(text, size, "done in %.1f s%s, by %s", (double)r->total_ms / 1000, downtime, r->via);
+		return;
+	}
+	add_size(data, sizeof(data), r->data_bytes);
+	if (r->copy_ms)
+		add_size(rate, sizeof(rate), r->data_bytes * 1000 / r->copy_ms);
+	snprintf(text, size, "done in %.1f s%s: %s in %u %s%s%s%s by %s", (double)r->total_ms / 1000,
+		 downtime, data, r->passes, r->passes == 1 ? "pass" : "passes", *rate ? " at " : "", rate,
+		 *rate ? "/s" : "", r->via);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by edge/vir_*.c alone. */
+#ifndef OM_VIR_INTERNAL_H
+#define OM_VIR_INTERNAL_H
+
+#include "om_vir.h"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+struct om_vir {
+	virConnectPtr conn[OM_VIR_ROLES];
+	char *uri[OM_VIR_ROLES];
+	char *p2p_uri;
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	char uuid_text[VIR_UUID_STRING_BUFLEN];
+	struct om_vir_events events;
+};
+
+/* Turns libvirt's last error of this thread into an om_err, at once: it is lost at the next call. */
+bool om_vir_fail(struct om_err *err, enum om_errc code, const char *what);
+
+static inline void om_vir_domain_unref_(virDomainPtr *dom)
+{
+	if (*dom)
+		virDomainFree(*dom);
+}
+#define OM_AUTODOMAIN __attribute__((cleanup(om_vir_domain_unref_))) virDomainPtr
+
+/* The domain over that role's connection, or NULL; the caller frees it by OM_AUTODOMAIN. */
+virDomainPtr om_vir_lookup(struct om_vir *vir, enum om_vir_role role);
+
+/* Registers the events of this connection. */
+void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role);
+
+/* Copies what a list of job statistics says. */
+void om_vir_read_completed(struct om_vir_completed *completed, virTypedParameterPtr params, int count);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vir_internal.h"
+
+#include <string.h>
+
+static enum om_side_state running_state(int reason)
+{
+	switch (reason) {
+	case VIR_DOMAIN_RUNNING_MIGRATION_CANCELED:
+		return OM_SIDE_ROLLED_BACK;
+	case VIR_DOMAIN_RUNNING_POSTCOPY:
+		return OM_SIDE_POSTCOPY;
+	case VIR_DOMAIN_RUNNING_POSTCOPY_FAILED:
+		return OM_SIDE_POSTCOPY_FAILED;
+	default:
+		return OM_SIDE_RUNNING;
+	}
+}
+
+static enum om_side_state paused_state(int reason)
+{
+	switch (reason) {
+	case VIR_DOMAIN_PAUSED_MIGRATION:
+	case VIR_DOMAIN_PAUSED_STARTING_UP:
+		return OM_SIDE_INCOMING;
+	case VIR_DOMAIN_PAUSED_POSTCOPY:
+		return OM_SIDE_POSTCOPY;
+	case VIR_DOMAIN_PAUSED_POSTCOPY_FAILED:
+		return OM_SIDE_POSTCOPY_FAILED;
+	default:
+		return OM_SIDE_PAUSED;
+	}
+}
+
+static enum om_side_state side_state(int state, int reason)
+{
+	switch (state) {
+	case VIR_DOMAIN_RUNNING:
+	case VIR_DOMAIN_BLOCKED:
+		return running_state(reason);
+	case VIR_DOMAIN_PAUSED:
+		return paused_state(reason);
+	case VIR_DOMAIN_PMSUSPENDED:
+		return OM_SIDE_PAUSED;
+	case VIR_DOMAIN_SHUTOFF:
+	case VIR_DOMAIN_CRASHED:
+		return OM_SIDE_ABSENT;
+	default: /* going down, or nothing that can be relied on: ask again */
+		return OM_SIDE_UNREACHABLE;
+	}
+}
+
+/* UNREACHABLE where libvirt's answer is anything but a state or "no such domain". */
+static enum om_side_state ask(struct om_vir *vir, enum om_vir_role role, bool *job)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	virDomainJobInfo info;
+	int state, reason;
+
+	if (!dom)
+		return vir->conn[role] && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT :
+										     OM_SIDE_UNREACHABLE;
+	if (virDomainGetState(dom, &state, &reason, 0) < 0)
+		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT : OM_SIDE_UNREACHABLE;
+	/* An incoming domain answers no question about its job. */
+	if (role != OM_VIR_DST && virDomainGetJobInfo(dom, &info) == 0)
+		*job = info.type == VIR_DOMAIN_JOB_BOUNDED || info.type == VIR_DOMAIN_JOB_UNBOUNDED;
+	return side_state(state, reason);
+}
+
+void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side)
+{
+	struct om_err ignored;
+
+	memset(side, 0, sizeof(*side));
+	if (!vir->conn[role] || vir->events.lost[role])
+		if (!om_vir_open(vir, role, &ignored)) {
+			side->state = OM_SIDE_UNREACHABLE;
+			return;
+		}
+	side->state = ask(vir, role, &side->job);
+	side->resumed = role == OM_VIR_DST && vir->events.dest_resumed;
+	side->stopped = role != OM_VIR_DST && vir->events.source_stopped;
+}
+
+bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+
+	if (!dom || virDomainSuspend(dom) < 0)
+		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be paused");
+	return true;
+}
+
+bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+
+	if (!dom || virDomainResume(dom) < 0)
+		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be resumed");
+	return true;
+}
+
+bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+
+	if (dom && virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_GRACEFUL) == 0)
+		return true;
+	if (!dom || virDomainDestroy(dom) < 0)
+		return om_vir_fail(err, OM_E_UNKNOWN, "the stopped copy could not be removed");
+	return true;
+}
+
+bool om_vir_sync_time(struct om_vir *vir, enum om_vir_role role)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+
+	return dom && virDomainSetTime(dom, 0, 0, VIR_DOMAIN_TIME_SYNC) == 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BLOCK_JOB_WAIT_MS 5000 /* as stock */
+#define BUSY_WAIT_MS 10000     /* the job of a process that has just died goes with its connection */
+#define ASK_EVERY_MS 200
+
+/* The end without having touched anything. */
+static void refuse(struct om_run_end *end, const char *fmt, ...) OM_PRINTF(2, 3);
+static void refuse(struct om_run_end *end, const char *fmt, ...)
+{
+	va_list args;
+
+	end->verdict = OM_VERDICT_SOURCE;
+	end->has_err = true;
+	end->err.code = OM_E_INPUT;
+	va_start(args, fmt);
+	vsnprintf(end->err.msg, sizeof(end->err.msg), fmt, args);
+	va_end(args);
+}
+
+/* A paused leftover of an earlier migration: its own libvirt removes it, or we do, while the
+ * source is proven to run. */
+static bool remove_leftover(const struct om_run_ops *ops, struct om_run_end *end)
+{
+	struct om_outcome_context context = { 0 };
+	enum om_verdict verdict;
+
+	ops->log(ops->ctx, OM_LOG_WARN, "a paused leftover of an earlier migration is on the destination; "
+					"it is removed first");
+	verdict = om_run_settle(ops, &context);
+	if (verdict == OM_VERDICT_SOURCE)
+		return true;
+	refuse(end, "a leftover of an earlier migration on the destination could not be removed");
+	return false;
+}
+
+static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src, struct om_side *dst)
+{
+	uint64_t begun_ms = ops->now_ms(ops->ctx);
+	enum om_entry entry;
+
+	for (;;) {
+		ops->sides(ops->ctx, src, dst);
+		entry = om_outcome_entry(src, dst);
+		if (entry != OM_ENTRY_SOURCE_BUSY || ops->stop_requested(ops->ctx) ||
+		    ops->now_ms(ops->ctx) - begun_ms >= BUSY_WAIT_MS)
+			return entry;
+		ops->sleep_ms(ops->ctx, ASK_EVERY_MS);
+	}
+}
+
+/* May the migration begin? False: `end` says what is so instead. */
+static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *source_paused)
+{
+	struct om_side src, dst;
+	enum om_entry entry = ask_entry(ops, &src, &dst);
+
+	*source_paused = src.state == OM_SIDE_PAUSED;
+	switch (entry) {
+	case OM_ENTRY_GO:
+		return true;
+	case OM_ENTRY_LEFTOVER:
+		return remove_leftover(ops, end);
+	case OM_ENTRY_DONE_BEFORE:
+		end->verdict = OM_VERDICT_DEST;
+		end->repeated = true;
+		return false;
+	case OM_ENTRY_SOURCE_BUSY:
+		refuse(end, "another job of this VM is active on the source");
+		return false;
+	case OM_ENTRY_BOTH:
+		refuse(end, "the VM is active on both hosts (source: %s, destination: %s)",
+		       om_side_state_name(src.state), om_side_state_name(dst.state));
+		return false;
+	case OM_ENTRY_NOT_FOUND:
+		refuse(end, "the VM is on neither host");
+		end->verdict = OM_VERDICT_NEITHER;
+		return false;
+	default:
+		refuse(end, "the state of the VM cannot be proven (source: %s, destination: %s)",
+		       om_side_state_name(src.state), om_side_state_name(dst.state));
+		end->verdict = src.state == OM_SIDE_ABSENT || src.state == OM_SIDE_UNREACHABLE ?
+				       OM_VERDICT_UNKNOWN : OM_VERDICT_SOURCE;
+		return false;
+	}
+}
+
+static bool wait_for_block_jobs(const struct om_run_ops *ops, uint32_t tries, struct om_run_end *end)
+{
+	char target[32], line[128];
+
+	for (uint32_t i = 1; ops->block_job(ops->ctx, target, sizeof(target)); i++) {
+		if (ops->stop_requested(ops->ctx)) {
+			refuse(end, "cancelled before anything was touched");
+			return false;
+		}
+		if (i >= tries) {
+			refuse(end, "disk %s has an active block job (asked %u times)", target, i);
+			return false;
+		}
+		snprintf(line, sizeof(line), "disk %s has an active block job; trying again in 5 s", target);
+		ops->log(ops->ctx, OM_LOG_INFO, line);
+		ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
+	}
+	return true;
+}
+
+static bool drop_snapshots(const struct om_run_ops *ops, struct om_run_end *end)
+{
+	if (!ops->snapshots_save(ops->ctx, &end->err) || !ops->touch(ops->ctx, &end->err)) {
+		end->has_err = true;
+		end->verdict = OM_VERDICT_SOURCE;
+		return false;
+	}
+	if (ops->snapshots_drop(ops->ctx, &end->err))
+		return true;
+	end->has_err = true;
+	end->verdict = OM_VERDICT_SOURCE;
+	om_run_put_snapshots(ops, end->verdict);
+	return false;
+}
+
+/* The call has failed: releases what it holds, then lets both sides say where the guest is. */
+static enum om_verdict settle_failure(const struct om_run_ops *ops, struct om_outcome_context context)
+{
+	struct om_err err = { 0 };
+
+	if (!ops->reopen_source(ops->ctx, &err))
+		ops->log(ops->ctx, OM_LOG_WARN, err.msg);
+	return om_run_settle(ops, &context);
+}
+
+static void warn_next_path(const struct om_run_ops *ops, const struct om_plan *plan, size_t attempt,
+			   const struct om_attempt_end *failed)
+{
+	char line[600];
+	bool fast = plan->attempts[attempt].path == OM_PATH_FAST;
+
+	snprintf(line, sizeof(line), "%s failed before the first byte (%s); memory takes %s",
+		 fast ? "the fast path" : "the default path", failed->text,
+		 plan->attempts[attempt + 1].path == OM_PATH_NAME ? "the host's OpenNebula name" :
+								    "the default path");
+	ops->log(ops->ctx, OM_LOG_WARN, line);
+}
+
+/* Goes through the attempts; true: libvirt's call succeeded. */
+static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
+			struct om_outcome_context context, struct om_run_end *end)
+{
+	uint32_t block_job_tries = 1;
+	char target[32];
+
+	for (end->attempt = 0;;) {
+		struct om_attempt_end call = { 0 };
+
+		ops->phase(ops->ctx, OM_PHASE_COPY);
+		ops->memory(ops->ctx, end->attempt, &call);
+		end->verdict = call.ok ? om_run_settle(ops, &context) : settle_failure(ops, context);
+		if (call.ok || end->verdict != OM_VERDICT_SOURCE) {
+			end->has_err = !call.ok;
+			if (!call.ok)
+				om_err_set(&end->err, OM_E_SOURCE, "%s", call.text);
+			return;
+		}
+		if (om_plan_path_failed(plan, end->attempt, &call)) {
+			warn_next_path(ops, plan, end->attempt++, &call);
+			continue;
+		}
+		end->has_err = true;
+		om_err_set(&end->err, call.stop_requested ? OM_E_ABORTED : OM_E_SOURCE, "%s", call.text);
+		/* A block job may have begun since it was asked for. */
+		if (call.bytes_sent || call.stop_requested || block_job_tries++ >= tries ||
+		    !ops->block_job(ops->ctx, target, sizeof(target)))
+			return;
+		end->has_err = false;
+		ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
+	}
+}
+
+void om_run_put_snapshots(const struct om_run_ops *ops, enum om_verdict verdict)
+{
+	struct om_err err = { 0 };
+	bool on_dest = verdict == OM_VERDICT_DEST || verdict == OM_VERDICT_DEST_LEFTOVER;
+
+	if (!on_dest && verdict != OM_VERDICT_SOURCE && verdict != OM_VERDICT_SOURCE_LEFTOVER)
+		return;
+	if (!ops->snapshots_define(ops->ctx, on_dest, &err))
+		ops->log(ops->ctx, OM_LOG_WARN, err.msg);
+}
+
+void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
+		    struct om_run_end *end)
+{
+	struct om_outcome_context context = { .asked_paused = plan->flags & OM_FLAG_PAUSED };
+
+	memset(end, 0, sizeof(*end));
+	if (!enter(ops, end, &context.source_paused) || !wait_for_block_jobs(ops, tries, end) ||
+	    !drop_snapshots(ops, end))
+		return;
+	move_memory(ops, plan, tries, context, end);
+	om_run_put_snapshots(ops, end->verdict);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sentences that an operator reads at the end. Pure. */
+#ifndef OM_REPORT_H
+#define OM_REPORT_H
+
+#include "om_outcome.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct om_report {
+	uint64_t total_ms;	/* from the start of this program */
+	uint64_t downtime_ms;	/* 0 = not known */
+	uint64_t data_bytes;	/* sent; 0 = not known */
+	uint64_t copy_ms;	/* time of the copy, for the throughput */
+	uint32_t passes;
+	const char *via;	/* "eth1 to 10.77.1.2", "the default path" */
+};
+
+/* "done in 3.1 s, downtime 41 ms: 268 MiB in 2 passes at 108 MiB/s by eth1 to 10.77.1.2" */
+void om_report_summary(const struct om_report *report, char *text, size_t size);
+
+/* "; the VM still runs on node01": the whereabouts for each verdict that is not a success. */
+void om_report_whereabouts(enum om_verdict verdict, const char *src, const char *dst, char *text,
+			   size_t size);
+
+/* Exit status for the driver: 0 = on the destination. */
+int om_report_exit_status(enum om_verdict verdict);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stages of a migration, and what brings it to a known end. Talks to the outside only through
+ * struct om_run_ops, so that every path through it can be tested without libvirt.
+ */
+#ifndef OM_RUN_H
+#define OM_RUN_H
+
+#include "om_log.h"
+#include "om_outcome.h"
+#include "om_plan.h"
+#include "om_state.h"
+
+struct om_run_ops {
+	void *ctx;
+	uint64_t (*now_ms)(void *ctx);		    /* monotonic */
+	void (*sleep_ms)(void *ctx, uint32_t ms);   /* returns early when a stop is requested */
+	bool (*stop_requested)(void *ctx);
+	void (*log)(void *ctx, enum om_log_level level, const char *text);
+	void (*phase)(void *ctx, enum om_phase phase);
+
+	/* Both sides, asked now. */
+	void (*sides)(void *ctx, struct om_side *src, struct om_side *dst);
+	bool (*resume_source)(void *ctx, struct om_err *err);
+	bool (*suspend_source)(void *ctx, struct om_err *err);
+	bool (*destroy_source)(void *ctx, struct om_err *err);
+	bool (*destroy_dest)(void *ctx, struct om_err *err);
+
+	/* From here on a signal cannot end the run at once; false: one came before. */
+	bool (*touch)(void *ctx, struct om_err *err);
+	bool (*block_job)(void *ctx, char *target, size_t size);
+	bool (*snapshots_save)(void *ctx, struct om_err *err);
+	bool (*snapshots_drop)(void *ctx, struct om_err *err);
+	bool (*snapshots_define)(void *ctx, bool on_dest, struct om_err *err);
+	/* libvirt's call, watched; blocks until it returns. */
+	void (*memory)(void *ctx, size_t attempt, struct om_attempt_end *end);
+	/* Closes and opens the connection of the call, which releases a job that it leaked. */
+	bool (*reopen_source)(void *ctx, struct om_err *err);
+};
+
+struct om_run_end {
+	enum om_verdict verdict;
+	bool repeated;	     /* the VM was there before this action began */
+	size_t attempt;	     /* the last one made */
+	bool has_err;
+	struct om_err err;   /* why it is not on the destination, without its whereabouts */
+};
+
+/* Runs all stages. `tries`: how often an active block job is waited for, 5 s apart. */
+void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
+		    struct om_run_end *end);
+
+/* Asks both sides and repairs what may be repaired, until a final verdict. Also for a process that
+ * answers for one that has died. `context` gives asked_paused and source_paused. */
+enum om_verdict om_run_settle(const struct om_run_ops *ops, struct om_outcome_context *context);
+
+/* Puts the snapshot metadata where the guest is now. */
+void om_run_put_snapshots(const struct om_run_ops *ops, enum om_verdict verdict);
+
+#endif

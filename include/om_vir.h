@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libvirt, as this program uses it: two connections to the source, one to the destination, one
+ * domain, found by UUID on each. No libvirt type is seen outside of edge/vir_*.c.
+ *
+ * Threads: OM_VIR_SRC and OM_VIR_DST belong to the worker, OM_VIR_MON to the sampler until it has
+ * ended; two calls on one connection at a time are legal but never made. Events are noted in
+ * struct om_vir_events by the event loop's thread, which makes no libvirt call.
+ */
+#ifndef OM_VIR_H
+#define OM_VIR_H
+
+#include "om_outcome.h"
+#include "om_plan.h"
+#include "om_req.h"
+#include "om_watch.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum om_vir_role { OM_VIR_SRC, OM_VIR_MON, OM_VIR_DST, OM_VIR_ROLES };
+
+/* The statistics of a migration that has ended; zero where libvirt did not tell. */
+struct om_vir_completed {
+	bool known;
+	uint64_t elapsed_ms, downtime_ms, data_bytes, memory_bytes, rate_bytes_ps;
+	uint32_t iterations;
+};
+
+struct om_vir_events {
+	int wake_fd;		     /* eventfd, written at each event; owned by om_vir */
+	atomic_uint iteration;	     /* highest announced pass */
+	atomic_bool source_stopped;  /* SUSPENDED on the source */
+	atomic_bool source_postcopy; /* the switch to post-copy was made */
+	atomic_bool dest_resumed;    /* its CPUs were started */
+	atomic_bool lost[OM_VIR_ROLES]; /* connection closed under us */
+	pthread_mutex_t lock;
+	struct om_vir_completed completed; /* under lock */
+};
+
+struct om_vir;
+
+/* Before any other call and before threads: silences libvirt's own printing, registers its event
+ * loop, starts the thread that runs it. */
+bool om_vir_init(struct om_err *err) OM_MUST_CHECK;
+
+struct om_vir *om_vir_new(const char *src_uri, const char *dst_uri);
+void om_vir_free(struct om_vir *vir);
+struct om_vir_events *om_vir_events(struct om_vir *vir);
+
+/* Opens (again) with keepalive, 5 s x 6. The message holds libvirt's own words. */
+bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;
+void om_vir_close(struct om_vir *vir, enum om_vir_role role);
+
+/*
+ * Which domain is meant: a UUID is taken as it is, a name ("one-31", from before OpenNebula 6.0)
+ * is looked up on the source and then on the destination. Must precede everything below.
+ */
+bool om_vir_identify(struct om_vir *vir, const char *deploy_id, struct om_err *err) OM_MUST_CHECK;
+const char *om_vir_uuid(const struct om_vir *vir);
+
+/* The state on one side, asked over `role`'s connection; reopens a lost one once. Never fails. */
+void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side);
+
+/* Facts of the domain on the source. */
+bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_domain_persistent(struct om_vir *vir);
+uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0 = not known */
+void om_vir_versions(struct om_vir *vir, struct om_versions *versions);     /* 0 = not known */
+/* The first disk with an active block job; false: none. */
+bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
+
+/* Snapshot metadata of the source, parents first; `xml.v[i]` starts with 'C' (the current one) or '-'. */
+bool om_vir_snapshots_save(struct om_vir *vir, struct om_strv *xml, struct om_err *err) OM_MUST_CHECK;
+/* Drops the metadata, and only that, of every snapshot on the source. */
+bool om_vir_snapshots_drop(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
+/* Defines them again on that side; those already there are left alone. */
+bool om_vir_snapshots_define(struct om_vir *vir, enum om_vir_role role, const struct om_strv *xml,
+			     struct om_err *err) OM_MUST_CHECK;
+
+/* The one blocking call; worker's thread. Fills `end`. */
+void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attempt,
+		    struct om_attempt_end *end);
+/* Destination URI that the source's own libvirtd opens with --p2p; set before om_vir_migrate(). */
+void om_vir_set_p2p_uri(struct om_vir *vir, const char *uri);
+
+/* While it runs; sampler's thread, OM_VIR_MON. False is "no sample", never a failure. */
+bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms);
+bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_abort(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;
+
+/* Repairs, each preceded by om_outcome_decide(). `suspend` above is one of them. */
+bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;
+
+/* Statistics of the ended migration: the source's event, else the destination's record. */
+void om_vir_completed(struct om_vir *vir, struct om_vir_completed *completed);
+
+/* virDomainSetTime(SYNC) on `role`; false where the guest's agent did not do it. */
+bool om_vir_sync_time(struct om_vir *vir, enum om_vir_role role);
+
+#endif
