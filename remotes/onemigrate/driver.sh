@@ -14,7 +14,7 @@ OM_MARK='# onemigrate: installed file'
 OM_RC_LIMIT_S=10
 OM_HELPER_LIMIT_S=10
 
-OM_LIB_DIR=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" 2>/dev/null && pwd)
+OM_LIB_DIR=${BASH_SOURCE[0]%/*} # those who source this name it by an absolute path
 
 # One line of at most 1500 bytes without control characters: the driver waits for ever for a line
 # that does not end, and argv and rc files may hold anything.
@@ -31,7 +31,10 @@ om_say()
 
 om_is_ours()
 {
-	[[ -f $1 && -r $1 && $(head -c 512 -- "$1" 2>/dev/null | tr -d '\000') == *"$OM_MARK"* ]]
+	local head=''
+	[[ -f $1 && -r $1 ]] || return 1
+	IFS= read -r -d '' -n 512 head <"$1"
+	[[ $head == *"$OM_MARK"* ]]
 }
 
 # ---------------------------------------------------------------------------------------------
@@ -95,8 +98,9 @@ om_helper_works()
 	if ((status == 124 || status == 137)) && ((${#bound[@]})); then
 		OM_REASON="no answer within $OM_HELPER_LIMIT_S s"
 	elif ((status != 0)); then
+		answer=${answer%%$'\n'*}
 		answer=${answer##*"$1: "}
-		OM_REASON="does not start here: ${answer%%$'\n'*} (status $status)"
+		OM_REASON="does not start here${answer:+: $answer} (status $status)"
 	elif [[ $answer != "$OM_INTERFACE" ]]; then
 		OM_REASON="has interface version \"${answer%%$'\n'*}\", version $OM_INTERFACE is needed"
 	else
