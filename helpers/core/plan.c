@@ -129,16 +129,32 @@ static void add_default_attempts(struct om_plan *plan, const struct om_req *req,
 	om_params_set_text(&attempt->params, "migrate_uri", uri, "oned name");
 }
 
+/* No fast network for this migration; strict minds where one is configured that cannot apply. */
+static bool choose_default(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
+			   const struct om_opts *opts, struct om_err *err)
+{
+	const char *why = opts->flags & OM_FLAG_TUNNELLED ? "MIGRATE_OPTIONS has --tunnelled" :
+							    "the host is known by its address";
+	bool configured = !om_str_empty(om_knob_text(knobs, OM_KNOB_MIGRATE_NETWORK)) ||
+			  !om_str_empty(om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND));
+
+	if (configured && is_strict(knobs))
+		return om_err_set(err, OM_E_REFUSED, "the fast network does not apply (%s) and "
+				  "MIGRATE_NETWORK_POLICY is strict", why);
+	if (configured)
+		warn(plan, om_xasprintf("the fast network does not apply: %s", why));
+	add_default_attempts(plan, req, opts);
+	return true;
+}
+
 /* Puts the ways that the memory may take in order; false: strict, and the fast one is not there. */
 static bool choose_path(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
 			const struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
 {
 	const char *defect = NULL;
 
-	if (facts->fast_source == OM_FAST_NONE) {
-		add_default_attempts(plan, req, opts);
-		return true;
-	}
+	if (facts->fast_source == OM_FAST_NONE)
+		return choose_default(plan, req, knobs, opts, err);
 	if (facts->fast_source != OM_FAST_OPTION)
 		defect = fast_defect(&facts->fast);
 	if (defect && is_strict(knobs))

@@ -3,32 +3,44 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const whereabouts[OM_VERDICT_COUNT] = {
-	[OM_VERDICT_SOURCE] = "the VM still runs on %1$s",
-	[OM_VERDICT_SOURCE_LEFTOVER] = "the VM still runs on %1$s, and %2$s holds a paused leftover "
+	[OM_VERDICT_SOURCE] = "the VM still runs on {src}",
+	[OM_VERDICT_SOURCE_LEFTOVER] = "the VM still runs on {src}, and {dst} holds a paused leftover "
 				       "that could not be proven safe to remove",
-	[OM_VERDICT_DEST] = "the VM runs on %2$s",
-	[OM_VERDICT_DEST_LEFTOVER] = "the VM runs on %2$s, and a stopped copy is left on %1$s: remove it "
+	[OM_VERDICT_DEST] = "the VM runs on {dst}",
+	[OM_VERDICT_DEST_LEFTOVER] = "the VM runs on {dst}, and a stopped copy is left on {src}: remove it "
 				     "by hand",
-	[OM_VERDICT_DEST_POSTCOPY] = "the VM is on %2$s in an unfinished post-copy and needs %1$s to go "
+	[OM_VERDICT_DEST_POSTCOPY] = "the VM is on {dst} in an unfinished post-copy and needs {src} to go "
 				     "on: do not destroy it on either host",
-	[OM_VERDICT_BOTH] = "the VM ran on both hosts: it goes on on %2$s and was paused on %1$s, nothing "
+	[OM_VERDICT_BOTH] = "the VM ran on both hosts: it goes on on {dst} and was paused on {src}, nothing "
 			    "was destroyed; check its disks",
-	[OM_VERDICT_NEITHER] = "the VM is on neither %1$s nor %2$s",
-	[OM_VERDICT_UNKNOWN] = "it could not be proven whether the VM is on %1$s or %2$s; nothing was "
+	[OM_VERDICT_NEITHER] = "the VM is on neither {src} nor {dst}",
+	[OM_VERDICT_UNKNOWN] = "it could not be proven whether the VM is on {src} or {dst}; nothing was "
 			       "destroyed, check both hosts",
 };
 
+/* Puts the hosts' names into a sentence; what does not fit is cut off. */
 void om_report_whereabouts(enum om_verdict verdict, const char *src, const char *dst, char *text,
 			   size_t size)
 {
 	const char *form = whereabouts[verdict] ? whereabouts[verdict] : whereabouts[OM_VERDICT_UNKNOWN];
+	size_t len = 0;
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, size, form, src, dst);
-#pragma GCC diagnostic pop
+	text[0] = '\0';
+	while (*form && len + 1 < size) {
+		bool is_src = strncmp(form, "{src}", 5) == 0, is_dst = strncmp(form, "{dst}", 5) == 0;
+
+		if (is_src || is_dst) {
+			snprintf(text + len, size - len, "%s", is_src ? src : dst);
+			len += strlen(text + len);
+			form += 5;
+		} else {
+			text[len++] = *form++;
+			text[len] = '\0';
+		}
+	}
 }
 
 int om_report_exit_status(enum om_verdict verdict)
