@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_state.h"
+
+#include "om_text.h"
+#include "om_util.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define FIRST_LINE "onemigrate-state=1\n"
+
+static const char *const phase_names[] = {
+	[OM_PHASE_PREPARE] = "prepare", [OM_PHASE_COPY] = "copy",
+	[OM_PHASE_POSTCOPY] = "post-copy", [OM_PHASE_SETTLE] = "settle",
+	[OM_PHASE_DONE] = "done",	[OM_PHASE_FAILED] = "failed",
+	[OM_PHASE_UNKNOWN] = "unknown",
+};
+static_assert(OM_ARRAY_LEN(phase_names) == OM_PHASE_COUNT, "a phase has no name");
+
+const char *om_phase_name(enum om_phase phase)
+{
+	return (unsigned int)phase < OM_PHASE_COUNT ? phase_names[phase] : "unknown";
+}
+
+enum type { TEXT, U32, U64, I64, PHASE, PERCENT };
+
+#define ROW(kind, field) { #field, kind, offsetof(struct om_state, field), sizeof(((struct om_state *)0)->field) }
+
+static const struct row {
+	const char *key;
+	enum type type;
+	size_t offset, size;
+} rows[] = {
+	ROW(TEXT, uuid),
+	ROW(TEXT, vm_id),
+	ROW(TEXT, vm_name),
+	ROW(TEXT, src),
+	ROW(TEXT, dst),
+	ROW(TEXT, boot_id),
+	ROW(I64, pid),
+	ROW(U64, started_epoch_ms),
+	ROW(U64, updated_epoch_ms),
+	ROW(PHASE, phase),
+	ROW(TEXT, path_addr),
+	ROW(TEXT, path_ifname),
+	ROW(U32, path_speed_mbit),
+	ROW(U32, iteration),
+	ROW(PERCENT, percent),
+	ROW(U64, processed_bytes),
+	ROW(U64, remaining_bytes),
+	ROW(U64, total_bytes),
+	ROW(U64, rate_bytes_ps),
+	ROW(U64, dirty_bytes_ps),
+	ROW(U32, downtime_limit_ms),
+	ROW(U32, throttle_percent),
+	ROW(U64, eta_ms),
+	ROW(U64, elapsed_ms),
+	ROW(U32, downtime_ms),
+	ROW(TEXT, decision),
+	ROW(TEXT, result),
+};
+
+static const struct row *find_row(const char *key, size_t len)
+{
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++)
+		if (strlen(rows[i].key) == len && memcmp(rows[i].key, key, len) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static const void *at(const struct om_state *state, const struct row *row)
+{
+	return (const char *)state + row->offset;
+}
+
+uint32_t om_state_percent(const struct om_state *state)
+{
+	if (state->phase == OM_PHASE_DONE)
+		return 100;
+	return state->percent < 99 ? state->percent : 99;
+}
+
+static uint64_t number_of(const struct om_state *state, const struct row *row)
+{
+	uint32_t narrow = 0;
+	uint64_t wide = 0;
+
+	if (row->type == PERCENT)
+		return om_state_percent(state);
+	if (row->size == sizeof(narrow))
+		memcpy(&narrow, at(state, row), sizeof(narrow));
+	else
+		memcpy(&wide, at(state, row), sizeof(wide));
+	if (row->type == I64 && wide > INT64_MAX)
+		return 0;
+	return row->size == sizeof(narrow) ? narrow : wide;
+}
+
+size_t om_state_print(const struct om_state *state, char *text, size_t size)
+{
+	struct om_text to = { .text = text, .size = size };
+
+	om_text_add(&to, FIRST_LINE);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		om_text_add(&to, "%s=", rows[i].key);
+		if (rows[i].type == TEXT)
+			om_text_add_clean(&to, at(state, &rows[i]));
+		else if (rows[i].type == PHASE)
+			om_text_add(&to, "%s", om_phase_name(state->phase));
+		else
+			om_text_add(&to, "%" PRIu64, number_of(state, &rows[i]));
+		om_text_add(&to, "\n");
+	}
+	return to.len;
+}
+
+static bool parse_phase(enum om_phase *phase, const char *text)
+{
+	for (unsigned int i = 0; i < OM_PHASE_COUNT; i++)
+		if (strcmp(phase_names[i], text) == 0) {
+			*phase = (enum om_phase)i;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_value(struct om_state *state, const struct row *row, const char *text)
+{
+	void *to = (char *)state + row->offset;
+	uint64_t number, max = row->type == I64 ? INT64_MAX : UINT64_MAX;
+	uint32_t narrow;
+
+	if (row->type == TEXT)
+		return om_str_copy(to, row->size, text);
+	if (row->type == PHASE)
+		return parse_phase(&state->phase, text);
+	if (!om_parse_u64(text, 0, row->size == sizeof(narrow) ? UINT32_MAX : max, &number))
+		return false;
+	narrow = (uint32_t)number;
+	memcpy(to, row->size == sizeof(narrow) ? (void *)&narrow : (void *)&number, row->size);
+	return true;
+}
+
+/* One line without its newline. */
+static bool parse_line(struct om_state *state, const char *line, size_t len)
+{
+	char value[512];
+	const char *equals = memchr(line, '=', len);
+	const struct row *row;
+	size_t key_len, value_len;
+
+	if (!equals)
+		return false;
+	key_len = (size_t)(equals - line);
+	value_len = len - key_len - 1;
+	row = find_row(line, key_len);
+	if (!row)
+		return true;
+	if (value_len >= sizeof(value))
+		return false;
+	memcpy(value, equals + 1, value_len);
+	value[value_len] = '\0';
+	return parse_value(state, row, value);
+}
+
+bool om_state_parse(struct om_state *state, const char *text)
+{
+	*state = (struct om_state){ 0 };
+	if (!om_str_starts(text, FIRST_LINE))
+		return false;
+	for (text += strlen(FIRST_LINE); *text; text += strcspn(text, "\n") + 1) {
+		size_t len = strcspn(text, "\n");
+
+		/* A last line without a newline was cut off. */
+		if (!text[len] || !parse_line(state, text, len))
+			return false;
+	}
+	return om_state_uuid_valid(state->uuid);
+}
+
+static void add_json_text(struct om_text *to, const char *text)
+{
+	char clean[1024];
+	struct om_text in = { .text = clean, .size = sizeof(clean) };
+
+	om_text_add_clean(&in, text);
+	om_text_add(to, "\"");
+	for (const char *c = clean; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			om_text_add(to, "\\");
+		om_text_add_bytes(to, c, 1);
+	}
+	om_text_add(to, "\"");
+}
+
+size_t om_state_print_json(const struct om_state *state, char *text, size_t size)
+{
+	struct om_text to = { .text = text, .size = size };
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		om_text_add(&to, "%s\"%s\":", i ? "," : "{", rows[i].key);
+		if (rows[i].type == TEXT)
+			add_json_text(&to, at(state, &rows[i]));
+		else if (rows[i].type == PHASE)
+			om_text_add(&to, "\"%s\"", om_phase_name(state->phase));
+		else
+			om_text_add(&to, "%" PRIu64, number_of(state, &rows[i]));
+	}
+	om_text_add(&to, "}");
+	return to.len;
+}
+
+bool om_state_uuid_valid(const char *uuid)
+{
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	for (size_t i = 0; i < sizeof(pattern); i++) {
+		bool is_hex = uuid[i] && strchr("0123456789abcdefABCDEF", uuid[i]);
+
+		if (pattern[i] == 'x' ? !is_hex : uuid[i] != pattern[i])
+			return false;
+	}
+	return true;
+}
