@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # For the lab's test scripts: one behaviour per script; exit status 0, 1, or 77 for "skipped".
 #
 #	. "$(dirname "$0")/../lib.sh"

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # VMM_DRIVER_ACTION_DATA for a guest, as OpenNebula 7.4 sends it. Sourced by `lab`.
 
 # element NAME VALUE: all values of templates are CDATA on the wire.

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # The cache: root file systems of the hosts and what the guest boots. Sourced by `lab`.
 #
 # A tree's name holds the hash of its recipe: a changed recipe is another directory, so a lab that

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # What can go wrong on a wire, done in the namespaces of the lab alone. Sourced by `lab`.
 # HOST is where it happens, LEG is mgmt or fast. Everything is given back by `restore`.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
 # Making and removing the hosts. Sourced by `lab`.
 
 declare -A ADDRESS=([fe]=1 [node01]=11 [node02]=12)
@@ -147,6 +148,23 @@ lab_sync() {
 	done
 }
 
+# QEMU 7.2 asks the system call alone, and the switch for it is the whole machine's: it is given back
+# by the last lab that wanted it. Newer ones open /dev/userfaultfd, which every host has.
+UFFD=/proc/sys/vm/unprivileged_userfaultfd
+
+up_userfaultfd() {
+	if [[ $(<"$UFFD") == 0 || -n $(compgen -G "$RUN_BASE/*/userfaultfd") ]]; then
+		: >"$RUN/userfaultfd"
+		echo 1 >"$UFFD"
+	fi
+}
+
+down_userfaultfd() {
+	[[ -e $RUN/userfaultfd ]] || return 0
+	rm "$RUN/userfaultfd"
+	[[ -n $(compgen -G "$RUN_BASE/*/userfaultfd") ]] || echo 0 >"$UFFD"
+}
+
 up_everything() {
 	local user=$1 src=$2 dst=$3 mgmt=$4 fast=$5 remotes=$6 host pids=() pid
 	local -A root
@@ -183,7 +201,7 @@ up_everything() {
 }
 
 lab_up() {
-	local user=oneadmin src=debian13 dst=debian13 mgmt=100mbit fast=1gbit remotes=''
+	local user=oneadmin src=debian13 dst=debian13 mgmt=100mbit fast=1gbit remotes='' uffd=no
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--src) src=$2 ;;
@@ -192,6 +210,7 @@ lab_up() {
 		--fast) fast=$2 ;;
 		--remotes) remotes=$2 ;;
 		--as-root) user=root; shift; continue ;;
+		--userfaultfd) uffd=yes; shift; continue ;;
 		*) usage ;;
 		esac
 		shift 2
@@ -203,6 +222,7 @@ lab_up() {
 	trap 'note "failed; taking down"; lab_down' EXIT
 	trap 'exit 130' INT TERM HUP
 	mount -t tmpfs -o mode=755,size=75% "onemigrate-lab" "$RUN"
+	[[ $uffd == no ]] || up_userfaultfd
 	up_everything "$user" "$src" "$dst" "$mgmt" "$fast" "$remotes"
 	trap - EXIT
 }
@@ -224,6 +244,7 @@ lab_down() {
 			sleep 0.05
 		done
 	done
+	down_userfaultfd
 	if mountpoint -q "$RUN"; then
 		umount "$RUN" 2>/dev/null || umount -l "$RUN"
 	fi

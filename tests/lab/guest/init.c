@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lab's guest: the only process of a VM. It fills memory, dirties a part of it at a paced rate,
  * reads all of it back again and again, and says each second on the serial console how it fares.
@@ -5,15 +6,16 @@
  * Kernel command line (MiB and MiB/s):
  *   om.fill=N    memory to fill                      om.kind=random|text|zero
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
- *   om.verify=N  rate of reading back, 0 = as fast that a pass takes about two seconds
+ *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
+ *   om.disk=yes  there is a virtio disk
  *
  * Each page carries its number and a generation at its head and again at its tail. What generation
  * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes up
  * or tears is an error, and so is a lost page of the table. The body between the stamps never
  * changes and follows from the page's number.
  *
- * Console lines: one "BOOT id=", one "READY", then "HB seq= errors= ..." each second, and "DISK ..."
- * problems as they are found. Two BOOT lines mean that the guest has died and started again.
+ * Console lines: one "BOOT id=", one "READY", then "HB seq= errors= ..." each second, and "ERROR
+ * ..." for the first problems. Two BOOT lines mean that the guest has died and started again.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -49,6 +51,7 @@ struct page {
 static struct {
 	uint64_t fill_pages, hot_pages, dirty_mibps, verify_mibps;
 	enum kind kind;
+	bool disk;
 } cfg;
 
 static struct page *pages;
@@ -246,6 +249,7 @@ static void configure(void)
 	cfg.verify_mibps = mib_option(cmdline, "om.verify=", 0);
 	if (!cfg.verify_mibps)
 		cfg.verify_mibps = cfg.fill_pages / PAGES_PER_MIB / 2 + 1;
+	cfg.disk = strstr(cmdline, "om.disk=yes");
 	if (strstr(cmdline, "om.kind=text"))
 		cfg.kind = KIND_TEXT;
 	else if (strstr(cmdline, "om.kind=zero"))
@@ -266,9 +270,10 @@ static void setup(void)
 		dup2(console, 2);
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	load_modules();
 	configure();
-	for (int i = 0; i < 50 && disk < 0 && !access("/sys/bus/virtio/drivers/virtio_blk", F_OK); i++) {
+	if (cfg.disk)
+		load_modules();
+	for (int i = 0; i < 100 && cfg.disk && disk < 0; i++) {
 		disk = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
 		if (disk < 0)
 			usleep(10000);

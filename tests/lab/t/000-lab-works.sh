@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The lab itself: a guest migrates over the fast leg by hand, whole, and nothing of the lab remains.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
