@@ -33,7 +33,7 @@ om_is_ours()
 {
 	local head=''
 	[[ -f $1 && -r $1 ]] || return 1
-	IFS= read -r -d '' -n 512 head <"$1"
+	IFS= read -r -d '' -n 512 head <"$1" || :
 	[[ $head == *"$OM_MARK"* ]]
 }
 
