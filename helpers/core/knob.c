@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_knob.h"
+
+#include "om_addr.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 4096
+
+static const char *const origin_names[] = {
+	[OM_ORIGIN_DEFAULT] = "default",   [OM_ORIGIN_ENVIRONMENT] = "environment",
+	[OM_ORIGIN_KVMRC] = "kvmrc",	   [OM_ORIGIN_RC] = "onemigraterc",
+	[OM_ORIGIN_DATASTORE] = "datastore", [OM_ORIGIN_VM] = "VM",
+};
+static_assert(OM_ARRAY_LEN(origin_names) == OM_ORIGIN_COUNT, "a name for each origin");
+
+const char *om_origin_name(enum om_origin origin)
+{
+	return origin_names[origin];
+}
+
+/* Which scope lets a value of this origin in; the default needs none. */
+static const unsigned int origin_scopes[] = {
+	[OM_ORIGIN_DEFAULT] = 0,
+	[OM_ORIGIN_ENVIRONMENT] = OM_SCOPE_HOST,
+	[OM_ORIGIN_KVMRC] = OM_SCOPE_HOST,
+	[OM_ORIGIN_RC] = OM_SCOPE_HOST,
+	[OM_ORIGIN_DATASTORE] = OM_SCOPE_DATASTORE,
+	[OM_ORIGIN_VM] = OM_SCOPE_VM,
+};
+static_assert(OM_ARRAY_LEN(origin_scopes) == OM_ORIGIN_COUNT, "a scope for each origin");
+
+/* Is c in a set such as "A-Za-z0-9._-"? */
+static bool in_set(const char *set, char c)
+{
+	for (; *set; set++) {
+		if (set[1] == '-' && set[2]) {
+			if (c >= set[0] && c <= set[2])
+				return true;
+			set += 2;
+		} else if (c == *set) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_restricted(const struct om_knob_row *row, const char *text, struct om_err *why)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!in_set(row->chars, text[i]))
+			return om_err_set(why, OM_E_INPUT, "only the characters %s are allowed",
+					  row->chars);
+	if (len > row->max)
+		return om_err_set(why, OM_E_INPUT, "at most %d characters are allowed",
+				  (int)row->max);
+	return true;
+}
+
+/* Each parser may replace *text by another static or stripped spelling of it. */
+static bool parse_text(const struct om_knob_row *row, const char **text, uint64_t *number,
+		       struct om_err *why)
+{
+	*number = 0;
+	if (row->chars)
+		return parse_restricted(row, *text, why);
+	if (strlen(*text) > TEXT_MAX)
+		return om_err_set(why, OM_E_INPUT, "at most %d bytes are allowed", TEXT_MAX);
+	for (const char *c = *text; *c; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t' && *c != '\n') || *c == 0x7f)
+			return om_err_set(why, OM_E_INPUT, "control characters are not allowed");
+	return true;
+}
+
+static bool parse_yes_no(const struct om_knob_row *row, const char **text, uint64_t *number,
+			 struct om_err *why)
+{
+	static const char *const words[][3] = { { "no", "false", "0" }, { "yes", "true", "1" } };
+
+	(void)row;
+	for (size_t value = 0; value < 2; value++)
+		for (size_t i = 0; i < 3; i++)
+			if (om_str_eq_nocase(*text, words[value][i])) {
+				*number = value;
+				*text = words[value][0];
+				return true;
+			}
+	return om_err_set(why, OM_E_INPUT, "yes or no is expected");
+}
+
+static bool parse_number(const struct om_knob_row *row, const char **text, uint64_t *number,
+			 struct om_err *why)
+{
+	if (om_parse_u64(*text, row->min, row->max, number))
+		return true;
+	return om_err_set(why, OM_E_INPUT, "a number from %llu to %llu%s%s is expected",
+			  (unsigned long long)row->min, (unsigned long long)row->max,
+			  *row->unit ? " " : "", row->unit);
+}
+
+static bool parse_choice(const struct om_knob_row *row, const char **text, uint64_t *number,
+			 struct om_err *why)
+{
+	OM_AUTOFREE char *choices = om_xstrdup(row->choices);
+	char *rest = choices, *choice;
+
+	for (uint64_t i = 0; (choice = strsep(&rest, "|")); i++)
+		if (om_str_eq_nocase(choice, *text)) {
+			*number = i;
+			return true;
+		}
+	return om_err_set(why, OM_E_INPUT, "one of %s is expected", row->choices);
+}
+
+static bool parse_cidrs(const struct om_knob_row *row, const char **text, uint64_t *number,
+			struct om_err *why)
+{
+	struct om_cidr cidrs[OM_CIDRS_MAX];
+	size_t count;
+
+	(void)row;
+	*number = 0;
+	return om_cidrs_parse(cidrs, OM_CIDRS_MAX, &count, *text, why);
+}
+
+typedef bool parser(const struct om_knob_row *row, const char **text, uint64_t *number,
+		    struct om_err *why);
+static parser *const parsers[] = {
+	[OM_KNOB_TEXT] = parse_text,	 [OM_KNOB_YES_NO] = parse_yes_no,
+	[OM_KNOB_NUMBER] = parse_number, [OM_KNOB_CHOICE] = parse_choice,
+	[OM_KNOB_CIDRS] = parse_cidrs,
+};
+static_assert(OM_ARRAY_LEN(parsers) == OM_KNOB_TYPE_COUNT, "a parser for each type");
+
+/* The text of the n-th choice, malloc'ed. */
+static char *choice_text(const char *choices, uint64_t n)
+{
+	while (n--)
+		choices = strchr(choices, '|') + 1;
+	return om_xstrndup(choices, strcspn(choices, "|"));
+}
+
+static bool take(struct om_knobs *knobs, enum om_knob_id id, const char *text,
+		 enum om_origin origin, struct om_err *why)
+{
+	const struct om_knob_row *row = &om_knob_table[id];
+	OM_AUTOFREE char *copy = om_xstrdup(text), *choice = NULL;
+	const char *value = om_str_strip(copy);
+	uint64_t number;
+
+	if (!parsers[row->type](row, &value, &number, why))
+		return false;
+	if (row->type == OM_KNOB_CHOICE)
+		value = choice = choice_text(row->choices, number);
+	om_strv_add(&knobs->texts, value);
+	knobs->v[id].text = knobs->texts.v[knobs->texts.n - 1];
+	knobs->v[id].number = number;
+	knobs->v[id].origin = origin;
+	return true;
+}
+
+/* A lenient row: a number that is only too large becomes the largest, all else the default. */
+static bool take_lenient(struct om_knobs *knobs, enum om_knob_id id,
+			 const struct om_knob_source *source, struct om_err *why)
+{
+	const struct om_knob_row *row = &om_knob_table[id];
+	OM_AUTOFREE char *copy = om_xstrdup(source->text), *most = NULL;
+	uint64_t number;
+
+	if (row->type == OM_KNOB_NUMBER &&
+	    om_parse_u64(om_str_strip(copy), row->max, UINT64_MAX, &number)) {
+		most = om_xasprintf("%llu", (unsigned long long)row->max);
+		return take(knobs, id, most, source->origin, why);
+	}
+	return take(knobs, id, row->def, OM_ORIGIN_DEFAULT, why);
+}
+
+static bool is_blank(const char *text)
+{
+	return !text || text[strspn(text, " \t\n\v\f\r")] == '\0';
+}
+
+static const struct om_knob_source *winner(const struct om_knob_row *row,
+					   const struct om_knob_source *sources, size_t count)
+{
+	const struct om_knob_source *best = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct om_knob_source *s = &sources[i];
+
+		if (strcmp(s->name, row->name) != 0 || is_blank(s->text))
+			continue;
+		if ((origin_scopes[s->origin] & row->scope) && (!best || s->origin >= best->origin))
+			best = s;
+	}
+	return best;
+}
+
+static bool resolve_one(struct om_knobs *knobs, enum om_knob_id id,
+			const struct om_knob_source *source, struct om_err *err)
+{
+	struct om_err why;
+
+	if (!source)
+		return take(knobs, id, om_knob_table[id].def, OM_ORIGIN_DEFAULT, err);
+	if (take(knobs, id, source->text, source->origin, &why))
+		return true;
+	if (om_knob_table[id].lenient)
+		return take_lenient(knobs, id, source, err);
+	om_err_set(err, OM_E_INPUT, "%s '%.120s' from %s cannot be used: %.250s",
+		   om_knob_table[id].name, source->text, om_origin_name(source->origin), why.msg);
+	om_str_sanitize(err->msg);
+	return false;
+}
+
+bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sources, size_t count,
+		      struct om_err *err)
+{
+	memset(knobs, 0, sizeof(*knobs));
+	for (int id = 0; id < OM_KNOB_COUNT; id++) {
+		const struct om_knob_source *s = winner(&om_knob_table[id], sources, count);
+
+		if (!resolve_one(knobs, (enum om_knob_id)id, s, err)) {
+			om_knobs_free(knobs);
+			return false;
+		}
+	}
+	return true;
+}
+
+void om_knobs_free(struct om_knobs *knobs)
+{
+	om_strv_free(&knobs->texts);
+	memset(knobs->v, 0, sizeof(knobs->v));
+}
