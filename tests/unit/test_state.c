@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_cmocka.h"
+
+#include "om_state.h"
+#include "om_text.h"
+#include "om_util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UUID "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c4"
+
+static struct om_state sample(void)
+{
+	return (struct om_state){
+		.uuid = UUID,
+		.vm_id = "31",
+		.vm_name = "web front 01",
+		.src = "node01",
+		.dst = "node02",
+		.boot_id = "11111111-2222-3333-4444-555555555555",
+		.pid = 4711,
+		.started_epoch_ms = 1784629430000,
+		.updated_epoch_ms = 1784629432000,
+		.phase = OM_PHASE_COPY,
+		.path_addr = "10.1.0.2",
+		.path_ifname = "eth1",
+		.path_speed_mbit = 10000,
+		.iteration = 2,
+		.percent = 57,
+		.processed_bytes = 5000000000,
+		.remaining_bytes = 1 << 30,
+		.total_bytes = 8ull << 30,
+		.rate_bytes_ps = 112 << 20,
+		.dirty_bytes_ps = 1 << 20,
+		.downtime_limit_ms = 30,
+		.throttle_percent = 20,
+		.eta_ms = 2150,
+		.elapsed_ms = 2000,
+		.downtime_ms = 41,
+		.decision = "downtime limit 30 ms",
+		.result = "a = b",
+	};
+}
+
+static void assert_round_trip(const struct om_state *state)
+{
+	char text[OM_STATE_TEXT_MAX], again[OM_STATE_TEXT_MAX];
+	struct om_state copy;
+
+	assert_true(om_state_print(state, text, sizeof(text)) < sizeof(text));
+	assert_true(om_state_parse(&copy, text));
+	om_state_print(&copy, again, sizeof(again));
+	assert_string_equal(text, again);
+}
+
+static void every_field_survives_printing_and_parsing(void **unused)
+{
+	struct om_state state = sample(), copy;
+	char text[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	om_state_print(&state, text, sizeof(text));
+	assert_true(om_state_parse(&copy, text));
+	assert_memory_equal(&state, &copy, sizeof(state));
+	for (unsigned int i = 0; i < OM_PHASE_COUNT; i++) {
+		state.phase = (enum om_phase)i;
+		assert_round_trip(&state);
+	}
+}
+
+static void the_largest_state_fits_into_its_text(void **unused)
+{
+	struct om_state state = sample();
+	char text[OM_STATE_TEXT_MAX], json[OM_STATE_JSON_MAX];
+
+	(void)unused;
+	memset(state.vm_name, '"', sizeof(state.vm_name) - 1);
+	memset(state.src, '"', sizeof(state.src) - 1);
+	memset(state.dst, '\\', sizeof(state.dst) - 1);
+	memset(state.decision, '"', sizeof(state.decision) - 1);
+	memset(state.result, '"', sizeof(state.result) - 1);
+	state.processed_bytes = state.remaining_bytes = state.total_bytes = UINT64_MAX;
+	assert_round_trip(&state);
+	assert_true(om_state_print(&state, text, sizeof(text)) < sizeof(text));
+	assert_true(om_state_print_json(&state, json, sizeof(json)) < sizeof(json));
+	assert_true(om_state_print_text(&state, text, sizeof(text)) < sizeof(text));
+}
+
+static void a_newline_in_a_name_makes_no_second_line(void **unused)
+{
+	struct om_state state = sample(), copy;
+	char text[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "x\nphase=done\x1b[2J\xc2\x9b" "1m\xff");
+	om_state_print(&state, text, sizeof(text));
+	assert_true(om_state_parse(&copy, text));
+	assert_int_equal(copy.phase, OM_PHASE_COPY);
+	assert_string_equal(copy.vm_name, "x?phase=done?[2J?1m?");
+}
+
+static void unknown_keys_are_ignored_and_missing_ones_are_zero(void **unused)
+{
+	struct om_state state;
+
+	(void)unused;
+	assert_true(om_state_parse(&state, "onemigrate-state=1\nuuid=" UUID "\nnew_key=a=b\n=\n"));
+	assert_string_equal(state.uuid, UUID);
+	assert_int_equal(state.phase, OM_PHASE_PREPARE);
+	assert_int_equal(state.percent, 0);
+}
+
+static void what_is_no_state_file_is_refused(void **unused)
+{
+	static const char *const texts[] = {
+		"",
+		"onemigrate-state=1",
+		"onemigrate-state=1\n",
+		"onemigrate-state=2\nuuid=" UUID "\n",
+		"uuid=" UUID "\n",
+		"onemigrate-state=1\nuuid=" UUID,
+		"onemigrate-state=1\nuuid=" UUID "\nno equals sign\n",
+		"onemigrate-state=1\nuuid=" UUID "\n\n",
+		"onemigrate-state=1\nuuid=" UUID "\npercent=x\n",
+		"onemigrate-state=1\nuuid=" UUID "\npercent=4294967296\n",
+		"onemigrate-state=1\nuuid=" UUID "\npercent=-1\n",
+		"onemigrate-state=1\nuuid=" UUID "\npercent=\n",
+		"onemigrate-state=1\nuuid=" UUID "\npid=9223372036854775808\n",
+		"onemigrate-state=1\nuuid=" UUID "\nphase=flying\n",
+		"onemigrate-state=1\nuuid=" UUID "\nvm_id=12345678901234567890\n",
+		"onemigrate-state=1\nuuid=../../etc/passwd\n",
+	};
+	struct om_state state;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(texts); i++)
+		if (om_state_parse(&state, texts[i]))
+			fail_msg("accepted row %zu: %s", i, texts[i]);
+}
+
+static void only_a_uuid_is_a_uuid(void **unused)
+{
+	static const char *const wrong[] = {
+		"", "85b4ad9d", UUID "0", "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c",
+		"85b4ad9d-6e6c-4a1e-bb1c/0c8ad1b1a4c4", "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4cg",
+		"85b4ad9d.6e6c-4a1e-bb1c-0c8ad1b1a4c4", "../../../../../../../../../../etc/aaa",
+	};
+
+	(void)unused;
+	assert_true(om_state_uuid_valid(UUID));
+	assert_true(om_state_uuid_valid("85B4AD9D-6E6C-4A1E-BB1C-0C8AD1B1A4C4"));
+	for (size_t i = 0; i < OM_ARRAY_LEN(wrong); i++)
+		assert_false(om_state_uuid_valid(wrong[i]));
+}
+
+static void json_is_one_object_with_every_key_escaped(void **unused)
+{
+	struct om_state state = sample();
+	char json[OM_STATE_JSON_MAX];
+
+	(void)unused;
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "\"q\\\n\xc3\xbc\xff");
+	om_state_print_json(&state, json, sizeof(json));
+	assert_int_equal(json[0], '{');
+	assert_int_equal(json[strlen(json) - 1], '}');
+	assert_non_null(strstr(json, "\"vm_name\":\"\\\"q\\\\?\xc3\xbc?\","));
+	assert_non_null(strstr(json, "\"phase\":\"copy\""));
+	assert_non_null(strstr(json, "\"processed_bytes\":5000000000,"));
+	assert_null(strchr(json, '\n'));
+}
+
+static void a_short_buffer_is_never_overrun_and_the_length_is_told(void **unused)
+{
+	struct om_state state = sample();
+	char whole[OM_STATE_JSON_MAX], part[64];
+	size_t len = om_state_print_json(&state, whole, sizeof(whole));
+
+	(void)unused;
+	for (size_t size = 1; size <= sizeof(part); size++) {
+		memset(part, 'x', sizeof(part));
+		assert_int_equal(om_state_print_json(&state, part, size), len);
+		assert_int_equal(strlen(part), size - 1);
+		assert_memory_equal(part, whole, size - 1);
+	}
+}
+
+static void the_bar_is_one_readable_line(void **unused)
+{
+	struct om_state state = sample();
+	char line[512];
+
+	(void)unused;
+	om_state_print_bar(&state, 16, line, sizeof(line));
+	assert_string_equal(line, "31 web front 01 node01->node02  [#########.......]  57 %  "
+				  "112 MiB/s  pass 2  2.1 s left");
+	state.phase = OM_PHASE_DONE;
+	om_state_print_bar(&state, 4, line, sizeof(line));
+	assert_string_equal(line, "31 web front 01 node01->node02  [####]  100 %  done in 2.0 s  "
+				  "downtime 41 ms");
+	state.phase = OM_PHASE_POSTCOPY;
+	state.percent = 100;
+	state.eta_ms = 0;
+	om_state_print_bar(&state, 0, line, sizeof(line));
+	assert_string_equal(line, "31 web front 01 node01->node02  99 %  112 MiB/s  post-copy");
+}
+
+static void a_bar_shows_no_control_character_and_keeps_utf_8(void **unused)
+{
+	struct om_state state = sample();
+	char line[512];
+
+	(void)unused;
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "Z\xc3\xbcrich \r\x1b]0;x\x07\xe2\x80\xae");
+	om_str_copy(state.src, sizeof(state.src), "a\nb");
+	om_state_print_bar(&state, 0, line, sizeof(line));
+	assert_non_null(strstr(line, "31 Z\xc3\xbcrich ??]0;x?? a?b->node02  57 %"));
+}
+
+static void only_a_finished_migration_is_at_100_percent(void **unused)
+{
+	struct om_state state = sample();
+	char text[OM_STATE_JSON_MAX];
+
+	(void)unused;
+	for (unsigned int phase = 0; phase < OM_PHASE_COUNT; phase++)
+		for (state.percent = 98; state.percent < 103; state.percent++) {
+			uint32_t expected = state.percent < 99 ? state.percent : 99;
+
+			state.phase = (enum om_phase)phase;
+			expected = phase == OM_PHASE_DONE ? 100 : expected;
+			assert_int_equal(om_state_percent(&state), expected);
+			om_state_print_json(&state, text, sizeof(text));
+			assert_int_equal(strstr(text, "\"percent\":100") != NULL, expected == 100);
+			om_state_print_text(&state, text, sizeof(text));
+			assert_int_equal(strstr(text, " 100 %") != NULL, expected == 100);
+			om_state_print_bar(&state, 20, text, sizeof(text));
+			assert_int_equal(strstr(text, " 100 %") != NULL, expected == 100);
+		}
+}
+
+static void the_text_for_people_names_path_and_result(void **unused)
+{
+	struct om_state state = sample();
+	char text[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	om_state_print_text(&state, text, sizeof(text));
+	assert_non_null(strstr(text, "VM 31 web front 01, " UUID "\n"));
+	assert_non_null(strstr(text, "node01 -> node02, copy, 57 %, pass 2\n"));
+	assert_non_null(strstr(text, "10.1.0.2 by eth1 (10000 Mbit/s)\n"));
+	assert_non_null(strstr(text, "2.0 s so far, 2.1 s left\n"));
+	assert_non_null(strstr(text, "result    a = b\n"));
+	*state.path_addr = *state.path_ifname = '\0';
+	state.path_speed_mbit = 0;
+	om_state_print_text(&state, text, sizeof(text));
+	assert_non_null(strstr(text, "the default one\n"));
+}
+
+static void utf_8_is_read_strictly(void **unused)
+{
+	static const struct {
+		const char *text;
+		size_t bytes;
+		uint32_t code;
+	} rows[] = {
+		{ "a", 1, 'a' },	      { "\xc3\xbc", 2, 0xfc },	      { "\xe2\x82\xac", 3, 0x20ac },
+		{ "\xf0\x9f\x98\x80", 4, 0x1f600 }, { "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
+		{ "", 0, 0 },		      { "\x80", 0, 0 },		      { "\xc3", 0, 0 },
+		{ "\xc0\x80", 0, 0 },	      { "\xc1\xbf", 0, 0 },	      { "\xe0\x9f\xbf", 0, 0 },
+		{ "\xed\xa0\x80", 0, 0 },     { "\xf0\x8f\xbf\xbf", 0, 0 },   { "\xf4\x90\x80\x80", 0, 0 },
+		{ "\xf8\x88\x80\x80\x80", 0, 0 }, { "\xe2\x82", 0, 0 },	      { "\xe2x", 0, 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		uint32_t code = 0;
+		size_t bytes = om_utf8_next(rows[i].text, strlen(rows[i].text), &code);
+
+		if (bytes != rows[i].bytes || (bytes && code != rows[i].code))
+			fail_msg("row %zu: %zu bytes, U+%04X", i, bytes, code);
+	}
+	assert_int_equal(om_utf8_span("a\xc3\xbc\xff" "b", 5), 3);
+	assert_int_equal(om_utf8_columns("a\xc3\xbc\xff" "b"), 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_field_survives_printing_and_parsing),
+		cmocka_unit_test(the_largest_state_fits_into_its_text),
+		cmocka_unit_test(a_newline_in_a_name_makes_no_second_line),
+		cmocka_unit_test(unknown_keys_are_ignored_and_missing_ones_are_zero),
+		cmocka_unit_test(what_is_no_state_file_is_refused),
+		cmocka_unit_test(only_a_uuid_is_a_uuid),
+		cmocka_unit_test(json_is_one_object_with_every_key_escaped),
+		cmocka_unit_test(a_short_buffer_is_never_overrun_and_the_length_is_told),
+		cmocka_unit_test(the_bar_is_one_readable_line),
+		cmocka_unit_test(a_bar_shows_no_control_character_and_keeps_utf_8),
+		cmocka_unit_test(only_a_finished_migration_is_at_100_percent),
+		cmocka_unit_test(the_text_for_people_names_path_and_result),
+		cmocka_unit_test(utf_8_is_read_strictly),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
