@@ -29,7 +29,7 @@ struct om_host_ops {
 void om_host_local(struct om_host_ops *ops);
 /* Starts the ssh; where that fails ops->available is false and `err` says why. `command` is what
  * runs on the source. */
-void om_host_remote(struct om_host_ops *ops, const char *host, const char *command, struct om_err *err);
+void om_host_remote(struct om_host_ops *ops, const char *host, struct om_err *err);
 
 /* The other end of om_host_remote: serves questions on stdin until it ends. Exit status. */
 int om_host_attend(void);

@@ -47,6 +47,8 @@ bool om_vir_init(struct om_err *err) OM_MUST_CHECK;
 struct om_vir *om_vir_new(const char *src_uri, const char *dst_uri);
 void om_vir_free(struct om_vir *vir);
 struct om_vir_events *om_vir_events(struct om_vir *vir);
+/* Forgets what an earlier attempt noted; lost connections stay noted. */
+void om_vir_events_reset(struct om_vir *vir);
 
 /* Opens (again) with keepalive, 5 s x 6. The message holds libvirt's own words. */
 bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;

@@ -91,6 +91,17 @@ static void on_closed(virConnectPtr conn, int reason, void *opaque)
 	wake(w->vir);
 }
 
+void om_vir_events_reset(struct om_vir *vir)
+{
+	struct om_vir_events *events = &vir->events;
+
+	events->iteration = 0;
+	events->source_stopped = events->source_postcopy = events->dest_resumed = false;
+	pthread_mutex_lock(&events->lock);
+	memset(&events->completed, 0, sizeof(events->completed));
+	pthread_mutex_unlock(&events->lock);
+}
+
 static struct watched *watched(struct om_vir *vir, enum om_vir_role role)
 {
 	struct watched *w = om_xcalloc(1, sizeof(*w));

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `onemigrate migrate`: the supervisor. It owns stdin, stderr and the exit status, and calls no
+ * library, so that it is there when everything else has failed: it passes signals on, answers for
+ * a working process that died, and hands over to the stock script while nothing has been touched.
+ */
+#include "cmd.h"
+#include "om_log.h"
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"Usage: onemigrate migrate [--local] DEPLOY_ID DST SRC VMID [SRC] < VMM_DRIVER_ACTION_DATA\n"
+	"\n"
+	"Moves a running VM to another host, as OpenNebula's drivers ask for it: called by the scripts\n"
+	"vmm/kvm/migrate (on the source host) and, with --local, vmm/kvm/migrate_local (on the front-end).\n"
+	"The document on stdin is raw XML or base64. Settings come from the environment; see\n"
+	"`onemigrate settings` and onemigrate(8).\n"
+	"\n"
+	"Exit status: 0 the VM runs on DST; 1 the VM is on SRC (or what is known is said); 2 usage.\n";
+
+/* The document holds decrypted secrets of the datastore: no core dump, no file, no argv. */
+static void protect_secrets(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+}
+
+/* Reads stdin to its end whatever it holds; what is beyond the bound is dropped, one byte of it is
+ * kept so that the reader sees that it is too long. */
+static int keep_document(void)
+{
+	int fd = memfd_create("document", MFD_CLOEXEC);
+	size_t kept = 0;
+	char buf[65536];
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		if (kept > OM_REQ_MAX_BYTES)
+			continue;
+		if (write(fd, buf, (size_t)n) != n)
+			return -1;
+		kept += (size_t)n;
+	}
+	return fd;
+}
+
+static struct om_shared *make_shared(void)
+{
+	struct om_shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
+		return NULL;
+	shared->snapshots_fd = memfd_create("snapshots", MFD_CLOEXEC);
+	return shared;
+}
+
+struct supervisor {
+	struct om_args args;
+	char **argv; /* of the driver, for the stock script */
+	struct om_shared *shared;
+	int document_fd, signal_fd;
+	sigset_t old_mask;
+	uint64_t begun_ms;
+};
+
+static int block_signals(sigset_t *old_mask)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, old_mask);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* A session of its own: a signal to the driver's process group reaches the supervisor alone. */
+static pid_t start_worker(struct supervisor *sup, bool settle_only)
+{
+	pid_t supervisor = getpid(), pid = fork();
+
+	if (pid)
+		return pid;
+	setsid();
+	close(sup->signal_fd);
+	if (getppid() != supervisor)
+		_exit(1);
+	om_worker_main(&sup->args, sup->shared, sup->document_fd, settle_only, sup->begun_ms);
+}
+
+/* Waits for the worker; signals and a closed reader of stderr are passed on as SIGTERM. Returns
+ * its wait status. */
+static int attend_worker(struct supervisor *sup, pid_t pid)
+{
+	struct pollfd fds[2] = {
+		{ .fd = sup->signal_fd, .events = POLLIN },
+		{ .fd = STDERR_FILENO, .events = 0 }, /* POLLERR and POLLHUP: the reader is gone */
+	};
+	struct signalfd_siginfo info;
+	int status;
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			usleep(100000);
+		if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+			kill(pid, SIGTERM);
+			fds[1].fd = -1;
+		}
+		if (fds[0].revents && read(sup->signal_fd, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGCHLD)
+			kill(pid, SIGTERM);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+	}
+}
+
+static int fail(const struct supervisor *sup, const char *text)
+{
+	om_log_final("Error migrating VM %s: %s.", sup->args.vm_id, text);
+	return 1;
+}
+
+/* Only while nothing has been touched. The script gets what we got, to the byte. */
+static int run_stock(struct supervisor *sup, const char *why)
+{
+	const char *stock = getenv("ONEMIGRATE_STOCK");
+	char text[1200];
+
+	if (sup->shared->strict && sup->shared->fast_configured) {
+		snprintf(text, sizeof(text), "left to OpenNebula's own script, which does not know the fast "
+			 "network, and MIGRATE_NETWORK_POLICY is strict: %s; nothing was touched, the VM still "
+			 "runs on %s", why, sup->args.src);
+		return fail(sup, text);
+	}
+	if (om_str_empty(stock)) {
+		snprintf(text, sizeof(text), "%s, and OpenNebula's own script was not saved beside ours; "
+			 "nothing was touched, the VM still runs on %s", why, sup->args.src);
+		return fail(sup, text);
+	}
+	om_log(sup->shared->fast_configured ? OM_LOG_WARN : OM_LOG_INFO,
+	       "left to OpenNebula's own script: %s", why);
+	sigprocmask(SIG_SETMASK, &sup->old_mask, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (lseek(sup->document_fd, 0, SEEK_SET) == 0 && dup2(sup->document_fd, STDIN_FILENO) == STDIN_FILENO) {
+		sup->argv[0] = (char *)(uintptr_t)stock;
+		execv(stock, sup->argv);
+	}
+	snprintf(text, sizeof(text), "%s cannot be started: %s; nothing was touched, the VM still runs on %s",
+		 stock, strerror(errno), sup->args.src);
+	return fail(sup, text);
+}
+
+static bool crashed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+}
+
+/* The worker ended without an answer: by now only the two hosts know. */
+static int answer_for(struct supervisor *sup, int status)
+{
+	pid_t pid;
+
+	if (!sup->shared->touched && crashed(status))
+		return run_stock(sup, "the helper crashed before it had touched anything");
+	pid = start_worker(sup, true);
+	if (pid > 0)
+		attend_worker(sup, pid);
+	if (!sup->shared->answered)
+		return fail(sup, "the migration's working process ended twice without an answer; where the "
+				 "VM runs is not known, nothing was destroyed: check both hosts");
+	if (sup->shared->exit_status)
+		return fail(sup, sup->shared->sentence);
+	return 0;
+}
+
+static int supervise(struct supervisor *sup)
+{
+	pid_t pid = start_worker(sup, false);
+	int status;
+
+	if (pid < 0)
+		return run_stock(sup, "no process can be started");
+	status = attend_worker(sup, pid);
+	if (!sup->shared->answered)
+		return answer_for(sup, status);
+	if (sup->shared->kind == OM_ANSWER_STOCK)
+		return run_stock(sup, sup->shared->sentence);
+	return sup->shared->exit_status ? fail(sup, sup->shared->sentence) : 0;
+}
+
+static bool is_flag(const char *arg, const char *name)
+{
+	return arg && strcmp(arg, name) == 0;
+}
+
+int om_cmd_migrate(int argc, char **argv)
+{
+	struct supervisor sup = { .begun_ms = om_now_ms() };
+
+	if (is_flag(argv[1], "--help"))
+		return fputs(usage, stdout) < 0;
+	if (is_flag(argv[1], "--local")) {
+		sup.args.local = true;
+		argc--;
+		argv++;
+	}
+	if (argc < 5 || argc > 6) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	sup.argv = argv;
+	sup.args.deploy_id = argv[1];
+	sup.args.dst = argv[2];
+	sup.args.src = argv[3];
+	sup.args.vm_id = argv[4];
+	protect_secrets();
+	sup.document_fd = keep_document();
+	sup.shared = make_shared();
+	sup.signal_fd = block_signals(&sup.old_mask);
+	if (sup.document_fd < 0 || !sup.shared || sup.signal_fd < 0)
+		return fail(&sup, "no memory for the document on stdin; nothing was touched");
+	return supervise(&sup);
+}

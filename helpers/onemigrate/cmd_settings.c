@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+#include "om_knob.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: onemigrate settings [--json | --man | --sample]\n"
+	"\n"
+	"Prints every setting with its value, where the value came from, and what it does. Run it through\n"
+	"the `onemigrate` command of the front-end, or with the settings in the environment.\n"
+	"  --json    one JSON document\n"
+	"  --man     the table of onemigrate(8)\n"
+	"  --sample  a commented onemigraterc\n";
+
+static bool resolve_environment(struct om_knobs *knobs)
+{
+	struct om_knob_source sources[OM_KNOB_COUNT];
+	struct om_err err;
+	size_t n = 0;
+
+	for (int i = 0; i < OM_KNOB_COUNT; i++) {
+		const char *text = getenv(om_knob_table[i].name);
+
+		if (!om_str_empty(text))
+			sources[n++] = (struct om_knob_source){ om_knob_table[i].name, text,
+								OM_ORIGIN_ENVIRONMENT };
+	}
+	if (om_knobs_resolve(knobs, sources, n, &err))
+		return true;
+	fprintf(stderr, "onemigrate: %s\n", err.msg);
+	return false;
+}
+
+int om_cmd_settings(int argc, char **argv)
+{
+	static const char *const words[] = { "--text", "--json", "--man", "--sample" };
+	static const enum om_knob_format formats[] = { OM_KNOB_FORMAT_TEXT, OM_KNOB_FORMAT_JSON,
+						       OM_KNOB_FORMAT_MAN, OM_KNOB_FORMAT_SAMPLE };
+	const char *word = argc > 1 ? argv[1] : words[0];
+	struct om_knobs knobs = { 0 };
+	OM_AUTOFREE char *text = NULL;
+
+	if (strcmp(word, "--help") == 0)
+		return fputs(usage, stdout) < 0;
+	for (size_t i = 0; i < OM_ARRAY_LEN(words) && argc <= 2; i++) {
+		if (strcmp(word, words[i]))
+			continue;
+		if (!resolve_environment(&knobs))
+			return 1;
+		text = om_knob_print_table(formats[i], &knobs);
+		om_knobs_free(&knobs);
+		return fputs(text, stdout) < 0;
+	}
+	fputs(usage, stderr);
+	return 2;
+}

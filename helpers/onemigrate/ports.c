@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What run/ asks of the outside, answered by libvirt and the kernel. */
+#include "om_log.h"
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t now_ms(void *ctx)
+{
+	(void)ctx;
+	return om_now_ms();
+}
+
+static void sleep_ms(void *ctx, uint32_t ms)
+{
+	struct om_session *s = ctx;
+	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
+
+	if (s->stop) /* asked before: what still has to be waited for is waited for */
+		stop.fd = -1;
+	poll(&stop, 1, (int)ms);
+}
+
+static bool stop_requested(void *ctx)
+{
+	return ((struct om_session *)ctx)->stop;
+}
+
+static void log_line(void *ctx, enum om_log_level level, const char *text)
+{
+	(void)ctx;
+	om_log(level, "%s", text);
+}
+
+static void set_phase(void *ctx, enum om_phase phase)
+{
+	struct om_session *s = ctx;
+
+	pthread_mutex_lock(&s->lock);
+	s->state.phase = phase;
+	pthread_mutex_unlock(&s->lock);
+	om_log_syslog("phase %s", om_phase_name(phase));
+}
+
+static void sides(void *ctx, struct om_side *src, struct om_side *dst)
+{
+	struct om_session *s = ctx;
+
+	om_vir_side(s->vir, OM_VIR_MON, src);
+	om_vir_side(s->vir, OM_VIR_DST, dst);
+}
+
+static bool resume_source(void *ctx, struct om_err *err)
+{
+	return om_vir_resume(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
+}
+
+static bool suspend_source(void *ctx, struct om_err *err)
+{
+	return om_vir_suspend(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
+}
+
+static bool destroy_source(void *ctx, struct om_err *err)
+{
+	return om_vir_destroy(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
+}
+
+static bool destroy_dest(void *ctx, struct om_err *err)
+{
+	return om_vir_destroy(((struct om_session *)ctx)->vir, OM_VIR_DST, err);
+}
+
+static bool touch(void *ctx, struct om_err *err)
+{
+	struct om_session *s = ctx;
+	bool ok;
+
+	pthread_mutex_lock(&s->lock);
+	ok = !s->stop && !s->shared->answered;
+	if (ok)
+		s->shared->touched = true;
+	pthread_mutex_unlock(&s->lock);
+	return ok || om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
+}
+
+static bool block_job(void *ctx, char *target, size_t size)
+{
+	struct om_session *s = ctx;
+
+	return om_vir_block_job(s->vir, &s->dom, target, size);
+}
+
+/* Whoever answers for this process, should it die, finds the metadata here. */
+static bool keep_snapshots(struct om_session *s)
+{
+	for (size_t i = 0; i < s->snapshots.n; i++) {
+		const char *text = s->snapshots.v[i];
+		size_t len = strlen(text) + 1;
+
+		while (len) {
+			ssize_t n = write(s->shared->snapshots_fd, text, len);
+
+			if (n < 0)
+				return false;
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static bool snapshots_save(void *ctx, struct om_err *err)
+{
+	struct om_session *s = ctx;
+
+	if (!om_vir_snapshots_save(s->vir, &s->snapshots, err))
+		return false;
+	return keep_snapshots(s) ||
+	       om_err_set(err, OM_E_INPUT, "snapshot metadata could not be kept: %s", strerror(errno));
+}
+
+static bool snapshots_drop(void *ctx, struct om_err *err)
+{
+	struct om_session *s = ctx;
+
+	return !s->snapshots.n || om_vir_snapshots_drop(s->vir, err);
+}
+
+static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
+{
+	struct om_session *s = ctx;
+
+	return om_vir_snapshots_define(s->vir, on_dest ? OM_VIR_DST : OM_VIR_MON, &s->snapshots, err);
+}
+
+static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
+{
+	struct om_session *s = ctx;
+	struct om_sampler *sampler;
+
+	om_watch_init(&s->watch, &s->plan);
+	om_vir_events_reset(s->vir);
+	sampler = om_sampler_start(s);
+	s->call_begun_ms = om_now_ms();
+	om_vir_migrate(s->vir, &s->plan, attempt, end);
+	s->call_ended_ms = om_now_ms();
+	end->bytes_sent = om_sampler_stop(sampler);
+	end->stop_requested = s->stop;
+}
+
+static bool reopen_source(void *ctx, struct om_err *err)
+{
+	return om_vir_open(((struct om_session *)ctx)->vir, OM_VIR_SRC, err);
+}
+
+void om_session_ops(struct om_session *s, struct om_run_ops *ops)
+{
+	*ops = (struct om_run_ops){
+		.ctx = s,
+		.now_ms = now_ms,
+		.sleep_ms = sleep_ms,
+		.stop_requested = stop_requested,
+		.log = log_line,
+		.phase = set_phase,
+		.sides = sides,
+		.resume_source = resume_source,
+		.suspend_source = suspend_source,
+		.destroy_source = destroy_source,
+		.destroy_dest = destroy_dest,
+		.touch = touch,
+		.block_job = block_job,
+		.snapshots_save = snapshots_save,
+		.snapshots_drop = snapshots_drop,
+		.snapshots_define = snapshots_define,
+		.memory = memory,
+		.reopen_source = reopen_source,
+	};
+}
+
+void om_session_load_snapshots(struct om_session *s)
+{
+	off_t size = lseek(s->shared->snapshots_fd, 0, SEEK_END);
+	OM_AUTOFREE char *texts = NULL;
+	ssize_t n;
+
+	if (size <= 0)
+		return;
+	texts = om_xcalloc(1, (size_t)size + 1);
+	n = pread(s->shared->snapshots_fd, texts, (size_t)size, 0);
+	for (char *at = texts; n > 0 && at < texts + n; at += strlen(at) + 1)
+		om_strv_add(&s->snapshots, at);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Watches libvirt's call from a second connection and carries out what the watch decides. One call
+ * at a time: each one that hangs would hold a worker of libvirtd. Allocates nothing once it runs. */
+#include "om_log.h"
+#include "session.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIRST_SAMPLES_MS 100 /* until the first pass is announced; QEMU's own window is 100 ms */
+#define SAMPLE_MS 250
+#define SYSLOG_EVERY_MS 60000
+
+struct om_sampler {
+	struct om_session *s;
+	pthread_t thread;
+	bool started;
+	atomic_bool ended;
+	bool moved;	    /* memory has moved */
+	bool abort_sent;
+	unsigned int iteration;
+	uint64_t next_sample_ms, next_syslog_ms;
+};
+
+static void note_decision(struct om_session *s, const char *why)
+{
+	pthread_mutex_lock(&s->lock);
+	om_str_copy(s->state.decision, sizeof(s->state.decision), why);
+	pthread_mutex_unlock(&s->lock);
+	om_log_syslog("%s", why);
+}
+
+static void act(struct om_session *s, const struct om_action *action)
+{
+	struct om_err err = { 0 };
+	bool ok = true;
+
+	switch (action->kind) {
+	case OM_ACTION_DOWNTIME:
+		ok = om_vir_set_downtime(s->vir, action->downtime_ms, &err);
+		break;
+	case OM_ACTION_POSTCOPY:
+		ok = om_vir_start_postcopy(s->vir, &err);
+		break;
+	case OM_ACTION_SUSPEND:
+		ok = om_vir_suspend(s->vir, OM_VIR_MON, &err);
+		break;
+	default:
+		return;
+	}
+	note_decision(s, ok ? action->why : err.msg);
+}
+
+static void publish(struct om_session *s, const struct om_sample *sample)
+{
+	struct om_state *state = &s->state;
+
+	pthread_mutex_lock(&s->lock);
+	state->phase = sample->postcopy ? OM_PHASE_POSTCOPY : OM_PHASE_COPY;
+	state->iteration = sample->iteration;
+	state->percent = s->watch.percent;
+	state->processed_bytes = sample->processed_bytes;
+	state->remaining_bytes = sample->remaining_bytes;
+	state->total_bytes = sample->total_bytes;
+	state->rate_bytes_ps = sample->rate_bytes_ps;
+	state->dirty_bytes_ps = sample->dirty_bytes_ps;
+	state->throttle_percent = sample->throttle_percent;
+	state->downtime_limit_ms = s->watch.limit_ms;
+	state->eta_ms = sample->rate_bytes_ps ? sample->remaining_bytes * 1000 / sample->rate_bytes_ps : 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void progress_line(struct om_sampler *sampler, const struct om_sample *sample)
+{
+	if (sample->now_ms < sampler->next_syslog_ms)
+		return;
+	sampler->next_syslog_ms = sample->now_ms + SYSLOG_EVERY_MS;
+	om_log_syslog("%u %%, pass %u, %llu MiB remaining, %llu MiB/s", sampler->s->watch.percent,
+		      sample->iteration, (unsigned long long)sample->remaining_bytes >> 20,
+		      (unsigned long long)sample->rate_bytes_ps >> 20);
+}
+
+static void take_sample(struct om_sampler *sampler)
+{
+	struct om_session *s = sampler->s;
+	struct om_sample sample;
+	struct om_action action;
+
+	if (!om_vir_sample(s->vir, &sample, om_now_ms()))
+		return;
+	if (sample.processed_bytes || sample.iteration)
+		sampler->moved = true;
+	if (!sample.iteration)
+		return; /* QEMU has not begun */
+	action = om_watch_step(&s->watch, &sample);
+	act(s, &action);
+	publish(s, &sample);
+	progress_line(sampler, &sample);
+}
+
+static void follow_events(struct om_sampler *sampler)
+{
+	struct om_session *s = sampler->s;
+	unsigned int iteration = om_vir_events(s->vir)->iteration;
+	struct om_action action;
+
+	if (iteration == sampler->iteration)
+		return;
+	sampler->iteration = iteration;
+	sampler->moved = true;
+	action = om_watch_iteration(&s->watch, iteration, om_now_ms());
+	act(s, &action);
+	sampler->next_sample_ms = 0;
+}
+
+/* A signal, or a destination that is gone: libvirt's source knows of neither. Repeated until the
+ * call returns, because the job may not have begun yet. */
+static void abort_if_needed(struct om_sampler *sampler)
+{
+	struct om_session *s = sampler->s;
+	bool lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
+	struct om_err err;
+
+	if (!s->stop && !lost)
+		return;
+	if (!sampler->abort_sent)
+		note_decision(s, lost ? "cancel: the connection to the destination is lost" :
+					"cancel: asked by a signal");
+	sampler->abort_sent = true;
+	if (!om_vir_abort(s->vir, &err))
+		om_log_syslog("%s", err.msg);
+}
+
+static void wait_for_something(struct om_sampler *sampler)
+{
+	struct om_session *s = sampler->s;
+	uint64_t now = om_now_ms(), count;
+	struct pollfd fds[2] = {
+		{ .fd = om_vir_events(s->vir)->wake_fd, .events = POLLIN },
+		{ .fd = s->stop ? -1 : s->stop_fd, .events = POLLIN },
+	};
+
+	poll(fds, 2, sampler->next_sample_ms > now ? (int)(sampler->next_sample_ms - now) : 0);
+	if (fds[0].revents && read(fds[0].fd, &count, sizeof(count)) < 0)
+		return; /* another wake-up was faster */
+}
+
+static void *run(void *arg)
+{
+	struct om_sampler *sampler = arg;
+	struct om_session *s = sampler->s;
+	struct om_err ignored;
+
+	while (!sampler->ended) {
+		wait_for_something(sampler);
+		if (sampler->ended)
+			break;
+		if (om_vir_events(s->vir)->lost[OM_VIR_MON] && !om_vir_open(s->vir, OM_VIR_MON, &ignored)) {
+			sampler->next_sample_ms = om_now_ms() + SAMPLE_MS;
+			continue;
+		}
+		follow_events(sampler);
+		if (om_now_ms() < sampler->next_sample_ms)
+			continue;
+		abort_if_needed(sampler);
+		take_sample(sampler);
+		sampler->next_sample_ms = om_now_ms() + (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);
+	}
+	return NULL;
+}
+
+struct om_sampler *om_sampler_start(struct om_session *s)
+{
+	struct om_sampler *sampler = om_xcalloc(1, sizeof(*sampler));
+
+	sampler->s = s;
+	sampler->next_syslog_ms = om_now_ms() + SYSLOG_EVERY_MS;
+	sampler->started = pthread_create(&sampler->thread, NULL, run, sampler) == 0;
+	return sampler;
+}
+
+bool om_sampler_stop(struct om_sampler *sampler)
+{
+	uint64_t one = 1;
+	bool moved;
+
+	sampler->ended = true;
+	if (write(om_vir_events(sampler->s->vir)->wake_fd, &one, sizeof(one)) < 0)
+		sampler->next_sample_ms = 0; /* full: it is awake */
+	if (sampler->started)
+		pthread_join(sampler->thread, NULL);
+	moved = sampler->moved || om_vir_events(sampler->s->vir)->iteration;
+	free(sampler);
+	return moved;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include "om_log.h"
+#include "om_proc.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KVMRC_MAX_BYTES (1u << 20)
+
+uint64_t om_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool list_has(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; at && (at = strstr(at, word)); at += len)
+		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+			return true;
+	return false;
+}
+
+static enum om_origin origin_of(const char *name)
+{
+	if (list_has(getenv("ONEMIGRATE_RC_SET"), name))
+		return OM_ORIGIN_RC;
+	if (list_has(getenv("ONEMIGRATE_KVMRC_SET"), name))
+		return OM_ORIGIN_KVMRC;
+	return OM_ORIGIN_ENVIRONMENT;
+}
+
+static char *read_file(const char *path, size_t max, size_t *len)
+{
+	OM_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size > max)
+		return NULL;
+	text = om_xcalloc(1, (size_t)st.st_size + 1);
+	n = read(fd, text, (size_t)st.st_size);
+	*len = n > 0 ? (size_t)n : 0;
+	return text;
+}
+
+/*
+ * OpenNebula's Ruby scripts read kvmrc by a pattern, not by a shell. Where the two readings of
+ * MIGRATE_OPTIONS differ, the guests of this cloud have been migrated with the Ruby one.
+ */
+static char *ruby_options(const char *bash_value)
+{
+	const char *path = getenv("ONEMIGRATE_KVMRC");
+	OM_AUTOFREE char *text = NULL;
+	char *ruby;
+	size_t len = 0;
+
+	text = path ? read_file(path, KVMRC_MAX_BYTES, &len) : NULL;
+	if (!text)
+		return om_xstrdup(bash_value);
+	ruby = om_kvmrc_ruby_value(text, len, "MIGRATE_OPTIONS");
+	if (!ruby)
+		ruby = om_xstrdup("");
+	if (strcmp(ruby, bash_value))
+		om_log(OM_LOG_WARN, "MIGRATE_OPTIONS in kvmrc: OpenNebula reads '%s', a shell '%s'; the former "
+				    "is used (write it as MIGRATE_OPTIONS=\"...\" at the start of a line)",
+		       ruby, bash_value);
+	return ruby;
+}
+
+static bool resolve_knobs(struct om_session *s, struct om_err *err)
+{
+	struct om_knob_source sources[OM_KNOB_COUNT * 2];
+	OM_AUTOFREE char *options = NULL;
+	size_t n = 0;
+
+	for (int id = 0; id < OM_KNOB_COUNT; id++) {
+		const char *name = om_knob_table[id].name, *value = getenv(name);
+		enum om_origin origin = origin_of(name);
+
+		if (id == OM_KNOB_MIGRATE_OPTIONS && origin != OM_ORIGIN_RC) {
+			options = ruby_options(value ? value : "");
+			value = options;
+			if (*options)
+				origin = OM_ORIGIN_KVMRC;
+		}
+		if (!om_str_empty(value))
+			sources[n++] = (struct om_knob_source){ name, value, origin };
+		value = om_pairs_get(&s->req.ds_template, name);
+		if (!om_str_empty(value))
+			sources[n++] = (struct om_knob_source){ name, value, OM_ORIGIN_DATASTORE };
+	}
+	return om_knobs_resolve(&s->knobs, sources, n, err);
+}
+
+/* ssh with a time limit and keepalive, as a wrapper beside this program; libvirt has no option for it. */
+static void wrapper_query(char *query, size_t size)
+{
+	char dir[256], path[300];
+
+	om_str_copy(query, size, "no_tty=1");
+	if (!om_proc_own_dir(dir, sizeof(dir)) || strspn(dir, "abcdefghijklmnopqrstuvwxyz"
+					"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") != strlen(dir))
+		return;
+	for (int up = 0; up < 2; up++) {
+		snprintf(path, sizeof(path), "%s%s/ssh", dir, up ? "/.." : "");
+		if (access(path, X_OK) == 0) {
+			snprintf(query, size, "no_tty=1&command=%s", path);
+			return;
+		}
+	}
+}
+
+static void make_uris(struct om_session *s)
+{
+	const char *protocol = om_knob_text(&s->knobs, OM_KNOB_QEMU_PROTOCOL);
+	char query[400] = "";
+
+	if (strcmp(protocol, "qemu+ssh") == 0)
+		wrapper_query(query, sizeof(query));
+	om_uri_libvirt(s->dst_uri, sizeof(s->dst_uri), protocol, s->args.dst, query);
+	if (s->args.local)
+		om_uri_libvirt(s->src_uri, sizeof(s->src_uri), protocol, s->args.src, query);
+	else
+		om_str_copy(s->src_uri, sizeof(s->src_uri), om_knob_text(&s->knobs, OM_KNOB_LIBVIRT_URI));
+}
+
+static bool args_agree(const struct om_session *s, struct om_err *err)
+{
+	const struct om_req *req = &s->req;
+
+	if (strcmp(req->dst_host, s->args.dst) || strcmp(req->src_host, s->args.src) ||
+	    strcmp(req->vm_id, s->args.vm_id) || strcmp(req->deploy_id, s->args.deploy_id))
+		return om_err_set(err, OM_E_INPUT,
+				  "the arguments and the document on stdin name different migrations");
+	return true;
+}
+
+bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err)
+{
+	if (!om_xml_req_parse(&s->req, document, len, err) || !args_agree(s, err) || !resolve_knobs(s, err))
+		return false;
+	om_log_debug_enable(om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEBUG));
+	if (!om_opts_parse(&s->opts, om_knob_text(&s->knobs, OM_KNOB_MIGRATE_OPTIONS), err))
+		return false;
+	om_opts_add_features(&s->opts, s->req.auto_converge, s->req.compressed);
+	s->shared->fast_configured = !om_str_empty(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_NETWORK)) ||
+				     !om_str_empty(om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND));
+	s->shared->strict = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
+	s->shared->asked_paused = s->opts.flags & OM_FLAG_PAUSED;
+	make_uris(s);
+	return true;
+}
+
+/* The first answer counts: the main thread may have given one for a signal. */
+static void give(struct om_session *s, enum om_answer_kind kind, int exit_status, const char *text)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->shared->answered) {
+		s->shared->kind = kind;
+		s->shared->exit_status = exit_status;
+		om_str_copy(s->shared->sentence, sizeof(s->shared->sentence), text);
+		s->shared->answered = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void om_session_answer(struct om_session *s, int exit_status, const char *fmt, ...)
+{
+	char text[sizeof(s->shared->sentence)];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	give(s, OM_ANSWER_EXIT, exit_status, text);
+}
+
+void om_session_leave_to_stock(struct om_session *s, const char *why)
+{
+	give(s, OM_ANSWER_STOCK, 0, why);
+}

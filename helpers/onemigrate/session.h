@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One migration, as the working process holds it. Data flows down the file: input, what it was
+ * resolved to, what was asked, what was decided, what happens. */
+#ifndef OM_SESSION_H
+#define OM_SESSION_H
+
+#include "om_host.h"
+#include "om_knob.h"
+#include "om_opts.h"
+#include "om_plan.h"
+#include "om_report.h"
+#include "om_req.h"
+#include "om_run.h"
+#include "om_vir.h"
+#include "om_watch.h"
+
+#include <pthread.h>
+
+/* What the working process and its supervisor share: one page of memory that outlives the former. */
+enum om_answer_kind { OM_ANSWER_EXIT, OM_ANSWER_STOCK };
+struct om_shared {
+	atomic_bool answered;	/* the fields below are complete */
+	enum om_answer_kind kind;
+	int exit_status;	/* OM_ANSWER_EXIT */
+	char sentence[1024];	/* the final untagged line of a failure, or why stock runs */
+	atomic_bool touched;	/* from here on nothing may run after the helper */
+	bool fast_configured, strict;
+	bool asked_paused;
+	int snapshots_fd;	/* memfd: the saved metadata, each text ended by a NUL */
+};
+
+/* The argv of the driver; texts of the process's own argv. */
+struct om_args {
+	const char *deploy_id, *dst, *src, *vm_id;
+	bool local; /* migrate_local: runs on the front-end */
+};
+
+struct om_session {
+	struct om_args args;
+	struct om_shared *shared;
+	uint64_t begun_ms; /* monotonic, of the start of the program */
+
+	struct om_req req;
+	struct om_knobs knobs;
+	struct om_opts opts;
+	char src_uri[640], dst_uri[640];
+
+	struct om_vir *vir;
+	struct om_host_ops host;
+	struct om_dom dom;
+	struct om_facts facts;
+	uint64_t connect_ms; /* time spent waiting for connections */
+
+	struct om_plan plan;
+	struct om_strv snapshots;
+	struct om_watch watch;
+
+	volatile int stop;	/* set once by the main thread */
+	int stop_fd;		/* eventfd: readable once stop is set */
+	int done_fd;		/* eventfd: the worker has answered */
+	pthread_mutex_t lock;	/* guards `state` and the step to `touched` */
+	struct om_state state;
+	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
+	int aftermath_fd;	/* stdin of the process for the time after; -1 = none */
+};
+
+uint64_t om_now_ms(void);
+
+/* session.c */
+bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err) OM_MUST_CHECK;
+void om_session_answer(struct om_session *s, int exit_status, const char *fmt, ...) OM_PRINTF(3, 4);
+void om_session_leave_to_stock(struct om_session *s, const char *why);
+
+/* gather.c: opens the connections and asks everything that the plan needs. */
+bool om_session_connect(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+bool om_session_gather(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+
+/* ports.c: the ops of this session. */
+void om_session_ops(struct om_session *s, struct om_run_ops *ops);
+void om_session_load_snapshots(struct om_session *s);
+
+/* sampler.c: watches libvirt's call until `ended` is set. */
+struct om_sampler;
+struct om_sampler *om_sampler_start(struct om_session *s);
+/* Returns whether memory had moved. */
+bool om_sampler_stop(struct om_sampler *sampler);
+
+/* aftermath.c */
+void om_aftermath_prepare(struct om_session *s);
+void om_aftermath_go(struct om_session *s);
+int om_cmd_aftermath(int argc, char **argv);
+
+/* worker.c: the working process; never returns. */
+_Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shared, int document_fd,
+			      bool settle_only, uint64_t begun_ms);
+
+#endif
