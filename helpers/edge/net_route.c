@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,6 +92,16 @@ static void read_attr(struct om_route *route, unsigned int *ifindex, const struc
 	}
 }
 
+/* The kernel answers a route of such a type by an error, or by the route, as it pleases. */
+static const char *why_of_error(int error)
+{
+	if (error == EINVAL)
+		return why_of_type(RTN_BLACKHOLE);
+	if (error == EHOSTUNREACH)
+		return why_of_type(RTN_UNREACHABLE);
+	return error == EACCES ? why_of_type(RTN_PROHIBIT) : strerror(error);
+}
+
 /* NULL where the answer names an interface, else the reason why it does not. */
 static const char *read_answer(struct om_route *route, struct nlmsghdr *header, size_t len,
 			       uint8_t family_bits)
@@ -104,8 +115,7 @@ static const char *read_answer(struct om_route *route, struct nlmsghdr *header, 
 	if (!NLMSG_OK(header, len) || header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
 		return "the kernel's answer is cut off";
 	if (header->nlmsg_type == NLMSG_ERROR && header->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)))
-		return error->error == -EINVAL ? why_of_type(RTN_BLACKHOLE) :
-						 strerror(-error->error);
+		return why_of_error(-error->error);
 	if (header->nlmsg_type != RTM_NEWROUTE)
 		return "the kernel's answer is not understood";
 	why = why_of_type(message->rtm_type);
@@ -170,6 +180,18 @@ static uint32_t speed_of(const char *ifname, unsigned int levels)
 	return best;
 }
 
+/* Not from /sys, which may be that of another network namespace. */
+static uint32_t mtu_of(const char *ifname)
+{
+	struct ifreq request = { 0 };
+	OM_AUTOCLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	om_str_copy(request.ifr_name, sizeof(request.ifr_name), ifname);
+	if (fd < 0 || ioctl(fd, SIOCGIFMTU, &request) < 0 || request.ifr_mtu < 0)
+		return 0;
+	return (uint32_t)request.ifr_mtu;
+}
+
 bool om_net_route(const struct om_addr *addr, struct om_route *route, struct om_err *err)
 {
 	union {
@@ -180,7 +202,6 @@ bool om_net_route(const struct om_addr *addr, struct om_route *route, struct om_
 	char text[OM_ADDR_TEXT];
 	const char *why;
 	ssize_t len;
-	long mtu;
 
 	memset(route, 0, sizeof(*route));
 	om_addr_print(addr, text);
@@ -191,11 +212,8 @@ bool om_net_route(const struct om_addr *addr, struct om_route *route, struct om_
 			read_answer(route, &answer.header, (size_t)len, addr->family_bits);
 	if (why)
 		return om_err_set(err, OM_E_INPUT, "no route to %s: %s", text, why);
-	/* /sys may be that of another network namespace: then it says nothing about ours. */
-	if (read_number(route->ifname, "ifindex") != (long)if_nametoindex(route->ifname))
-		return true;
-	route->speed_mbit = speed_of(route->ifname, LOWER_LEVELS_MAX);
-	mtu = read_number(route->ifname, "mtu");
-	route->mtu = mtu > 0 ? (uint32_t)mtu : 0;
+	route->mtu = mtu_of(route->ifname);
+	if (read_number(route->ifname, "ifindex") == (long)if_nametoindex(route->ifname))
+		route->speed_mbit = speed_of(route->ifname, LOWER_LEVELS_MAX);
 	return true;
 }
