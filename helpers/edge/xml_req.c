@@ -3,6 +3,7 @@
 
 #include "om_addr.h"
 #include "om_base64.h"
+#include "om_text.h"
 #include "xml_internal.h"
 
 #include <stdlib.h>
@@ -115,6 +116,17 @@ static bool find_once(struct _xmlNode **node, const char *path, struct om_err *e
 	return true;
 }
 
+/* The beginning of a value, whole characters of it, fit for a message. */
+static void make_shown(char shown[64], const char *text)
+{
+	char piece[64];
+	struct om_text to = { .text = shown, .size = 64 };
+
+	om_str_copy(piece, sizeof(piece), text);
+	piece[om_utf8_span(piece, strlen(piece))] = '\0';
+	om_text_add_clean(&to, piece);
+}
+
 static bool read_needed(char **text, struct _xmlNode *root, const char *path, check_fn *check,
 			struct om_err *err)
 {
@@ -127,8 +139,7 @@ static bool read_needed(char **text, struct _xmlNode *root, const char *path, ch
 	*text = om_xml_text(node);
 	if (!**text)
 		return om_err_set(err, OM_E_INPUT, WHAT " has no %s, or an empty one", path);
-	om_str_copy(shown, sizeof(shown), *text);
-	om_str_sanitize(shown);
+	make_shown(shown, *text);
 	wrong = check(*text);
 	if (wrong)
 		return om_err_set(err, OM_E_INPUT, "%s '%s' in " WHAT " %s", path, shown, wrong);
