@@ -105,12 +105,11 @@ build_guest() {
 	mv "$tmp" "$path"
 }
 
-# Old recipes go, unless a lab that is up has them underneath.
+# Trees of old recipes go, unless a lab that is up stands on them.
 build_prune() {
-	local path
-	for path in "$CACHE"/root-"$1"-*; do
-		[[ $path != "$(build_root_path "$1")" && -d $path ]] || continue
-		if ! grep -qsxF "$path" "$RUN_BASE"/*/roots; then
+	local current=$1 path
+	for path in "${current%-*}"-*; do
+		if [[ $path != "$current" ]] && ! grep -qsxF "$path" "$RUN_BASE"/*/trees; then
 			build_drop "$path"
 		fi
 	done
@@ -121,8 +120,11 @@ lab_build() {
 	mkdir -p "$CACHE"
 	exec {lock}>"$CACHE/.lock"
 	flock "$lock"
+	# With the lock held, what is half built is what was broken off.
+	find "$CACHE" -maxdepth 1 -name '.new-*' -exec rm -rf --one-file-system -- {} +
 	build_root "$system"
 	build_guest
-	build_prune "$system"
+	build_prune "$(build_root_path "$system")"
+	build_prune "$(build_guest_path)"
 	exec {lock}>&-
 }

@@ -66,6 +66,7 @@ up_spawn() {
 	shift
 	setsid "$@" </dev/null >"$RUN/$name.log" 2>&1 &
 	record_pid "$name" "$!"
+	disown "$!"
 }
 
 up_host() {
@@ -128,6 +129,8 @@ up_services() {
 	else
 		in_host "$host" root virtlogd --daemon
 		in_host "$host" root libvirtd --daemon
+		# libvirt's probe of QEMU would else count into the first guest's start and migration.
+		in_host "$host" root virsh -q domcapabilities --virttype qemu >/dev/null
 	fi
 }
 
@@ -170,7 +173,7 @@ up_everything() {
 	local -A root
 	root=([fe]=$(build_root_path "$src") [node01]=$(build_root_path "$src")
 		[node02]=$(build_root_path "$dst"))
-	printf '%s\n' "${root[@]}" >"$RUN/roots"
+	printf '%s\n' "${root[@]}" "$(build_guest_path)" >"$RUN/trees"
 	echo "$user" >"$RUN/user"
 	echo "$src $dst" >"$RUN/systems"
 	echo "$mgmt" >"$RUN/rate.mgmt"
