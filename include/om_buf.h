@@ -12,7 +12,8 @@ struct om_buf {
 
 void om_buf_addf(struct om_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds text as the inside of a JSON string (no quotes around it). */
+/* Adds text as the inside of a JSON string (no quotes around it); a byte that is no UTF-8 becomes
+ * '?'. */
 void om_buf_add_json(struct om_buf *buf, const char *text);
 
 /* Adds text for roff: backslashes, hyphens and a leading control character are made safe. */

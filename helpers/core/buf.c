@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_buf.h"
 
+#include "om_text.h"
 #include "om_util.h"
 
 #include <stdarg.h>
@@ -31,13 +32,23 @@ void om_buf_addf(struct om_buf *buf, const char *fmt, ...)
 
 void om_buf_add_json(struct om_buf *buf, const char *text)
 {
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
+	size_t len = strlen(text);
+
+	while (len) {
+		uint32_t code;
+		size_t n = om_utf8_next(text, len, &code);
+
+		if (!n)
+			om_buf_addf(buf, "?");
+		else if (code == '"' || code == '\\')
 			om_buf_addf(buf, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			om_buf_addf(buf, "\\u%04x", (unsigned int)*text);
+		else if (code < 0x20 || code == 0x7f)
+			om_buf_addf(buf, "\\u%04x", (unsigned int)code);
 		else
-			om_buf_addf(buf, "%c", *text);
+			om_buf_addf(buf, "%.*s", (int)n, text);
+		n = n ? n : 1;
+		text += n;
+		len -= n;
 	}
 }
 

@@ -371,7 +371,8 @@ static void give_up_postcopy(struct om_opts *opts, const struct om_versions *v)
 	print_version(has, culprit.version, true);
 	text = om_xasprintf("--parallel with --postcopy needs QEMU 10.1 or newer on both hosts, and "
 			    "%s has %s: it migrates without post-copy",
-			    culprit.side ? culprit.side : "one", culprit.side ? has : "an unknown one");
+			    culprit.side ? culprit.side : "one of them",
+			    culprit.side ? has : "an unknown version");
 	om_strv_add(&opts->warnings, text);
 	opts->flags &= ~OM_FLAG_POSTCOPY;
 	opts->postcopy_after_precopy = false;

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_cmocka.h"
+#include "om_knob.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct om_knobs knobs;
+static struct om_err err;
+
+static int forget(void **state)
+{
+	(void)state;
+	om_knobs_free(&knobs);
+	return 0;
+}
+
+#define RESOLVE(...)                                                                       \
+	resolve((const struct om_knob_source[]){ __VA_ARGS__ },                            \
+		sizeof((struct om_knob_source[]){ __VA_ARGS__ }) / sizeof(struct om_knob_source))
+
+static bool resolve(const struct om_knob_source *sources, size_t count)
+{
+	om_knobs_free(&knobs);
+	memset(&err, 0, sizeof(err));
+	return om_knobs_resolve(&knobs, sources, count, &err);
+}
+
+static bool try_one(const char *name, const char *text)
+{
+	return RESOLVE({ name, text, OM_ORIGIN_KVMRC });
+}
+
+static void is_text(enum om_knob_id id, const char *text, enum om_origin origin)
+{
+	assert_string_equal(om_knob_text(&knobs, id), text);
+	assert_int_equal(knobs.v[id].origin, origin);
+}
+
+static void without_sources_every_setting_has_its_default(void **state)
+{
+	(void)state;
+	assert_true(resolve(NULL, 0));
+	for (int id = 0; id < OM_KNOB_COUNT; id++)
+		is_text((enum om_knob_id)id, om_knob_table[id].def, OM_ORIGIN_DEFAULT);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_VIRSH_TRIES), 3);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_SYNC_TIME), 1);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_CLEANUP_MEMORY_ON_STOP), 0);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_NETWORK_POLICY), 0);
+}
+
+static void a_later_origin_wins_whatever_the_order(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_NETWORK", "10.3.0.0/24", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_NETWORK", "10.2.0.0/24", OM_ORIGIN_RC },
+			    { "LIBVIRT_URI", "qemu:///a", OM_ORIGIN_KVMRC },
+			    { "LIBVIRT_URI", "qemu:///b", OM_ORIGIN_ENVIRONMENT }));
+	is_text(OM_KNOB_MIGRATE_NETWORK, "10.3.0.0/24", OM_ORIGIN_DATASTORE);
+	is_text(OM_KNOB_LIBVIRT_URI, "qemu:///a", OM_ORIGIN_KVMRC);
+}
+
+static void of_one_origin_the_last_source_counts(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "LIBVIRT_URI", "qemu:///a", OM_ORIGIN_KVMRC },
+			    { "LIBVIRT_URI", "qemu:///b", OM_ORIGIN_KVMRC }));
+	is_text(OM_KNOB_LIBVIRT_URI, "qemu:///b", OM_ORIGIN_KVMRC);
+}
+
+static void an_empty_or_blank_text_counts_as_unset(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "LIBVIRT_URI", "qemu:///a", OM_ORIGIN_KVMRC },
+			    { "LIBVIRT_URI", "", OM_ORIGIN_RC }, { "QEMU_PROTOCOL", " \t\n", OM_ORIGIN_RC },
+			    { "SYNC_TIME", NULL, OM_ORIGIN_RC }));
+	is_text(OM_KNOB_LIBVIRT_URI, "qemu:///a", OM_ORIGIN_KVMRC);
+	is_text(OM_KNOB_QEMU_PROTOCOL, "qemu+ssh", OM_ORIGIN_DEFAULT);
+	is_text(OM_KNOB_SYNC_TIME, "yes", OM_ORIGIN_DEFAULT);
+}
+
+static void unknown_names_are_ignored(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "NO_SUCH_SETTING", "\x01", OM_ORIGIN_RC },
+			    { "migrate_network", "nonsense", OM_ORIGIN_RC }));
+}
+
+static void an_origin_out_of_scope_is_ignored_even_with_a_bad_value(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_OPTIONS", "--unsafe", OM_ORIGIN_KVMRC },
+			    { "MIGRATE_OPTIONS", "--auto-converge", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_OPTIONS", "--tls", OM_ORIGIN_VM },
+			    { "MIGRATE_NETWORK", "nonsense", OM_ORIGIN_VM },
+			    { "MIGRATE_NETWORK", "nonsense", OM_ORIGIN_DEFAULT }));
+	is_text(OM_KNOB_MIGRATE_OPTIONS, "--unsafe", OM_ORIGIN_KVMRC);
+	is_text(OM_KNOB_MIGRATE_NETWORK, "", OM_ORIGIN_DEFAULT);
+}
+
+static void a_value_that_loses_is_not_judged(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_NETWORK", "nonsense", OM_ORIGIN_KVMRC },
+			    { "MIGRATE_NETWORK", "10.0.0.0/8", OM_ORIGIN_RC }));
+}
+
+static void blanks_around_a_value_go(void **state)
+{
+	(void)state;
+	assert_true(try_one("LIBVIRT_URI", "  qemu:///x \n"));
+	is_text(OM_KNOB_LIBVIRT_URI, "qemu:///x", OM_ORIGIN_KVMRC);
+}
+
+static void yes_and_no_have_six_spellings_in_any_case(void **state)
+{
+	static const char *const words[][2] = { { "yes", "No" }, { "TRUE", "False" }, { "1", "0" } };
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++) {
+		assert_true(try_one("MIGRATE_DEBUG", words[i][0]));
+		is_text(OM_KNOB_MIGRATE_DEBUG, "yes", OM_ORIGIN_KVMRC);
+		assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEBUG), 1);
+		assert_true(try_one("MIGRATE_DEBUG", words[i][1]));
+		is_text(OM_KNOB_MIGRATE_DEBUG, "no", OM_ORIGIN_KVMRC);
+		assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEBUG), 0);
+	}
+}
+
+static void a_lenient_setting_takes_its_default_for_a_bad_value(void **state)
+{
+	static const char *const bad[] = { "0", "x", "-1", "3x", "1.5" };
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(bad); i++) {
+		assert_true(try_one("VIRSH_TRIES", bad[i]));
+		is_text(OM_KNOB_VIRSH_TRIES, "3", OM_ORIGIN_DEFAULT);
+		assert_int_equal(om_knob_number(&knobs, OM_KNOB_VIRSH_TRIES), 3);
+	}
+	assert_true(try_one("SYNC_TIME", "perhaps"));
+	is_text(OM_KNOB_SYNC_TIME, "yes", OM_ORIGIN_DEFAULT);
+	assert_true(try_one("CLEANUP_MEMORY_ON_STOP", "perhaps"));
+	is_text(OM_KNOB_CLEANUP_MEMORY_ON_STOP, "no", OM_ORIGIN_DEFAULT);
+}
+
+static void the_number_of_tries_has_both_its_ends(void **state)
+{
+	(void)state;
+	assert_true(try_one("VIRSH_TRIES", "1"));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_VIRSH_TRIES), 1);
+	assert_true(try_one("VIRSH_TRIES", " 100 "));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_VIRSH_TRIES), 100);
+	assert_true(try_one("VIRSH_TRIES", " 101 "));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_VIRSH_TRIES), 100);
+	is_text(OM_KNOB_VIRSH_TRIES, "100", OM_ORIGIN_KVMRC);
+}
+
+static void a_choice_is_one_of_its_words_in_any_case(void **state)
+{
+	(void)state;
+	assert_true(try_one("MIGRATE_NETWORK_POLICY", "STRICT"));
+	is_text(OM_KNOB_MIGRATE_NETWORK_POLICY, "strict", OM_ORIGIN_KVMRC);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_NETWORK_POLICY), 1);
+	assert_true(try_one("MIGRATE_NETWORK_POLICY", "fallback"));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_NETWORK_POLICY), 0);
+}
+
+static void a_bad_value_is_refused_with_name_value_origin_and_what_is_allowed(void **state)
+{
+	(void)state;
+	assert_false(RESOLVE({ "MIGRATE_NETWORK_POLICY", "strictly", OM_ORIGIN_RC }));
+	assert_int_equal(err.code, OM_E_INPUT);
+	assert_string_equal(err.msg, "MIGRATE_NETWORK_POLICY 'strictly' from onemigraterc cannot be "
+				     "used: one of fallback|strict is expected");
+	assert_int_equal(knobs.texts.n, 0);
+	assert_null(om_knob_text(&knobs, OM_KNOB_LIBVIRT_URI));
+}
+
+static void a_network_with_host_bits_set_is_refused_with_the_network_meant(void **state)
+{
+	(void)state;
+	assert_false(RESOLVE({ "MIGRATE_NETWORK", "10.1.0.5/24", OM_ORIGIN_DATASTORE }));
+	assert_non_null(strstr(err.msg, "MIGRATE_NETWORK '10.1.0.5/24' from datastore"));
+	assert_non_null(strstr(err.msg, "10.1.0.0/24"));
+}
+
+static void a_host_suffix_has_only_the_characters_of_a_name(void **state)
+{
+	char longest[65] = "";
+
+	(void)state;
+	assert_true(try_one("DEST_HOST_APPEND", "-10g1"));
+	assert_true(try_one("DEST_HOST_APPEND", ".mig_Z9"));
+	assert_false(try_one("DEST_HOST_APPEND", "-10g1;reboot"));
+	assert_false(try_one("DEST_HOST_APPEND", "$(reboot)"));
+	assert_false(try_one("DEST_HOST_APPEND", "a b"));
+	assert_false(try_one("DEST_HOST_APPEND", "/"));
+	memset(longest, 'a', 64);
+	assert_false(try_one("DEST_HOST_APPEND", longest));
+	longest[63] = '\0';
+	assert_true(try_one("DEST_HOST_APPEND", longest));
+}
+
+static void a_protocol_has_only_small_letters_digits_and_plus(void **state)
+{
+	(void)state;
+	assert_true(try_one("QEMU_PROTOCOL", "qemu+tls"));
+	assert_false(try_one("QEMU_PROTOCOL", "QEMU+ssh"));
+	assert_false(try_one("QEMU_PROTOCOL", "qemu+ssh://x"));
+	assert_false(try_one("QEMU_PROTOCOL", "qemu,ssh"));
+}
+
+static void control_characters_are_refused_and_do_not_reach_the_sentence(void **state)
+{
+	(void)state;
+	assert_true(try_one("MIGRATE_OPTIONS", "--unsafe\t--tls\n--p2p"));
+	assert_false(try_one("MIGRATE_OPTIONS", "--unsafe\x1b[2J"));
+	assert_null(strchr(err.msg, '\x1b'));
+	assert_false(try_one("LIBVIRT_URI", "qemu:///\x7f"));
+	assert_false(try_one("MIGRATE_NETWORK", "10.0.0.0/8\nExitCode: 0"));
+	assert_null(strchr(err.msg, '\n'));
+}
+
+static void a_text_of_more_than_4096_bytes_is_refused(void **state)
+{
+	char *text = om_xcalloc(4098, 1);
+
+	(void)state;
+	memset(text, 'x', 4097);
+	assert_false(try_one("MIGRATE_OPTIONS", text));
+	text[4096] = '\0';
+	assert_true(try_one("MIGRATE_OPTIONS", text));
+	free(text);
+}
+
+static void every_row_of_the_table_is_complete(void **state)
+{
+	(void)state;
+	for (int id = 0; id < OM_KNOB_COUNT; id++) {
+		const struct om_knob_row *row = &om_knob_table[id];
+
+		assert_non_null(row->name);
+		assert_non_null(row->unit);
+		assert_non_null(row->def);
+		assert_true(row->scope & OM_SCOPE_HOST);
+		assert_non_null(row->help);
+		assert_int_equal(row->help[strlen(row->help) - 1], '.');
+		assert_true(*row->def || row->example);
+		assert_true((row->type == OM_KNOB_CHOICE) == (row->choices != NULL));
+		assert_true(try_one(row->name, row->example ? row->example : row->def));
+		assert_string_equal(om_knob_text(&knobs, (enum om_knob_id)id),
+				    row->example ? row->example : row->def);
+	}
+}
+
+static void every_origin_has_a_name(void **state)
+{
+	(void)state;
+	for (int origin = 0; origin < OM_ORIGIN_COUNT; origin++)
+		assert_true(*om_origin_name((enum om_origin)origin));
+	assert_string_equal(om_origin_name(OM_ORIGIN_RC), "onemigraterc");
+}
+
+static void the_text_form_shows_value_and_origin(void **state)
+{
+	char *text;
+
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_NETWORK", "fd00::/64", OM_ORIGIN_RC }));
+	text = om_knob_print_table(OM_KNOB_FORMAT_TEXT, &knobs);
+	assert_non_null(strstr(text, "MIGRATE_NETWORK         fd00::/64       onemigraterc\n"));
+	assert_non_null(strstr(text, "VIRSH_TRIES             3               default\n"));
+	assert_non_null(strstr(text, "MIGRATE_OPTIONS         (none)          default\n"));
+	assert_non_null(strstr(text, "a number from 1 to 100 tries, default 3"));
+	free(text);
+	text = om_knob_print_table(OM_KNOB_FORMAT_TEXT, NULL);
+	assert_null(strstr(text, "onemigraterc\n"));
+	free(text);
+}
+
+static void the_json_form_escapes_what_json_must_escape(void **state)
+{
+	char *text;
+
+	(void)state;
+	assert_true(try_one("MIGRATE_OPTIONS", "--x \"a\\b\"\t'c' \xc3\xbc\xff"));
+	text = om_knob_print_table(OM_KNOB_FORMAT_JSON, &knobs);
+	assert_non_null(strstr(text, "\"value\": \"--x \\\"a\\\\b\\\"\\u0009'c' \xc3\xbc?\""));
+	assert_non_null(strstr(text, "\"min\": 1, \"max\": 100, "));
+	assert_non_null(strstr(text, "\"scope\": [\"host\", \"datastore\"]"));
+	assert_null(strstr(text, ", }"));
+	assert_null(strstr(text, "},\n]"));
+	free(text);
+}
+
+static size_t count(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, part))) {
+		text += strlen(part);
+		n++;
+	}
+	return n;
+}
+
+static void the_manual_has_one_paragraph_for_each_setting(void **state)
+{
+	char *text = om_knob_print_table(OM_KNOB_FORMAT_MAN, NULL);
+
+	(void)state;
+	assert_int_equal(count(text, ".TP\n.B "), OM_KNOB_COUNT);
+	assert_int_equal(count(text, "\n."), 3 * OM_KNOB_COUNT - 1);
+	assert_int_equal(count(text, "-"), count(text, "\\-"));
+	free(text);
+}
+
+static void the_sample_says_the_same_to_both_readers_of_opennebula(void **state)
+{
+	char *text = om_knob_print_table(OM_KNOB_FORMAT_SAMPLE, NULL);
+
+	(void)state;
+	for (int id = 0; id < OM_KNOB_COUNT; id++) {
+		const struct om_knob_row *row = &om_knob_table[id];
+		char *line = om_xasprintf("\n#%s=\"", row->name), *at = strstr(text, line), *value;
+
+		assert_non_null(at);
+		at[1] = ' '; /* as an operator takes the '#' away; a blank before it is no matter */
+		value = om_kvmrc_ruby_value(text, strlen(text), row->name);
+		assert_string_equal(value, row->example ? row->example : row->def);
+		assert_null(strpbrk(value, "$`\\\"#"));
+		free(value);
+		free(line);
+	}
+	free(text);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_teardown(f, forget)
+	const struct CMUnitTest tests[] = {
+		TEST(without_sources_every_setting_has_its_default),
+		TEST(a_later_origin_wins_whatever_the_order),
+		TEST(of_one_origin_the_last_source_counts),
+		TEST(an_empty_or_blank_text_counts_as_unset),
+		TEST(unknown_names_are_ignored),
+		TEST(an_origin_out_of_scope_is_ignored_even_with_a_bad_value),
+		TEST(a_value_that_loses_is_not_judged),
+		TEST(blanks_around_a_value_go),
+		TEST(yes_and_no_have_six_spellings_in_any_case),
+		TEST(a_lenient_setting_takes_its_default_for_a_bad_value),
+		TEST(the_number_of_tries_has_both_its_ends),
+		TEST(a_choice_is_one_of_its_words_in_any_case),
+		TEST(a_bad_value_is_refused_with_name_value_origin_and_what_is_allowed),
+		TEST(a_network_with_host_bits_set_is_refused_with_the_network_meant),
+		TEST(a_host_suffix_has_only_the_characters_of_a_name),
+		TEST(a_protocol_has_only_small_letters_digits_and_plus),
+		TEST(control_characters_are_refused_and_do_not_reach_the_sentence),
+		TEST(a_text_of_more_than_4096_bytes_is_refused),
+		TEST(every_row_of_the_table_is_complete),
+		TEST(every_origin_has_a_name),
+		TEST(the_text_form_shows_value_and_origin),
+		TEST(the_json_form_escapes_what_json_must_escape),
+		TEST(the_manual_has_one_paragraph_for_each_setting),
+		TEST(the_sample_says_the_same_to_both_readers_of_opennebula),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
