@@ -2,34 +2,136 @@
 # One file, not recursive. `make help` lists the targets.
 
 VERSION := $(shell cat VERSION)
-CC ?= gcc
+CC = gcc
+CLANG = clang
 CFLAGS ?= -O2 -g
+PREFIX ?= /usr
+B := build
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-OM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ihelpers/onemigrate -Ihelpers/edge $(WARN) -MMD -MP
-VIR_CFLAGS := $(shell pkg-config --cflags libvirt 2>/dev/null)
-XML_CFLAGS := $(shell pkg-config --cflags libxml-2.0 2>/dev/null)
-VIR_LIBS := $(shell pkg-config --libs libvirt 2>/dev/null || echo -lvirt)
-XML_LIBS := $(shell pkg-config --libs libxml-2.0 2>/dev/null || echo -lxml2)
+BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ihelpers/onemigrate -Ihelpers/edge $(WARN) \
+	-DOM_VERSION='"$(VERSION)"'
+LIB_FLAGS = $(shell pkg-config --cflags libvirt libxml-2.0)
+LIBS = $(shell pkg-config --libs libvirt libxml-2.0) -pthread
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g
 
-B := build
 PURE := $(wildcard helpers/base/*.c helpers/core/*.c helpers/run/*.c)
 EDGE := $(wildcard helpers/edge/*.c)
 VERBS := $(wildcard helpers/onemigrate/*.c)
-obj = $(patsubst %.c,$(B)/%.o,$(1))
-san = $(patsubst %.c,$(B)/san/%.o,$(1))
+PLATFORM = $(shell bash -c '. remotes/onemigrate/driver.sh; om_platform; echo "$$OM_PLATFORM"')
 
-.PHONY: all help check unit edge golden fuzz-replay shell lint lab bench demo dist install clean fuzz
+# $(call obj,sources,directory): their objects below that directory
+obj = $(patsubst %.c,$(B)/$(2)/%.o,$(1))
+
+.PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench demo dist install clean \
+	fuzz docs sim
 all: $(B)/onemigrate
 
-$(B)/onemigrate: $(call obj,$(PURE) $(EDGE) $(VERBS))
-	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(VIR_LIBS) $(XML_LIBS) -pthread
+help:
+	@echo 'make            build/onemigrate'
+	@echo 'make check      every test: unit, edge, golden, fuzz corpus, shell, lint, lab (root)'
+	@echo 'make demo       see a migration between two hosts on this machine (root)'
+	@echo 'make bench      ours against virsh, in turn, on the same two hosts (root)'
+	@echo 'make unit | edge | golden | fuzz-replay | shell | lint | lab-check | sim     parts of check'
+	@echo 'make fuzz       fuzz each parser for FUZZ_SECONDS (60) seconds'
+	@echo 'make docs       write the generated parts of the manual and of the README'
+	@echo 'make dist       build/onemigrate-helpers-<platform>-<version>.tar.gz for install.sh --helpers'
+	@echo 'make install    the helper and the manual below DESTDIR, for a host package'
 
-$(B)/helpers/%.o: helpers/%.c VERSION
+# ---- the helper ----
+
+$(B)/onemigrate: $(call obj,$(PURE) $(EDGE) $(VERBS),o)
+	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/o/%.o: %.c VERSION Makefile
 	@mkdir -p $(@D)
-	$(CC) $(OM_CFLAGS) $(HARDEN) $(CFLAGS) $(VIR_CFLAGS) $(XML_CFLAGS) -DOM_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(CC) $(BASE_FLAGS) $(LIB_FLAGS) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# The same with sanitizers, for the tests.
+$(B)/san/%.o: %.c VERSION Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_FLAGS) $(LIB_FLAGS) -Itests/unit $(SAN) -MMD -MP -c -o $@ $<
+
+-include $(shell test -d $(B) && find $(B) -name '*.d')
+
+# ---- tests ----
+# `make check` counts the lines "ok - ", "not ok - " and "skip - " of all parts.
+
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+EDGET := $(patsubst tests/edge/%.c,$(B)/tests/%,$(wildcard tests/edge/test_*.c))
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+wraps = $(shell sed -n 's|.*/\* WRAP: \(.*\) \*/.*|\1|p' $(1) | tr ' ' '\n' | sed 's/^./-Wl,--wrap=&/')
+
+# Pure code is linked without libvirt and libxml2, which proves that it needs neither.
+$(UNIT): $(B)/tests/%: $(B)/san/tests/unit/%.o $(call obj,$(PURE),san)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ -lcmocka -lm
+
+$(EDGET): $(B)/tests/%: $(B)/san/tests/edge/%.o $(call obj,$(PURE) $(EDGE),san)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) $(call wraps,tests/edge/$*.c) -o $@ $^ -lcmocka $(LIBS)
+
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay_main.c $(call obj,$(PURE) $(EDGE),san)
+	@mkdir -p $(@D)
+	$(CC) $(BASE_FLAGS) $(LIB_FLAGS) $(SAN) -o $@ $^ $(LIBS)
+
+$(B)/tests/onedriver: tests/driver/onedriver.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Werror $(CFLAGS) -o $@ $<
+
+$(B)/tests/golden_plan: $(B)/san/tests/golden/golden_plan.o $(call obj,$(PURE) $(filter helpers/edge/xml_%,$(EDGE)),san)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ $(shell pkg-config --libs libxml-2.0)
+
+$(B)/tests/sim: $(B)/san/tests/sim/sim.o $(call obj,$(PURE),san)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ -lm
+
+unit: $(UNIT)
+	@tests/run_cmocka $^
+edge: $(EDGET)
+	@tests/run_cmocka $^
+golden: $(B)/tests/golden_plan
+	@tests/golden/run $<
+sim: $(B)/tests/sim
+	@tests/run_cmocka $<
+fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz_%)
+	@tests/fuzz/replay $^
+shell: $(B)/tests/onedriver
+	@tests/shell/run
+lab-check: all $(B)/tests/onedriver
+	@tests/lab/run
+lint: all
+	@tests/lint/run
+check:
+	@tests/check
+
+fuzz:
+	@tests/fuzz/run $(FUZZ)
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(PURE) $(filter helpers/edge/xml_%,$(EDGE))
+	@mkdir -p $(@D)
+	$(CLANG) $(BASE_FLAGS) $(LIB_FLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
+		$(shell pkg-config --libs libxml-2.0)
+
+demo: all
+	@tests/lab/demo
+bench: all
+	@tests/bench/run
+
+# ---- documentation, packing ----
+
+docs: all
+	@man/generate
+dist: all
+	rm -rf $(B)/dist && mkdir -p $(B)/dist/$(PLATFORM)
+	install -m 0755 $(B)/onemigrate $(B)/dist/$(PLATFORM)/onemigrate
+	install -m 0644 VERSION $(B)/dist/$(PLATFORM)/VERSION
+	tar -C $(B)/dist --owner=0 --group=0 -czf $(B)/onemigrate-helpers-$(PLATFORM)-$(VERSION).tar.gz $(PLATFORM)
+install: all
+	install -D -m 0755 $(B)/onemigrate $(DESTDIR)$(PREFIX)/libexec/onemigrate/onemigrate
+	install -D -m 0755 remotes/onemigrate/ssh $(DESTDIR)$(PREFIX)/libexec/onemigrate/ssh
+	install -D -m 0644 man/onemigrate.8 $(DESTDIR)$(PREFIX)/share/man/man8/onemigrate.8
 
 clean:
 	rm -rf $(B)

@@ -315,6 +315,7 @@ static bool serve_state(const struct om_host_ops *ops, const char *length)
 	/* The front-end's process is not one of this host; this one stands for it. */
 	if (om_state_parse(&state, text)) {
 		state.pid = state.pid ? getpid() : 0;
+		om_state_boot_id(state.boot_id);
 		ops->state(ops->ctx, &state);
 	}
 	return true;

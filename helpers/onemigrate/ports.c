@@ -143,6 +143,7 @@ static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
 	struct om_sampler *sampler;
 
 	om_watch_init(&s->watch, &s->plan);
+	s->first_pass_ms = 0;
 	om_vir_events_reset(s->vir);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();

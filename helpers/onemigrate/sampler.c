@@ -82,6 +82,13 @@ static void progress_line(struct om_sampler *sampler, const struct om_sample *sa
 		      (unsigned long long)sample->rate_bytes_ps >> 20);
 }
 
+static void note_moved(struct om_sampler *sampler)
+{
+	sampler->moved = true;
+	if (!sampler->s->first_pass_ms)
+		sampler->s->first_pass_ms = om_now_ms();
+}
+
 static void take_sample(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
@@ -91,7 +98,7 @@ static void take_sample(struct om_sampler *sampler)
 	if (!om_vir_sample(s->vir, &sample, om_now_ms()))
 		return;
 	if (sample.processed_bytes || sample.iteration)
-		sampler->moved = true;
+		note_moved(sampler);
 	if (!sample.iteration)
 		return; /* QEMU has not begun */
 	action = om_watch_step(&s->watch, &sample);
@@ -109,7 +116,7 @@ static void follow_events(struct om_sampler *sampler)
 	if (iteration == sampler->iteration)
 		return;
 	sampler->iteration = iteration;
-	sampler->moved = true;
+	note_moved(sampler);
 	action = om_watch_iteration(&s->watch, iteration, om_now_ms());
 	act(s, &action);
 	sampler->next_sample_ms = 0;

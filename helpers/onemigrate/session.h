@@ -61,6 +61,7 @@ struct om_session {
 	pthread_mutex_t lock;	/* guards `state` and the step to `touched` */
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
+	uint64_t first_pass_ms; /* when QEMU began to send; 0 = not seen */
 	int aftermath_fd;	/* stdin of the process for the time after; -1 = none */
 };
 

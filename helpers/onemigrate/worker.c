@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,7 +57,8 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
 					       .downtime_ms = done.downtime_ms,
 					       .data_bytes = done.data_bytes,
-					       .copy_ms = done.elapsed_ms,
+					       .copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms :
+									     done.elapsed_ms,
 					       .passes = done.iterations,
 					       .via = way },
 			  text, sizeof(text));
@@ -124,6 +126,7 @@ static void identify_state(struct om_session *s)
 	om_str_copy(state->vm_name, sizeof(state->vm_name), s->req.vm_name);
 	om_str_copy(state->src, sizeof(state->src), s->args.src);
 	om_str_copy(state->dst, sizeof(state->dst), s->args.dst);
+	om_state_boot_id(state->boot_id);
 	state->pid = getpid();
 	state->started_epoch_ms = epoch_ms();
 	state->phase = OM_PHASE_PREPARE;
@@ -189,13 +192,16 @@ static bool prepare(struct om_session *s, const struct om_run_ops *ops)
 
 static void debug_times(const struct om_session *s)
 {
-	if (!s->call_begun_ms)
+	struct rusage usage;
+
+	if (!s->call_begun_ms || getrusage(RUSAGE_SELF, &usage))
 		return;
 	om_log(OM_LOG_DEBUG, "time from start to the call of libvirt %llu ms, of which %llu ms waiting for "
-			     "connections; the call %llu ms; from its return until now %llu ms",
+			     "connections; the call %llu ms; from its return until now %llu ms; peak memory "
+			     "%ld KiB",
 	       (unsigned long long)(s->call_begun_ms - s->begun_ms), (unsigned long long)s->connect_ms,
 	       (unsigned long long)(s->call_ended_ms - s->call_begun_ms),
-	       (unsigned long long)(om_now_ms() - s->call_ended_ms));
+	       (unsigned long long)(om_now_ms() - s->call_ended_ms), usage.ru_maxrss);
 }
 
 static void set_end_phase(struct om_session *s, const struct om_run_end *end)
