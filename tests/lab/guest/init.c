@@ -10,8 +10,8 @@
  *   om.disk=yes  there is a virtio disk
  *
  * Each page carries its number and a generation at its head and again at its tail. What generation
- * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes up
- * or tears is an error, and so is a lost page of the table. The body between the stamps never
+ * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes
+ * up or tears is an error, and so is a lost page of the table. The body between the stamps never
  * changes and follows from the page's number.
  *
  * Console lines: one "BOOT id=", one "READY", then "HB seq= errors= ..." each second, and "ERROR
@@ -40,7 +40,6 @@ struct stamp {
 	uint32_t number;
 	uint32_t generation;
 };
-
 
 struct page {
 	struct stamp head;
@@ -78,7 +77,7 @@ static uint64_t xorshift(uint64_t *x)
 static void report_error(const char *what, uint64_t number)
 {
 	if (errors++ < 20)
-		printf("ERROR %s page=%llu\n", what, (unsigned long long)number);
+		printf("ERROR %s page=%ju\n", what, number);
 }
 
 /* Word i of page n's body; state is carried from word to word. */
@@ -168,8 +167,8 @@ static void check_some(uint64_t count)
 }
 
 /*
- * One sector a second is written past the page cache and read back with the one of the second before:
- * a disk that a migration leaves behind is an error here.
+ * One sector a second is written past the page cache and read back with the one of the second
+ * before: a disk that a migration leaves behind is an error here.
  */
 static void disk_tick(void)
 {
@@ -294,16 +293,14 @@ static void *memory(uint64_t bytes)
 
 static void heartbeat(uint64_t seq, uint64_t up_ms, uint64_t dirty_mibps, uint64_t gap_ms)
 {
-	printf("HB seq=%llu up_ms=%llu checked=%llu passes=%llu errors=%llu dirtied=%llu rate=%llu gap_ms=%llu disk=%llu\n",
-	       (unsigned long long)seq, (unsigned long long)up_ms, (unsigned long long)checked,
-	       (unsigned long long)passes, (unsigned long long)errors, (unsigned long long)dirtied,
-	       (unsigned long long)dirty_mibps, (unsigned long long)gap_ms,
-	       (unsigned long long)disk_writes);
+	printf("HB seq=%ju up_ms=%ju checked=%ju passes=%ju errors=%ju dirtied=%ju rate=%ju "
+	       "gap_ms=%ju disk=%ju\n",
+	       seq, up_ms, checked, passes, errors, dirtied, dirty_mibps, gap_ms, disk_writes);
 }
 
 /*
- * Work is owed by the clock: a tick that comes late does what was missed, up to a second's worth, so
- * the rate holds on a slow machine and a pause is not followed by a storm.
+ * Work is owed by the clock: a tick that comes late does what was missed, up to a second's worth,
+ * so the rate holds on a slow machine and a pause is not followed by a storm.
  */
 static void run(void)
 {
@@ -332,7 +329,8 @@ static void run(void)
 			uint64_t span = now - (beat - 1000);
 
 			disk_tick();
-			heartbeat(++seq, now - start, (dirtied - dirtied_before) * 1000 / PAGES_PER_MIB / span, gap);
+			heartbeat(++seq, now - start,
+				  (dirtied - dirtied_before) * 1000 / PAGES_PER_MIB / span, gap);
 			dirtied_before = dirtied;
 			gap = 0;
 			beat = now + 1000;
@@ -351,8 +349,8 @@ int main(void)
 	generations = memory(cfg.fill_pages * sizeof(*generations));
 	for (uint64_t i = 0; i < cfg.fill_pages; i++)
 		fill_page(i);
-	printf("READY fill_mib=%llu hot_mib=%llu disk=%s\n", (unsigned long long)cfg.fill_pages / PAGES_PER_MIB,
-	       (unsigned long long)cfg.hot_pages / PAGES_PER_MIB, disk >= 0 ? "yes" : "no");
+	printf("READY fill_mib=%ju hot_mib=%ju disk=%s\n", cfg.fill_pages / PAGES_PER_MIB,
+	       cfg.hot_pages / PAGES_PER_MIB, disk >= 0 ? "yes" : "no");
 	run();
 	return 0;
 }

@@ -32,9 +32,8 @@ check "the guest runs on node02" on_node 31 node02
 check "it is gone from node01" not_on_node 31 node01
 check "it has not booted again and its memory is whole" lab guest verify 31
 check "over 99 % of the bytes went over the fast leg" memory_on_fast_leg
-check "the action document is well-formed" \
-	lab exec node01 -- bash -c 'ruby -rrexml/document -e "REXML::Document.new(STDIN.read).root or exit 1"' \
-	< <(lab action 31)
+check "the action document is well-formed" lab exec node01 -- \
+	ruby -r rexml/document -e 'REXML::Document.new(STDIN.read).root or exit 1' < <(lab action 31)
 
 check "the lab goes down" lab down
 check "no directory and no mount is left" test -z "$(leftovers)"
