@@ -326,10 +326,12 @@ static bool check_rules(const struct om_opts *opts, const struct om_versions *ve
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(rules); i++) {
 		const struct rule *rule = &rules[i];
-		struct culprit culprit = rule_culprit(rule, versions);
+		struct culprit culprit;
 
-		if ((facts & rule->need) == rule->need && !(facts & rule->lack) &&
-		    (rule->when == ALWAYS || culprit.side))
+		if ((facts & rule->need) != rule->need || (facts & rule->lack))
+			continue;
+		culprit = rule_culprit(rule, versions);
+		if (rule->when == ALWAYS || culprit.side)
 			return refuse(opts, rule, culprit, err);
 	}
 	return true;
