@@ -74,7 +74,8 @@ bool om_state_parse(struct om_state *state, const char *text) OM_MUST_CHECK;
 size_t om_state_print_json(const struct om_state *state, char *text, size_t size);
 /* For people: several lines; and one line with a bar of `columns` for --watch (no newline). */
 size_t om_state_print_text(const struct om_state *state, char *text, size_t size);
-size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text, size_t size);
+size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text,
+			  size_t size);
 
 /*
  * The directory, opened; it is made where needed, its owner and mode are checked, no link followed.
@@ -91,9 +92,9 @@ void om_state_dir_override(const char *path);
 
 /*
  * Takes the lock of this VM ("<uuid>.lock"); waits while another process holds it, at most
- * wait_ms (UINT32_MAX: without end, in steps of 50 ms in which *stop, where not NULL, is looked at).
- * The lock ends when the descriptor is closed, or with the process. -1: err says why; OM_E_ABORTED
- * where *stop was set, else OM_E_INPUT.
+ * wait_ms (UINT32_MAX: without end, in steps of 50 ms in which *stop, where not NULL, is looked
+ * at). The lock ends when the descriptor is closed, or with the process. -1: err says why;
+ * OM_E_ABORTED where *stop was set, else OM_E_INPUT.
  */
 int om_state_lock(int dirfd, const char *uuid, uint32_t wait_ms, const volatile int *stop,
 		  struct om_err *err);

@@ -25,7 +25,10 @@ const char *om_phase_name(enum om_phase phase)
 
 enum type { TEXT, U32, U64, I64, PHASE, PERCENT };
 
-#define ROW(kind, field) { #field, kind, offsetof(struct om_state, field), sizeof(((struct om_state *)0)->field) }
+/* clang-format off */
+#define SIZE_OF(field) sizeof(((struct om_state *)0)->field)
+#define ROW(kind, field) { #field, kind, offsetof(struct om_state, field), SIZE_OF(field) }
+/* clang-format on */
 
 static const struct row {
 	const char *key;

@@ -102,7 +102,8 @@ size_t om_state_print_text(const struct om_state *state, char *text, size_t size
 	om_text_add_clean(&to, state->src);
 	om_text_add(&to, " -> ");
 	om_text_add_clean(&to, state->dst);
-	om_text_add(&to, ", %s, %" PRIu32 " %%", om_phase_name(state->phase), om_state_percent(state));
+	om_text_add(&to, ", %s, %" PRIu32 " %%", om_phase_name(state->phase),
+		    om_state_percent(state));
 	if (state->iteration)
 		om_text_add(&to, ", pass %" PRIu32, state->iteration);
 	add_path(&to, state);
@@ -147,7 +148,8 @@ static void add_end(struct om_text *to, const struct om_state *state)
 		om_text_add(to, "  downtime %" PRIu32 " ms", state->downtime_ms);
 }
 
-size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text, size_t size)
+size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text,
+			  size_t size)
 {
 	struct om_text to = { .text = text, .size = size };
 

@@ -11,7 +11,10 @@ static size_t announced(unsigned char first, uint32_t *code, uint32_t *least)
 	static const struct {
 		unsigned char mask, bits;
 		uint32_t least;
-	} lengths[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+	} lengths[] = { { 0x80, 0x00, 0 },
+			{ 0xe0, 0xc0, 0x80 },
+			{ 0xf0, 0xe0, 0x800 },
+			{ 0xf8, 0xf0, 0x10000 } };
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 		if ((first & lengths[i].mask) == lengths[i].bits) {

@@ -122,7 +122,8 @@ static const char *read_answer(struct om_route *route, struct nlmsghdr *header, 
 	if (why)
 		return why;
 	left = (int)RTM_PAYLOAD(header);
-	for (struct rtattr *attr = RTM_RTA(message); RTA_OK(attr, left); attr = RTA_NEXT(attr, left))
+	for (struct rtattr *attr = RTM_RTA(message); RTA_OK(attr, left);
+	     attr = RTA_NEXT(attr, left))
 		read_attr(route, &ifindex, attr, family_bits);
 	if (message->rtm_type == RTN_LOCAL)
 		om_str_copy(route->ifname, sizeof(route->ifname), "lo");

@@ -171,9 +171,11 @@ static uint64_t now_ms(void)
 static int lock_failed(struct om_err *err, bool stopped, const char *uuid, uint64_t waited_ms)
 {
 	if (stopped)
-		om_err_set(err, OM_E_ABORTED, "stopped while another migration of the VM held its lock");
+		om_err_set(err, OM_E_ABORTED,
+			   "stopped while another migration of the VM held its lock");
 	else if (errno == EWOULDBLOCK)
-		om_err_set(err, OM_E_INPUT, "another migration of the VM has held its lock for %u s",
+		om_err_set(err, OM_E_INPUT,
+			   "another migration of the VM has held its lock for %u s",
 			   (unsigned int)(waited_ms / 1000));
 	else
 		om_err_set(err, OM_E_INPUT, "the lock %s.lock cannot be taken: %s", uuid,
@@ -201,7 +203,8 @@ int om_state_lock(int dirfd, const char *uuid, uint32_t wait_ms, const volatile 
 		waited_ms = now_ms() - begin_ms;
 		if (errno != EWOULDBLOCK || (stop && *stop) ||
 		    (wait_ms != UINT32_MAX && waited_ms >= wait_ms))
-			return lock_failed(err, errno == EWOULDBLOCK && stop && *stop, uuid, waited_ms);
+			return lock_failed(err, errno == EWOULDBLOCK && stop && *stop, uuid,
+					   waited_ms);
 		nanosleep(&step, NULL);
 	}
 }

@@ -69,12 +69,13 @@ static int64_t process_age_ms(int64_t pid)
 	if (read_small(AT_FDCWD, path, text, sizeof(text), &st) <= 0)
 		return -1;
 	end_of_name = strrchr(text, ')');
-	if (!end_of_name ||
-	    sscanf(end_of_name + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &start_ticks) != 1)
+	if (!end_of_name || sscanf(end_of_name + 1,
+				   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+				   "%*d %*d %*d %*d %llu",
+				   &start_ticks) != 1)
 		return -1;
-	return clock_ms(CLOCK_BOOTTIME) - (int64_t)(start_ticks * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
+	return clock_ms(CLOCK_BOOTTIME) -
+	       (int64_t)(start_ticks * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
 }
 
 /* A process that is younger than the last update of the state has only inherited the number. */
@@ -100,7 +101,8 @@ static void judge(struct om_state *state)
 	if (om_phase_ended(state->phase))
 		return;
 	if (*state->boot_id && *boot_id && strcmp(state->boot_id, boot_id) != 0)
-		why = "this host was started anew during the migration; where the VM is was not recorded";
+		why = "this host was started anew during the migration; where the VM is was not "
+		      "recorded";
 	else if (!process_alive(state))
 		why = "the process of the migration has died; where the VM is was not recorded";
 	else
@@ -111,7 +113,8 @@ static void judge(struct om_state *state)
 }
 
 /* Reads and judges the state of one file of the directory; whose it may be decides `trusted`. */
-static bool load(int dirfd, const char *name, uid_t trusted, struct om_state *state, struct stat *st)
+static bool load(int dirfd, const char *name, uid_t trusted, struct om_state *state,
+		 struct stat *st)
 {
 	char text[OM_STATE_TEXT_MAX], uuid[37];
 
@@ -164,7 +167,8 @@ static void each_of_user(const char *name, state_fn *fn, void *ctx)
 		return;
 	if (geteuid() != 0 && geteuid() != uid)
 		return;
-	snprintf(path, sizeof(path), OM_STATE_VAR_DIR "/" OM_STATE_VAR_NAME "%u", (unsigned int)uid);
+	snprintf(path, sizeof(path), OM_STATE_VAR_DIR "/" OM_STATE_VAR_NAME "%u",
+		 (unsigned int)uid);
 	each_in(om_state_open_private(path, (uid_t)uid, &err), fn, ctx);
 }
 

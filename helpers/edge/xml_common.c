@@ -87,7 +87,8 @@ bool om_xml_load(struct _xmlDoc **doc, const char *data, size_t len, const char 
 	xmlInitParser();
 	parser = xmlNewParserCtxt();
 	if (!parser)
-		return om_err_set(err, OM_E_INPUT, "%s cannot be read: libxml2 has no memory", what);
+		return om_err_set(err, OM_E_INPUT, "%s cannot be read: libxml2 has no memory",
+				  what);
 	*doc = parse(parser, data, len, what, err);
 	xmlFreeParserCtxt(parser);
 	if (!*doc)

@@ -52,7 +52,8 @@ static const struct {
 /* A volume of a pool has no path here, but it is not empty either. */
 static char *volume_source(const struct _xmlNode *source)
 {
-	OM_AUTOFREE char *pool = om_xml_attr(source, "pool"), *volume = om_xml_attr(source, "volume");
+	OM_AUTOFREE char *pool = om_xml_attr(source, "pool"),
+			 *volume = om_xml_attr(source, "volume");
 
 	return *volume ? om_xasprintf("%s/%s", pool, volume) : om_xstrdup("");
 }
@@ -126,7 +127,8 @@ static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err
 	dom->machine = om_xml_attr(om_xml_find(root, "os/type"), "machine");
 	dom->emulator = om_xml_text(om_xml_child(devices, "emulator"));
 	if (!*dom->uuid || !*dom->name)
-		return om_err_set(err, OM_E_INPUT, WHAT " has no <%s>", *dom->uuid ? "name" : "uuid");
+		return om_err_set(err, OM_E_INPUT, WHAT " has no <%s>",
+				  *dom->uuid ? "name" : "uuid");
 	if (!read_memory(&dom->memory_kib, om_xml_child(root, "memory"), err))
 		return false;
 	dom->has_guest_agent = has_agent(devices);
@@ -143,7 +145,8 @@ bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err)
 
 	*dom = (struct om_dom){ 0 };
 	if (len > OM_REQ_MAX_BYTES)
-		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes", OM_REQ_MAX_BYTES);
+		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
+				  OM_REQ_MAX_BYTES);
 	if (!om_xml_load(&doc, xml, len, "domain", WHAT, err))
 		return false;
 	if (read_domain(dom, om_xml_root(doc), err))

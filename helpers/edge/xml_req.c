@@ -35,7 +35,8 @@ static const char *check_vm_id(char *text)
 /* A UUID or a name of a domain; not what a command would take for an option. */
 static const char *check_deploy_id(char *text)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t len =
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	if (text[len] || len > DEPLOY_ID_MAX_BYTES || *text == '-' || *text == '.')
 		return "is no UUID and no name of a domain";
@@ -78,6 +79,8 @@ static const char *check_path(char *text)
 	return to == text ? "is the root directory" : NULL;
 }
 
+#define AT(field) offsetof(struct om_req, field)
+
 /* With a check an element has to be there, once, and not empty; else the first one counts, as in
  * the stock script, and may be missing. */
 static const struct {
@@ -86,18 +89,18 @@ static const struct {
 	check_fn *check;
 } fields[] = {
 	/* clang-format off */
-	{ "HOST",                               offsetof(struct om_req, src_host),      check_host },
-	{ "MIGR_HOST",                          offsetof(struct om_req, dst_host),      check_host },
-	{ "DEPLOY_ID",                          offsetof(struct om_req, deploy_id),     check_deploy_id },
-	{ "DISK_TARGET_PATH",                   offsetof(struct om_req, dst_dir),       check_path },
-	{ "VM/ID",                              offsetof(struct om_req, vm_id),         check_vm_id },
-	{ "DATASTORE/BASE_PATH",                offsetof(struct om_req, src_base_path), check_path },
-	{ "VM/NAME",                            offsetof(struct om_req, vm_name),       NULL },
-	{ "VM/TEMPLATE/FEATURES/MIGRATE_AUTO_CONVERGE", offsetof(struct om_req, auto_converge), NULL },
-	{ "VM/TEMPLATE/FEATURES/MIGRATE_COMPRESSED",    offsetof(struct om_req, compressed),    NULL },
-	{ "VM/HISTORY_RECORDS/HISTORY/DS_ID",   offsetof(struct om_req, dst_ds_id),     NULL },
-	{ "DATASTORE/ID",                       offsetof(struct om_req, src_ds_id),     NULL },
-	{ "DATASTORE/TM_MAD",                   offsetof(struct om_req, tm_mad),        NULL },
+	{ "HOST",                               AT(src_host),      check_host },
+	{ "MIGR_HOST",                          AT(dst_host),      check_host },
+	{ "DEPLOY_ID",                          AT(deploy_id),     check_deploy_id },
+	{ "DISK_TARGET_PATH",                   AT(dst_dir),       check_path },
+	{ "VM/ID",                              AT(vm_id),         check_vm_id },
+	{ "DATASTORE/BASE_PATH",                AT(src_base_path), check_path },
+	{ "VM/NAME",                            AT(vm_name),       NULL },
+	{ "VM/TEMPLATE/FEATURES/MIGRATE_AUTO_CONVERGE", AT(auto_converge), NULL },
+	{ "VM/TEMPLATE/FEATURES/MIGRATE_COMPRESSED",    AT(compressed),    NULL },
+	{ "VM/HISTORY_RECORDS/HISTORY/DS_ID",   AT(dst_ds_id),     NULL },
+	{ "DATASTORE/ID",                       AT(src_ds_id),     NULL },
+	{ "DATASTORE/TM_MAD",                   AT(tm_mad),        NULL },
 	/* clang-format on */
 };
 
@@ -162,7 +165,8 @@ static bool read_fields(struct om_req *req, struct _xmlNode *root, struct om_err
 /* The elements without elements in them. */
 static void read_pairs(struct om_pairs *pairs, struct _xmlNode *parent)
 {
-	for (struct _xmlNode *node = om_xml_child(parent, NULL); node; node = om_xml_next(node, NULL)) {
+	for (struct _xmlNode *node = om_xml_child(parent, NULL); node;
+	     node = om_xml_next(node, NULL)) {
 		OM_AUTOFREE char *value = om_xml_text(node);
 
 		if (!om_xml_child(node, NULL))
@@ -218,7 +222,8 @@ bool om_xml_req_parse(struct om_req *req, const char *data, size_t len, struct o
 
 	*req = (struct om_req){ 0 };
 	if (len > OM_REQ_MAX_BYTES)
-		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes", OM_REQ_MAX_BYTES);
+		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
+				  OM_REQ_MAX_BYTES);
 	if (blanks == len)
 		return om_err_set(err, OM_E_INPUT, WHAT " is empty");
 	if (data[blanks] == '<')

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onemigrate status: what the migrations of this host are doing. */
+#include "cmd.h"
+
 #include "om_state.h"
 #include "om_text.h"
 #include "om_util.h"
@@ -15,10 +17,9 @@
 #define EXIT_NONE 1
 #define EXIT_USAGE 2
 #define STEP_MS 200
-#define BAR_COLUMNS_MIN 10
+#define BAR_COLUMNS_MIN 4
 #define BAR_COLUMNS_MAX 40
-
-int om_cmd_status(int argc, char **argv);
+#define BAR_COLUMNS_NO_TTY 16
 
 static const char usage[] =
 	"Usage: onemigrate status [VM] [--json] [--watch]\n"
@@ -75,7 +76,8 @@ static int compare(const void *left, const void *right)
 
 	if (a_ended != b_ended)
 		return a_ended - b_ended;
-	return (a->updated_epoch_ms < b->updated_epoch_ms) - (a->updated_epoch_ms > b->updated_epoch_ms);
+	return (a->updated_epoch_ms < b->updated_epoch_ms) -
+	       (a->updated_epoch_ms > b->updated_epoch_ms);
 }
 
 static struct found find(const struct args *args)
@@ -145,7 +147,8 @@ static void make_line(const struct om_state *state, size_t width, char *line, si
 	need = om_utf8_columns(line) + strlen("  []");
 	if (width > need + bar)
 		bar = width - need;
-	om_state_print_bar(state, bar < BAR_COLUMNS_MAX ? (unsigned int)bar : BAR_COLUMNS_MAX, line, size);
+	om_state_print_bar(state, bar < BAR_COLUMNS_MAX ? (unsigned int)bar : BAR_COLUMNS_MAX, line,
+			   size);
 }
 
 /* Ends the text after `columns` characters, so that a line never wraps. */
@@ -188,7 +191,7 @@ static void show(const struct om_state *state, const struct args *args, size_t *
 	} else if (isatty(STDOUT_FILENO)) {
 		draw(state, drawn_columns);
 	} else {
-		make_line(state, 0, line, sizeof(line));
+		om_state_print_bar(state, BAR_COLUMNS_NO_TTY, line, sizeof(line));
 		puts(line);
 	}
 	fflush(stdout);

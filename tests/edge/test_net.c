@@ -30,7 +30,8 @@ static int bound_socket(uint16_t *port, bool listening)
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 		*port = try;
-		if (bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && (!listening || listen(fd, 1) == 0))
+		if (bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
+		    (!listening || listen(fd, 1) == 0))
 			return fd;
 		close(fd);
 	}
@@ -128,7 +129,8 @@ static void an_ipv6_address_is_probed_where_the_host_has_ipv6(void **unused)
 	if (has_ipv6)
 		assert_int_equal(om_net_probe(&loopback, 9, 1000, why, sizeof(why)), OM_ANSWER_YES);
 	else
-		assert_int_not_equal(om_net_probe(&loopback, 9, 1000, why, sizeof(why)), OM_ANSWER_YES);
+		assert_int_not_equal(om_net_probe(&loopback, 9, 1000, why, sizeof(why)),
+				     OM_ANSWER_YES);
 	if (fd >= 0)
 		close(fd);
 }
@@ -233,7 +235,8 @@ static void a_name_that_does_not_exist_is_an_error_with_the_name(void **unused)
 	/* Two dots: no resolver is asked. */
 	assert_false(om_net_resolve("no..such.host.invalid", found, OM_ARRAY_LEN(found), &n, &err));
 	assert_int_equal(n, 0);
-	assert_true(om_str_starts(err.msg, "the name 'no..such.host.invalid' cannot be resolved: "));
+	assert_true(
+		om_str_starts(err.msg, "the name 'no..such.host.invalid' cannot be resolved: "));
 }
 
 int main(void)

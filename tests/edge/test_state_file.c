@@ -286,6 +286,7 @@ static void files_that_are_no_states_are_passed_over(void **unused)
 {
 	struct om_state state = running();
 	OM_AUTOFREE char *fifo = in_dir("85b4ad9d-6e6c-4a1e-bb1c-000000000003.state");
+	OM_AUTOFREE char *state_path = in_dir(UUID ".state");
 	char text[OM_STATE_TEXT_MAX];
 
 	(void)unused;
@@ -297,6 +298,11 @@ static void files_that_are_no_states_are_passed_over(void **unused)
 	put_file(UUID ".state", "no state");
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	assert_int_equal(look().n, 0);
+	assert_int_equal(unlink(state_path), 0);
+	put_file("elsewhere", text);
+	assert_int_equal(symlink("elsewhere", state_path), 0);
+	assert_int_equal(look().n, 0);
+	assert_int_equal(unlink(state_path), 0);
 	put_file(UUID ".state", text);
 	assert_int_equal(look().n, 1);
 }
@@ -473,8 +479,8 @@ static void waiting_for_the_lock_ends_when_told(void **unused)
 static void files_that_nobody_needs_are_removed_after_a_day(void **unused)
 {
 	static const char *const gone[] = { UUID ".state", UUID ".lock", UUID ".77.1.temp" };
-	static const char *const kept[] = { UUID_2 ".state", UUID_2 ".lock", "notes.txt", UUID ".state.bak",
-					    UUID ".x.temp" };
+	static const char *const kept[] = { UUID_2 ".state", UUID_2 ".lock", "notes.txt",
+					    UUID ".state.bak", UUID ".x.temp" };
 	struct om_state ended = running(), going_on = running();
 	struct om_err err = { 0 };
 	int fd = open_dir(), lock;

@@ -65,9 +65,10 @@ static void a_source_in_the_backing_chain_is_not_the_disk_s(void **unused)
 	struct om_dom dom;
 
 	(void)unused;
-	parse(&dom, MIN "<devices><disk type='file'><backingStore type='file'><source file='/base'/>"
-		    "</backingStore><mirror><source file='/copy'/></mirror><target dev='vda'/></disk>"
-		    "</devices></domain>");
+	parse(&dom,
+	      MIN "<devices><disk type='file'><backingStore type='file'><source file='/base'/>"
+		  "</backingStore><mirror><source file='/copy'/></mirror><target dev='vda'/></disk>"
+		  "</devices></domain>");
 	assert_int_equal(dom.disk_count, 1);
 	assert_string_equal(dom.disks[0].source, "");
 	assert_int_equal(dom.disks[0].kind, OM_DISK_EMPTY);
@@ -124,13 +125,15 @@ static void devices_that_tie_a_guest_to_its_host_are_seen(void **unused)
 		{ "<interface type='bridge'/><interface type='hostdev'/>", false, true, false },
 		{ "<interface type='bridge'/>", false, false, false },
 		{ "<tpm model='tpm-crb'/>", false, false, true },
-		{ "<channel/><channel><target name='org.qemu.guest_agent.0'/></channel>", true, false, false },
+		{ "<channel/><channel><target name='org.qemu.guest_agent.0'/></channel>", true,
+		  false, false },
 		{ "<channel><target name='com.redhat.spice.0'/></channel>", false, false, false },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *xml = om_xasprintf(MIN "<devices>%s</devices></domain>", rows[i].devices);
+		OM_AUTOFREE char *xml =
+			om_xasprintf(MIN "<devices>%s</devices></domain>", rows[i].devices);
 		struct om_dom dom;
 
 		parse(&dom, xml);
@@ -149,12 +152,16 @@ static void a_bad_domain_is_refused_with_one_sentence(void **unused)
 		{ "", "the domain's XML is cut off or malformed" },
 		{ "<domain>", "the domain's XML is cut off or malformed (line 1)" },
 		{ "<network/>", "the domain's XML has no root element <domain>" },
-		{ "<!DOCTYPE domain>" MIN "</domain>", "the domain's XML has a DOCTYPE, which is refused" },
-		{ "<domain><name>n</name><memory>1</memory></domain>", "the domain's XML has no <uuid>" },
-		{ "<domain><uuid>u</uuid><memory>1</memory></domain>", "the domain's XML has no <name>" },
+		{ "<!DOCTYPE domain>" MIN "</domain>",
+		  "the domain's XML has a DOCTYPE, which is refused" },
+		{ "<domain><name>n</name><memory>1</memory></domain>",
+		  "the domain's XML has no <uuid>" },
+		{ "<domain><uuid>u</uuid><memory>1</memory></domain>",
+		  "the domain's XML has no <name>" },
 		{ HEAD "</domain>", "the domain's XML has no readable <memory>" },
 		{ HEAD "<memory>x</memory></domain>", "the domain's XML has no readable <memory>" },
-		{ HEAD "<memory unit='x'>1</memory></domain>", "the domain's XML has no readable <memory>" },
+		{ HEAD "<memory unit='x'>1</memory></domain>",
+		  "the domain's XML has no readable <memory>" },
 		{ HEAD "<memory unit='TiB'>16777216</memory></domain>",
 		  "the domain's XML has no readable <memory>" },
 	};

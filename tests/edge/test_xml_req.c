@@ -136,7 +136,8 @@ static void hostile_names_arrive_as_they_are(void **unused)
 
 	(void)unused;
 	parse_sample(&req, "hostile-names.xml");
-	assert_true(om_str_starts(req.vm_name, "$(touch /tmp/x) `id` \"q\" 'q' &<b> &amp; %s\nEOT\n"));
+	assert_true(
+		om_str_starts(req.vm_name, "$(touch /tmp/x) `id` \"q\" 'q' &<b> &amp; %s\nEOT\n"));
 	assert_non_null(strstr(req.vm_name, "\nExitCode: 0 EOF_ERR \\ Z\xc3\xbcr"));
 	assert_string_equal(om_pairs_get(&req.user_template, "MIGRATE_NETWORK"), "$(id)");
 	assert_null(om_pairs_get(&req.user_template, "VECTOR"));
@@ -236,8 +237,8 @@ static void shared_is_read_in_any_case(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *more = om_xasprintf("</BASE_PATH><TEMPLATE><SHARED>%s</SHARED></TEMPLATE>",
-						      rows[i].text);
+		OM_AUTOFREE char *more = om_xasprintf(
+			"</BASE_PATH><TEMPLATE><SHARED>%s</SHARED></TEMPLATE>", rows[i].text);
 		OM_AUTOFREE char *text = replaced(WHOLE, "</BASE_PATH>", more);
 		struct om_req req;
 		struct om_err err = { 0 };
@@ -270,7 +271,8 @@ static void a_bad_document_is_refused_with_one_sentence(void **unused)
 		{ "", STDIN "is empty" },
 		{ " \n\t", STDIN "is empty" },
 		{ "<", STDIN "is cut off or malformed (line 1)" },
-		{ "<VMM_DRIVER_ACTION_DATA>\n<HOST>a</HOST>\n", STDIN "is cut off or malformed (line 3)" },
+		{ "<VMM_DRIVER_ACTION_DATA>\n<HOST>a</HOST>\n",
+		  STDIN "is cut off or malformed (line 3)" },
 		{ WHOLE "x", STDIN "is cut off or malformed (line 1)" },
 		{ WHOLE WHOLE, STDIN "is cut off or malformed (line 1)" },
 		{ DOC("&nbsp;", ""), STDIN "is cut off or malformed (line 1)" },
@@ -298,7 +300,8 @@ static void a_bad_document_is_refused_with_one_sentence(void **unused)
 		{ DOC("a", "<MIGR_HOST/>"), STDIN "has more than one MIGR_HOST" },
 		{ DOC("a", "<VM><ID>32</ID></VM>"), STDIN "has more than one VM" },
 		{ DOC("a", "<DATASTORE/>"), STDIN "has more than one DATASTORE" },
-		{ DOC("-oProxyCommand=x", ""), "HOST '-oProxyCommand=x' in " STDIN "is no host name" },
+		{ DOC("-oProxyCommand=x", ""),
+		  "HOST '-oProxyCommand=x' in " STDIN "is no host name" },
 		{ DOC("a b", ""), "HOST 'a b' in " STDIN "is no host name" },
 		{ DOC("a\nb", ""), "HOST 'a?b' in " STDIN "is no host name" },
 		{ DOC("$(id)", ""), "HOST '$(id)' in " STDIN "is no host name" },
@@ -320,9 +323,11 @@ static void a_bad_value_is_refused_with_the_element_named(void **unused)
 		{ "node02", "", STDIN "has no MIGR_HOST, or an empty one" },
 		{ UUID, "", STDIN "has no DEPLOY_ID, or an empty one" },
 		{ UUID, "a b", "DEPLOY_ID 'a b' in " STDIN "is no UUID and no name of a domain" },
-		{ UUID, "--help", "DEPLOY_ID '--help' in " STDIN "is no UUID and no name of a domain" },
+		{ UUID, "--help",
+		  "DEPLOY_ID '--help' in " STDIN "is no UUID and no name of a domain" },
 		{ UUID, "..", "DEPLOY_ID '..' in " STDIN "is no UUID and no name of a domain" },
-		{ UUID, "Z\xc3\xbc\xc2\x9b", "DEPLOY_ID 'Z\xc3\xbc?' in " STDIN "is no UUID and no name of a domain" },
+		{ UUID, "Z\xc3\xbc\xc2\x9b",
+		  "DEPLOY_ID 'Z\xc3\xbc?' in " STDIN "is no UUID and no name of a domain" },
 		{ UUID, "a;b", "DEPLOY_ID 'a;b' in " STDIN "is no UUID and no name of a domain" },
 		{ UUID, UUID UUID,
 		  "DEPLOY_ID '" UUID "85b4ad9d-6e6c-4a1e-bb1c-0c8' in " STDIN
@@ -332,15 +337,19 @@ static void a_bad_value_is_refused_with_the_element_named(void **unused)
 		{ "<ID>31", "<ID>31x", "VM/ID '31x' in " STDIN "is no number of a VM" },
 		{ "<ID>31", "<ID>-1", "VM/ID '-1' in " STDIN "is no number of a VM" },
 		{ "<ID>31", "<ID> 31", "VM/ID ' 31' in " STDIN "is no number of a VM" },
-		{ "<ID>31", "<ID>00000000031", "VM/ID '00000000031' in " STDIN "is no number of a VM" },
-		{ "<BASE_PATH>/ds/0</BASE_PATH>", "", STDIN "has no DATASTORE/BASE_PATH, or an empty one" },
+		{ "<ID>31", "<ID>00000000031",
+		  "VM/ID '00000000031' in " STDIN "is no number of a VM" },
+		{ "<BASE_PATH>/ds/0</BASE_PATH>", "",
+		  STDIN "has no DATASTORE/BASE_PATH, or an empty one" },
 		{ "<BASE_PATH>", "<BASE_PATH/><BASE_PATH>", STDIN "has more than one BASE_PATH" },
 		{ "<BASE_PATH>/ds/0", "<BASE_PATH>ds/0",
 		  "DATASTORE/BASE_PATH 'ds/0' in " STDIN "is no absolute path" },
-		{ "<BASE_PATH>/ds/0", "<BASE_PATH>//", "DATASTORE/BASE_PATH '//' in " STDIN "is the root directory" },
+		{ "<BASE_PATH>/ds/0", "<BASE_PATH>//",
+		  "DATASTORE/BASE_PATH '//' in " STDIN "is the root directory" },
 		{ "<BASE_PATH>/ds/0", "<BASE_PATH>/ds/../etc",
 		  "DATASTORE/BASE_PATH '/ds/../etc' in " STDIN "has a '..' in it" },
-		{ "<BASE_PATH>/ds/0", "<BASE_PATH>/..", "DATASTORE/BASE_PATH '/..' in " STDIN "has a '..' in it" },
+		{ "<BASE_PATH>/ds/0", "<BASE_PATH>/..",
+		  "DATASTORE/BASE_PATH '/..' in " STDIN "has a '..' in it" },
 		{ "<BASE_PATH>/ds/0", "<BASE_PATH>/a\nb",
 		  "DATASTORE/BASE_PATH '/a?b' in " STDIN "holds a control character" },
 		{ "/ds/0/31", "", STDIN "has no DISK_TARGET_PATH, or an empty one" },

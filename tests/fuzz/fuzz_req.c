@@ -21,7 +21,8 @@ static void check_accepted(const struct om_req *req)
 	expect(om_host_valid(req->src_host) && om_host_valid(req->dst_host));
 	expect(om_parse_u64(req->vm_id, 0, 9999999999, &id));
 	expect(*req->deploy_id && strlen(req->deploy_id) <= 64 && *req->deploy_id != '-');
-	expect(*req->dst_dir == '/' && !strstr(req->dst_dir, "//") && !strstr(req->dst_dir, "/../"));
+	expect(*req->dst_dir == '/' && !strstr(req->dst_dir, "//") &&
+	       !strstr(req->dst_dir, "/../"));
 	expect(*req->src_base_path == '/' && !strstr(req->src_base_path, "//"));
 	expect(req->vm_name && req->src_ds_id && req->dst_ds_id && req->tm_mad);
 	expect(req->auto_converge && req->compressed);

@@ -211,7 +211,8 @@ static void a_bar_shows_no_control_character_and_keeps_utf_8(void **unused)
 	char line[512];
 
 	(void)unused;
-	om_str_copy(state.vm_name, sizeof(state.vm_name), "Z\xc3\xbcrich \r\x1b]0;x\x07\xe2\x80\xae");
+	om_str_copy(state.vm_name, sizeof(state.vm_name),
+		    "Z\xc3\xbcrich \r\x1b]0;x\x07\xe2\x80\xae");
 	om_str_copy(state.src, sizeof(state.src), "a\nb");
 	om_state_print_bar(&state, 0, line, sizeof(line));
 	assert_non_null(strstr(line, "31 Z\xc3\xbcrich ??]0;x?? a?b->node02  57 %"));
@@ -264,12 +265,23 @@ static void utf_8_is_read_strictly(void **unused)
 		size_t bytes;
 		uint32_t code;
 	} rows[] = {
-		{ "a", 1, 'a' },	      { "\xc3\xbc", 2, 0xfc },	      { "\xe2\x82\xac", 3, 0x20ac },
-		{ "\xf0\x9f\x98\x80", 4, 0x1f600 }, { "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
-		{ "", 0, 0 },		      { "\x80", 0, 0 },		      { "\xc3", 0, 0 },
-		{ "\xc0\x80", 0, 0 },	      { "\xc1\xbf", 0, 0 },	      { "\xe0\x9f\xbf", 0, 0 },
-		{ "\xed\xa0\x80", 0, 0 },     { "\xf0\x8f\xbf\xbf", 0, 0 },   { "\xf4\x90\x80\x80", 0, 0 },
-		{ "\xf8\x88\x80\x80\x80", 0, 0 }, { "\xe2\x82", 0, 0 },	      { "\xe2x", 0, 0 },
+		{ "a", 1, 'a' },
+		{ "\xc3\xbc", 2, 0xfc },
+		{ "\xe2\x82\xac", 3, 0x20ac },
+		{ "\xf0\x9f\x98\x80", 4, 0x1f600 },
+		{ "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
+		{ "", 0, 0 },
+		{ "\x80", 0, 0 },
+		{ "\xc3", 0, 0 },
+		{ "\xc0\x80", 0, 0 },
+		{ "\xc1\xbf", 0, 0 },
+		{ "\xe0\x9f\xbf", 0, 0 },
+		{ "\xed\xa0\x80", 0, 0 },
+		{ "\xf0\x8f\xbf\xbf", 0, 0 },
+		{ "\xf4\x90\x80\x80", 0, 0 },
+		{ "\xf8\x88\x80\x80\x80", 0, 0 },
+		{ "\xe2\x82", 0, 0 },
+		{ "\xe2x", 0, 0 },
 	};
 
 	(void)unused;
