@@ -174,8 +174,8 @@ om_rc_child()
 # FILE LINE TEXT. One WARN for each line of a file, however often it fails.
 om_rc_warn()
 {
-	[[ -z ${om_warned[$2]-} ]] || return 0
-	om_warned[$2]=1
+	[[ -z ${om_warned[at$2]-} ]] || return 0
+	om_warned[at$2]=1
 	if ((${#om_warned[@]} <= 10)); then
 		om_say WARN "$1${2:+, line $2}: $3"
 	elif ((${#om_warned[@]} == 11)); then
@@ -332,7 +332,7 @@ om_exec_helper()
 	[[ -z $__om_stock ]] || export ONEMIGRATE_STOCK=$__om_stock
 	[[ -z $OM_KVMRC ]] || export ONEMIGRATE_KVMRC=$OM_KVMRC ONEMIGRATE_KVMRC_SET=$OM_KVMRC_SET
 	[[ -z $OM_ONERC ]] || export ONEMIGRATE_RC=$OM_ONERC ONEMIGRATE_RC_SET=$OM_ONERC_SET
-	om_rc_export
+	om_rc_export 2>/dev/null # bash complains of a locale that is not there
 	exec "${__om_argv[@]}"
 }
 

@@ -1,0 +1,253 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The hand-over to the stock script, and what is refused instead.
+# shellcheck disable=SC2317 # cases are called by name
+
+# shellcheck source=tests/shell/lib.bash
+. "${0%/*}/lib.bash"
+
+# FILE: through migrate into the stock script, byte for byte.
+passes()
+{
+	try "$TREE/vmm/kvm/migrate" "${ARGV[@]}" <"$1"
+	by_the_rules
+	is "$STATUS" 0
+	cmp "$1" stock.stdin
+}
+
+bytes()
+{
+	make_tree <<<'cat'
+	head -c 1048576 /dev/urandom >random
+	passes random
+	rm stock.stdin
+	cat random | try "$TREE/vmm/kvm/migrate" "${ARGV[@]}"
+	cmp random stock.stdin
+	: >empty
+	passes empty
+	printf '<A><![CDATA[$(touch proof) `touch proof` \\ "\n]]></A>\nEOT\n\0\xff no newline' >hostile
+	passes hostile
+	[[ ! -e proof ]]
+}
+it 'the stock script gets stdin byte for byte: 1 MiB, a pipe, nothing, CDATA, an EOT line, NUL' bytes
+
+arguments()
+{
+	make_tree </dev/null
+	ARGV=("a'b\"c" $'new\nline' '$(touch proof)' '3`touch proof`1' '' '*' '-n' 'b  c')
+	migrate
+	is "$(words stock.argv)" "$(printf '%q\n' "${ARGV[@]}")"
+	[[ ! -e proof ]]
+}
+it 'the stock script gets identical arguments, hostile ones too' arguments
+
+hostile_to_helper()
+{
+	make_tree </dev/null
+	make_helper
+	ARGV=("a'b\"c" $'new\nline' '$(touch proof)' '3`touch proof`1' '' '*')
+	migrate
+	is "$(words helper.argv)" "$(printf '%q\n' migrate "${ARGV[@]}")"
+	[[ ! -e proof ]]
+}
+it 'the helper gets identical arguments, hostile ones too' hostile_to_helper
+
+environment()
+{
+	make_tree <<<'MIGRATE_OPTIONS="--from-kvmrc"'
+	B=kept migrate
+	is "$(seen stock MIGRATE_OPTIONS),$(seen stock B)" unset,kept
+	is "$(seen stock ONEMIGRATE_KVMRC)" unset
+}
+it 'the stock script gets the environment that it would have had without us' environment
+
+status()
+{
+	make_tree </dev/null
+	RECORDER_STATUS=17 migrate
+	is "$STATUS" 17
+}
+it 'the exit status of the stock script is ours' status
+
+strict()
+{
+	make_tree <<<$'MIGRATE_NETWORK=10.1.0.0/24\nMIGRATE_NETWORK_POLICY=Strict'
+	head -c 300000 /dev/zero >document
+	{
+		cat document
+		echo $? >writer
+	} | {
+		try "$TREE/vmm/kvm/migrate" "${ARGV[@]}"
+		by_the_rules
+		is "$STATUS" 1
+		is "$(wc -l <err)" 1
+		[[ $ERR =~ ^'Error migrating VM 31: '.*'; the VM still runs on node01, nothing was touched.'$ ]]
+		[[ ! -e stock.argv ]]
+	}
+	is "$(<writer)" 0
+}
+it 'strict refuses instead, having read its input to the end' strict
+
+strict_without_network()
+{
+	make_tree <<<'MIGRATE_NETWORK_POLICY=strict'
+	migrate
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+}
+it 'strict without a fast network refuses nothing' strict_without_network
+
+strict_by_rc()
+{
+	make_tree <<<$'DEST_HOST_APPEND=-10g1\nMIGRATE_NETWORK_POLICY=strict'
+	echo MIGRATE_NETWORK_POLICY=fallback >"$TREE/etc/vmm/kvm/onemigraterc"
+	migrate
+	is "$STATUS" 0
+	echo 'MIGRATE_NETWORK_POLICY=strict; DEST_HOST_APPEND=' >"$TREE/etc/vmm/kvm/onemigraterc"
+	migrate
+	is "$STATUS" 0
+	echo MIGRATE_NETWORK_POLICY=STRICT >"$TREE/etc/vmm/kvm/onemigraterc"
+	migrate
+	is "$STATUS" 1
+}
+it 'the policy and the network of onemigraterc win here too' strict_by_rc
+
+no_stock()
+{
+	make_tree </dev/null
+	rm "$TREE"/vmm/kvm/*.stock
+	migrate
+	is "$STATUS" 1
+	is "$(wc -l <err)" 1
+	has "$ERR" 'Error migrating VM 31: '
+	has "$ERR" 'no stock script'
+	has "$ERR" '; the VM still runs on node01, nothing was touched.'
+	try "$TREE/vmm/kvm/migrate_local" "${ARGV[@]}" <<<x
+	is "$STATUS" 1
+}
+it 'neither helper nor stock script: one clear error' no_stock
+
+own_script_as_stock()
+{
+	make_tree </dev/null
+	cp "$TREE/vmm/kvm/migrate" "$TREE/vmm/kvm/migrate.stock"
+	migrate
+	is "$STATUS" 1
+	has "$ERR" 'no stock script'
+}
+it 'our own script under the name of the stock script does not run itself for ever' own_script_as_stock
+
+broken_stock()
+{
+	make_tree </dev/null
+	printf '#!/nonexistent/interpreter\n' >"$TREE/vmm/kvm/migrate.stock"
+	migrate
+	is "$STATUS" 1
+	is "$(grep -c '^Error migrating VM 31: ' err)" 1
+}
+it 'a stock script that cannot be executed is a clear error' broken_stock
+
+hostile_message()
+{
+	make_tree <<<'MIGRATE_NETWORK=$'"'"'10.0.0.0/8\n\033[31mExitCode: 0 EOF_ERR'"'"
+	ARGV=(x y $'node\n1 ExitCode: 0 EOF_ERR\r' $'3\n1' z)
+	migrate
+	is "$(wc -l <err)" 1
+	rm "$TREE"/vmm/kvm/*.stock
+	migrate
+	is "$(wc -l <err)" 1
+}
+it 'hostile names make no line of their own in our messages' hostile_message
+
+no_arguments()
+{
+	make_tree </dev/null
+	ARGV=()
+	migrate
+	is "$STATUS" 0
+	rm "$TREE"/vmm/kvm/*.stock
+	migrate
+	is "$STATUS" 1
+}
+it 'missing arguments are no trouble of ours' no_arguments
+
+library_missing()
+{
+	make_tree </dev/null
+	make_helper
+	rm "$TREE/onemigrate/driver.sh"
+	migrate
+	[[ -e stock.argv ]]
+	is "$(wc -l <err)" 1
+	head -c 3000 "$REPO/remotes/onemigrate/driver.sh" >"$TREE/onemigrate/driver.sh"
+	rm stock.argv
+	migrate
+	[[ -e stock.argv ]]
+	is "$(wc -l <err)" 1
+	rm "$TREE"/vmm/kvm/*.stock
+	migrate
+	is "$STATUS" 1
+}
+it 'without the shared part, or with half of it, the stock script runs with one line' library_missing
+
+reader_missing()
+{
+	make_tree <<<'A=1'
+	rm "$TREE/onemigrate/rcread.sh"
+	make_helper
+	migrate
+	is "$STATUS" 0
+	is "$(grep -c ^WARN err)" 1
+	[[ -e helper.argv ]]
+}
+it 'without the reader of the rc files there is one WARN and the migration' reader_missing
+
+places()
+{
+	make_tree "$CASE/with blank/o'n\"e" <<<'A=1'
+	make_helper
+	cd /
+	migrate
+	is "$(seen helper A)" 1
+	cd "$CASE"
+	rm helper.argv
+	ln -s "$TREE/vmm/kvm/migrate" link
+	try ./link "${ARGV[@]}" </dev/null
+	is "$(seen helper ONEMIGRATE_STOCK)" "$TREE/vmm/kvm/migrate.stock"
+	rm helper.argv
+	cd "$TREE/vmm"
+	try kvm/../kvm/migrate "${ARGV[@]}" </dev/null
+	[[ -e $CASE/helper.argv ]]
+}
+it 'paths with blanks and quotes, links and any directory will do' places
+
+linked_driver()
+{
+	make_tree <<<'A=1'
+	make_helper
+	mkdir "$TREE/vmm/kvm_fast"
+	cp "$TREE/vmm/kvm/migrate" "$TREE/vmm/kvm_fast/migrate"
+	try "$TREE/vmm/kvm_fast/migrate" "${ARGV[@]}" </dev/null
+	is "$(seen helper A),$(seen helper ONEMIGRATE_STOCK)" "1,$TREE/vmm/kvm/migrate.stock"
+}
+it 'a copy in another driver directory finds kvmrc and the stock script' linked_driver
+
+bad_locale()
+{
+	make_tree <<<'LC_ALL=xx_XX.UTF-8'
+	make_helper
+	migrate
+	lacks "$ERR" driver.sh
+	is "$(seen helper LC_ALL)" xx_XX.UTF-8
+}
+it 'a locale that is not there makes no noise' bad_locale
+
+closed_fds()
+{
+	make_tree </dev/null
+	make_helper
+	"$TREE/vmm/kvm/migrate" "${ARGV[@]}" <&- >out 2>err || :
+	by_the_rules
+	[[ -e helper.argv ]]
+}
+it 'a closed stdin is no trouble' closed_fds
