@@ -114,9 +114,9 @@ $(B)/fuzz/%: tests/fuzz/fuzz_%.c $(PURE) $(filter helpers/edge/xml_%,$(EDGE))
 	$(CLANG) $(BASE_FLAGS) $(LIB_FLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
 		$(shell pkg-config --libs libxml-2.0)
 
-demo: all
+demo:
 	@tests/lab/demo
-bench: all
+bench: all $(B)/tests/onedriver
 	@tests/bench/run
 
 # ---- documentation, packing ----
