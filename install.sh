@@ -29,6 +29,7 @@ data   onemigrate/driver.sh
 data   onemigrate/rcread.sh
 script onemigrate/run
 script onemigrate/frontend
+script onemigrate/ssh
 stock  vmm/kvm/migrate
 stock  vmm/kvm/migrate_local
 '
