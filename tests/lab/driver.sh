@@ -91,3 +91,103 @@ drive() {
 		--args "$(lab guest uuid "$vmid")" "$to" "$from" "$vmid" "$from" -- "${shell[@]}" \
 		<"$document" >"$OUT" 2>&1 || DRIVE=$?
 }
+
+# The log and the answer are what the driver's rules make of output that keeps them: every line is
+# the VM's own, none was taken for another VM's or for a marker, and stdout was empty.
+filed() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		'[VMM][I]:  migrate: '* | '[VMM][E]:  migrate: '* | '[VMM][D]:  migrate: '*) ;;
+		'[VMM][I]: WARN: migrate: '*) ;;
+		'[ONED]['[IWED]']: migrate: '*) ;;
+		'[VMM][I]: Error migrating VM '*.) [[ $1 == FAILURE ]] || return 1 ;;
+		'[VMM][E]: Error migrating VM '*) [[ $1 == FAILURE ]] || return 1 ;;
+		'[VMM][I]: Command execution fail'*) [[ $1 == FAILURE ]] || return 1 ;;
+		'[VMM][I]: ExitCode: '[01]) ;;
+		'[VMM][I]: '*'execute virtualization driver operation: migrate.') ;;
+		'MIGRATE SUCCESS '*' -') [[ $1 == SUCCESS ]] || return 1 ;;
+		'MIGRATE FAILURE '*' Error migrating VM '*) [[ $1 == FAILURE ]] || return 1 ;;
+		*) echo "misfiled: $line"; return 1 ;;
+		esac
+	done <"$OUT"
+	[[ $1 == SUCCESS || $(grep -c '^\[VMM\]\[I\]: Error migrating VM ' "$OUT") == 1 ]]
+}
+
+whereabouts() {
+	lab guest where "$1"
+	cat "$OUT"
+}
+
+# Success as oned knows it: the guest runs there and nowhere else.
+moved() {
+	whereabouts "$1"
+	[[ $DRIVE == 0 ]] && filed SUCCESS && on_node "$1" "$2" && not_on_node "$1" "$(other "$2")"
+}
+
+# Failure as oned knows it: the guest runs where it was, nothing of it is elsewhere, and the sentence
+# says so. The destination's libvirt may need a moment to remove what it had begun.
+stayed() {
+	local vmid=$1 at=$2
+	poll 10 not_on_node "$vmid" "$(other "$at")" || true
+	whereabouts "$vmid"
+	[[ $DRIVE == 1 ]] && filed FAILURE && on_node "$vmid" "$at" && not_on_node "$vmid" "$(other "$at")" &&
+		grep -qE "^\[VMM\]\[I\]: Error migrating VM .*(the VM still runs on|nothing was touched).*$at" "$OUT"
+}
+
+# said ERE / silent ERE: of the lines that the VM's log got.
+said() {
+	cat "$OUT"
+	grep -qE "^\[VMM\].*$1" "$OUT"
+}
+
+silent() {
+	cat "$OUT"
+	! grep -qE "^\[VMM\].*$1" "$OUT"
+}
+
+# Bytes that left a node by both legs since `count` was called.
+count() {
+	lab bytes >"$T/bytes"
+}
+
+gone_by() {
+	local now before
+	now=$(sent "$1" "$2")
+	before=$(awk -v host="$1" -v leg="$2" '$1 == host && $2 == leg { print $3 }' "$T/bytes")
+	echo $((now - before))
+}
+
+# Over 99 % of what node $1 sent went by leg $2.
+by_leg() {
+	local mine rest
+	mine=$(gone_by "$1" "$2")
+	rest=$(gone_by "$1" "$([[ $2 == fast ]] && echo mgmt || echo fast)")
+	echo "$2 $mine bytes, the other leg $rest bytes"
+	((mine > 30 << 20 && rest * 99 < mine))
+}
+
+# slow VMID ...: `drive` in the background; returns when memory has been moving for a while. The
+# migration has to be slowed down by MIGRATE_OPTIONS.
+slow() {
+	local vmid=$1 from
+	from=$(place "$vmid")
+	DRIVE=
+	(
+		drive "$@" --from "$from"
+		echo "$DRIVE" >"$T/status"
+	) &
+	SLOW=$!
+	SLOW_FROM=$from
+	poll 20 copying "$vmid" "$from" || fail "the migration of $vmid did not begin"
+}
+
+# Memory is moving: a pass has begun.
+copying() {
+	lab exec "$2" -- virsh -q domjobinfo "one-$1" | grep -qE '^Memory processed: +[0-9.]+ MiB'
+}
+
+finish_slow() {
+	wait "$SLOW" || true
+	DRIVE=$(cat "$T/status")
+}
