@@ -282,7 +282,7 @@ static int answer(const struct options *o, bool success, struct buf *text)
 	log_printf('I', "%s virtualization driver operation: migrate.",
 		   success ? "Successfully execute" : "Failed to execute");
 	if (!success && text->len && text->data[0] != '-')
-		log_line("VMM", 'E', text->data, line);
+		log_printf('E', "MIGRATE: %.*s", (int)line, text->data);
 	if (log_file != stdout)
 		fclose(log_file);
 	printf("MIGRATE %s %s %.*s\n", success ? "SUCCESS" : "FAILURE", o->vmid, (int)line, text->data);

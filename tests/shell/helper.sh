@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Which helper is taken, and what is said where none is.
-# shellcheck disable=SC2317 # cases are called by name
+# shellcheck disable=SC2317,SC2016,SC2119 # cases are called by name; texts for other shells
 
 # shellcheck source=tests/shell/lib.bash
 . "${0%/*}/lib.bash"

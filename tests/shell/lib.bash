@@ -68,6 +68,13 @@ lacks()
 	return 1
 }
 
+# REGEX FILE: no line of it matches. (A bare `! grep` never fails a case.)
+none()
+{
+	! grep -aE -- "$1" "$2"
+}
+
+# shellcheck disable=SC2034 # for the cases
 # COMMAND...: runs it; sets STATUS, OUT and ERR, and leaves the texts in the files out and err.
 try()
 {
@@ -122,10 +129,10 @@ by_the_rules()
 {
 	is "$(<"$CASE/out")" ''
 	[[ ! -s $CASE/err ]] || is "$(tail -c 1 "$CASE/err" | od -An -tx1 | tr -d ' ')" 0a
-	! grep -aqE $'[\001-\010\013-\037\177]' "$CASE/err"
-	! grep -aqE '^(INFO|WARN|ERROR|DEBUG):[[:space:]]*[0-9]' "$CASE/err"
-	! grep -aqE '^Exit(SSH)?Code:' "$CASE/err"
-	! grep -aqE '^-' "$CASE/err"
+	none $'[\001-\010\013-\037\177]' "$CASE/err"
+	none '^(INFO|WARN|ERROR|DEBUG):[[:space:]]*[0-9]' "$CASE/err"
+	none '^Exit(SSH)?Code:' "$CASE/err"
+	none '^-' "$CASE/err"
 }
 
 # FILE: the NUL-separated words of a recording, one per line, as %q.

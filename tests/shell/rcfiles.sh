@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # How kvmrc and onemigraterc, as they are found in the field, reach the helper.
-# shellcheck disable=SC2317 # cases are called by name
+# shellcheck disable=SC2317,SC2016,SC2119 # cases are called by name; texts for other shells
 
 # shellcheck source=tests/shell/lib.bash
 . "${0%/*}/lib.bash"
@@ -39,7 +39,6 @@ it 'exported variables of kvmrc arrive, several on a line too' exported
 
 conditional()
 {
-	# shellcheck disable=SC2016
 	with_kvmrc 'BASE="--unsafe"' 'if [ -n "$BASE" ]; then MIGRATE_OPTIONS="$BASE --live"; fi' \
 		'MIGRATE_OPTIONS+=" --verbose"'
 	is "$(seen helper MIGRATE_OPTIONS)" '--unsafe --live --verbose'
@@ -195,7 +194,6 @@ B=kvmrc
 C=same
 GONE=kvmrc
 END
-	# shellcheck disable=SC2016
 	printf '%s\n' 'A="$A and rc"' 'C=same' 'unset GONE' 'nosuch' >"$TREE/etc/vmm/kvm/onemigraterc"
 	make_helper
 	migrate
