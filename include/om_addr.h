@@ -50,6 +50,8 @@ bool om_host_valid(const char *host);
 
 /* "tcp://10.1.0.2" or "tcp://[fd00::2]". */
 void om_uri_tcp(char *uri, size_t size, const char *host);
+/* The host of "tcp://host[:port]" or "tcp:host:port", brackets removed; false for anything else. */
+bool om_uri_host(const char *uri, char *host, size_t size) OM_MUST_CHECK;
 /* "qemu+ssh://[fd00::2]/system", with ?query where not empty. */
 void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *host, const char *query);
 

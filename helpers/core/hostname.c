@@ -76,3 +76,25 @@ void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *ho
 	snprintf(uri, size, "%s://%s%s%s/system%s%s", protocol, v6 ? "[" : "", host, v6 ? "]" : "",
 		 asks ? "?" : "", asks ? query : "");
 }
+
+bool om_uri_host(const char *uri, char *host, size_t size)
+{
+	const char *end;
+
+	if (!om_str_starts(uri, "tcp:"))
+		return false;
+	uri += strlen("tcp:");
+	if (om_str_starts(uri, "//"))
+		uri += 2;
+	if (*uri == '[') {
+		uri++;
+		end = strchr(uri, ']');
+	} else {
+		end = uri + strcspn(uri, ":/?");
+	}
+	if (!end || end == uri || (size_t)(end - uri) >= size)
+		return false;
+	memcpy(host, uri, (size_t)(end - uri));
+	host[end - uri] = '\0';
+	return om_host_valid(host);
+}

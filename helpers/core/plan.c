@@ -97,12 +97,15 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req, con
 
 	attempt->path = OM_PATH_FAST;
 	om_params_copy(&attempt->params, &opts->params);
+	plan->fast = facts->fast;
 	if (facts->fast_source == OM_FAST_OPTION) {
-		info(plan, om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
-					om_params_get(&opts->params, "migrate_uri")->text));
+		if (facts->fast.routed)
+			describe_fast(plan, facts);
+		else
+			info(plan, om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
+						om_params_get(&opts->params, "migrate_uri")->text));
 		return;
 	}
-	plan->fast = facts->fast;
 	om_addr_print(&facts->fast.addr, addr);
 	om_uri_tcp(uri, sizeof(uri), addr);
 	om_params_set_text(&attempt->params, "migrate_uri", uri, "fast network");

@@ -126,10 +126,10 @@ static int attend_worker(struct supervisor *sup, pid_t pid)
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			usleep(100000);
-		if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+		if (fds[1].revents & (POLLERR | POLLHUP))
 			kill(pid, SIGTERM);
+		if (fds[1].revents) /* told once; or no stderr at all, which nobody can close */
 			fds[1].fd = -1;
-		}
 		if (fds[0].revents && read(sup->signal_fd, &info, sizeof(info)) == sizeof(info) &&
 		    info.ssi_signo != SIGCHLD)
 			kill(pid, SIGTERM);

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "om_knob.h"
+#include "om_opts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
-	"Usage: onemigrate settings [--json | --man | --sample]\n"
+	"Usage: onemigrate settings [--json | --man | --sample | --options | --options-man]\n"
 	"\n"
 	"Prints every setting with its value, where the value came from, and what it does. Run it through\n"
 	"the `onemigrate` command of the front-end, or with the settings in the environment.\n"
-	"  --json    one JSON document\n"
-	"  --man     the table of onemigrate(8)\n"
-	"  --sample  a commented onemigraterc\n";
+	"  --json         one JSON document\n"
+	"  --man          the table of onemigrate(8)\n"
+	"  --sample       a commented onemigraterc\n"
+	"  --options      the options of `virsh migrate`, and what MIGRATE_OPTIONS makes of each\n"
+	"  --options-man  the same for onemigrate(8)\n";
 
 static bool resolve_environment(struct om_knobs *knobs)
 {
@@ -45,6 +48,10 @@ int om_cmd_settings(int argc, char **argv)
 
 	if (strcmp(word, "--help") == 0)
 		return fputs(usage, stdout) < 0;
+	if (argc == 2 && (strcmp(word, "--options") == 0 || strcmp(word, "--options-man") == 0)) {
+		text = om_opts_print_table(strcmp(word, "--options-man") == 0);
+		return fputs(text, stdout) < 0;
+	}
 	for (size_t i = 0; i < OM_ARRAY_LEN(words) && argc <= 2; i++) {
 		if (strcmp(word, words[i]))
 			continue;

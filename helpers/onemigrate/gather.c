@@ -154,6 +154,19 @@ static void route_management(struct om_session *s)
 			       s->host.route(s->host.ctx, &addr, &s->facts.mgmt_route, &ignored);
 }
 
+/* The operator's own URI is used as it stands; where it leads is told all the same. */
+static void look_at_option(struct om_session *s, struct om_fast *fast)
+{
+	const struct om_param *uri = om_params_get(&s->opts.params, "migrate_uri");
+	struct om_err err;
+
+	if (!om_uri_host(uri->text, fast->name, sizeof(fast->name)))
+		return;
+	fast->have_addr = s->host.resolve(s->host.ctx, fast->name, &fast->addr, &err);
+	fast->routed = fast->have_addr && s->host.route(s->host.ctx, &fast->addr, &fast->route, &err);
+	route_management(s);
+}
+
 static void *find_fast_way(void *arg)
 {
 	struct task *task = arg, asked = { 0 };
@@ -161,6 +174,8 @@ static void *find_fast_way(void *arg)
 	struct om_fast *fast = &s->facts.fast;
 
 	s->facts.fast_source = om_plan_fast_source(&s->req, &s->knobs, &s->opts);
+	if (s->facts.fast_source == OM_FAST_OPTION)
+		look_at_option(s, fast);
 	if (s->facts.fast_source != OM_FAST_NETWORK && s->facts.fast_source != OM_FAST_APPEND)
 		return NULL;
 	start(&asked, s, ask_addresses);

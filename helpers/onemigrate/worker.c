@@ -37,7 +37,7 @@ static void describe_way(const struct om_session *s, size_t attempt, char *text,
 	const struct om_param *uri = om_params_get(&made->params, "migrate_uri");
 	char addr[OM_ADDR_TEXT];
 
-	if (made->path == OM_PATH_FAST && s->plan.fast.have_addr) {
+	if (made->path == OM_PATH_FAST && s->plan.fast.routed) {
 		om_addr_print(&s->plan.fast.addr, addr);
 		snprintf(text, size, "%s to %s", s->plan.fast.route.ifname, addr);
 	} else if (uri) {

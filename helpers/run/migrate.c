@@ -23,20 +23,40 @@ static void refuse(struct om_run_end *end, const char *fmt, ...)
 	va_end(args);
 }
 
-/* A paused leftover of an earlier migration: its own libvirt removes it, or we do, while the
- * source is proven to run. */
-static bool remove_leftover(const struct om_run_ops *ops, struct om_run_end *end)
+/* What an earlier migration left paused: its own libvirt removes it, or we do, while the source is
+ * proven to run; a source that was left stopped is started. */
+static bool repair_first(const struct om_run_ops *ops, const char *what, struct om_run_end *end)
 {
 	struct om_outcome_context context = { 0 };
 	enum om_verdict verdict;
 
-	ops->log(ops->ctx, OM_LOG_WARN, "a paused leftover of an earlier migration is on the destination; "
-					"it is removed first");
+	ops->log(ops->ctx, OM_LOG_WARN, what);
 	verdict = om_run_settle(ops, &context);
 	if (verdict == OM_VERDICT_SOURCE)
 		return true;
-	refuse(end, "a leftover of an earlier migration on the destination could not be removed");
+	refuse(end, "what an earlier migration left behind could not be repaired");
+	end->verdict = verdict;
 	return false;
+}
+
+/* Where the guest is when nothing was touched. */
+static enum om_verdict untouched(const struct om_side *src, const struct om_side *dst)
+{
+	switch (src->state) {
+	case OM_SIDE_POSTCOPY:
+	case OM_SIDE_POSTCOPY_FAILED:
+		return dst->state == OM_SIDE_POSTCOPY || dst->state == OM_SIDE_POSTCOPY_FAILED ?
+			       OM_VERDICT_DEST_POSTCOPY : OM_VERDICT_UNKNOWN;
+	case OM_SIDE_RUNNING:
+	case OM_SIDE_ROLLED_BACK:
+	case OM_SIDE_PAUSED:
+		if (dst->state == OM_SIDE_PAUSED)
+			return OM_VERDICT_SOURCE_LEFTOVER;
+		return dst->state == OM_SIDE_ABSENT || dst->state == OM_SIDE_INCOMING ||
+		       dst->state == OM_SIDE_UNREACHABLE ? OM_VERDICT_SOURCE : OM_VERDICT_UNKNOWN;
+	default:
+		return OM_VERDICT_UNKNOWN;
+	}
 }
 
 static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src, struct om_side *dst)
@@ -63,19 +83,24 @@ static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *so
 	*source_paused = src.state == OM_SIDE_PAUSED;
 	switch (entry) {
 	case OM_ENTRY_GO:
-		return true;
+		return src.state != OM_SIDE_INCOMING ||
+		       repair_first(ops, "an earlier migration left the VM stopped on the source; it is "
+					 "started first", end);
 	case OM_ENTRY_LEFTOVER:
-		return remove_leftover(ops, end);
+		return repair_first(ops, "a paused leftover of an earlier migration is on the destination; "
+					 "it is removed first", end);
 	case OM_ENTRY_DONE_BEFORE:
 		end->verdict = OM_VERDICT_DEST;
 		end->repeated = true;
 		return false;
 	case OM_ENTRY_SOURCE_BUSY:
 		refuse(end, "another job of this VM is active on the source");
+		end->verdict = untouched(&src, &dst);
 		return false;
 	case OM_ENTRY_BOTH:
 		refuse(end, "the VM is active on both hosts (source: %s, destination: %s)",
 		       om_side_state_name(src.state), om_side_state_name(dst.state));
+		end->verdict = untouched(&src, &dst);
 		return false;
 	case OM_ENTRY_NOT_FOUND:
 		refuse(end, "the VM is on neither host");
@@ -84,8 +109,7 @@ static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *so
 	default:
 		refuse(end, "the state of the VM cannot be proven (source: %s, destination: %s)",
 		       om_side_state_name(src.state), om_side_state_name(dst.state));
-		end->verdict = src.state == OM_SIDE_ABSENT || src.state == OM_SIDE_UNREACHABLE ?
-				       OM_VERDICT_UNKNOWN : OM_VERDICT_SOURCE;
+		end->verdict = untouched(&src, &dst);
 		return false;
 	}
 }
@@ -148,6 +172,14 @@ static void warn_next_path(const struct om_run_ops *ops, const struct om_plan *p
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 
+static void explain(struct om_run_end *end, const struct om_attempt_end *call)
+{
+	if (call->stop_requested)
+		om_err_set(&end->err, OM_E_ABORTED, "cancelled on request (%s)", call->text);
+	else
+		om_err_set(&end->err, OM_E_SOURCE, "%s", call->text);
+}
+
 /* Goes through the attempts; true: libvirt's call succeeded. */
 static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
 			struct om_outcome_context context, struct om_run_end *end)
@@ -164,7 +196,7 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 		if (call.ok || end->verdict != OM_VERDICT_SOURCE) {
 			end->has_err = !call.ok;
 			if (!call.ok)
-				om_err_set(&end->err, OM_E_SOURCE, "%s", call.text);
+				explain(end, &call);
 			return;
 		}
 		if (om_plan_path_failed(plan, end->attempt, &call)) {
@@ -172,7 +204,7 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 			continue;
 		}
 		end->has_err = true;
-		om_err_set(&end->err, call.stop_requested ? OM_E_ABORTED : OM_E_SOURCE, "%s", call.text);
+		explain(end, &call);
 		/* A block job may have begun since it was asked for. */
 		if (call.bytes_sent || call.stop_requested || block_job_tries++ >= tries ||
 		    !ops->block_job(ops->ctx, target, sizeof(target)))
