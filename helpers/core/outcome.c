@@ -85,6 +85,9 @@ static enum om_verdict source_runs(const struct om_side *src, const struct om_si
 		return OM_VERDICT_SOURCE_LEFTOVER;
 	case OM_SIDE_RUNNING:
 	case OM_SIDE_ROLLED_BACK:
+		/* Tried again while there is hope; whoever reads the answer must look at it anyway. */
+		if (c->suspended && c->waited_ms >= OM_AUTODESTROY_WAIT_MS)
+			return OM_VERDICT_BOTH;
 		return OM_VERDICT_SUSPEND_SOURCE;
 	default:
 		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_UNKNOWN);
@@ -105,6 +108,9 @@ static enum om_verdict source_stopped(const struct om_side *src, const struct om
 	case OM_SIDE_ABSENT:
 		if (src->job)
 			return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
+		/* It ran there and is gone: the memory here is older than what is on its disks. */
+		if (dst->resumed)
+			return OM_VERDICT_UNKNOWN;
 		return c->resume_failed ? OM_VERDICT_UNKNOWN : OM_VERDICT_RESUME_SOURCE;
 	case OM_SIDE_INCOMING:
 		/* Nobody is left who could start the destination; its daemon removes it. If it does
@@ -141,7 +147,9 @@ static enum om_verdict source_paused(const struct om_side *src, const struct om_
 static enum om_verdict source_in_postcopy(const struct om_side *src, const struct om_side *dst,
 					  const struct om_outcome_context *c)
 {
-	if (dst->state == OM_SIDE_UNREACHABLE)
+	/* The half that ran there does not answer, or is lost; the one here is not complete. */
+	if (dst->state == OM_SIDE_UNREACHABLE || dst->state == OM_SIDE_ABSENT ||
+	    dst->state == OM_SIDE_INCOMING)
 		return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 	/* All pages have come and the destination runs alone: what is left here is a husk. */
 	if (runs(dst->state) && c->waited_ms >= OM_AUTODESTROY_WAIT_MS)

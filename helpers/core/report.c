@@ -14,8 +14,8 @@ static const char *const whereabouts[OM_VERDICT_COUNT] = {
 				     "by hand",
 	[OM_VERDICT_DEST_POSTCOPY] = "the VM is on {dst} in an unfinished post-copy and needs {src} to go "
 				     "on: do not destroy it on either host",
-	[OM_VERDICT_BOTH] = "the VM ran on both hosts: it goes on on {dst} and was paused on {src}, nothing "
-			    "was destroyed; check its disks",
+	[OM_VERDICT_BOTH] = "the VM ran on both hosts: it goes on on {dst}, {src} was told to pause it and "
+			    "nothing was destroyed; check that it is paused there, and its disks",
 	[OM_VERDICT_NEITHER] = "the VM is on neither {src} nor {dst}",
 	[OM_VERDICT_UNKNOWN] = "it could not be proven whether the VM is on {src} or {dst}; nothing was "
 			       "destroyed, check both hosts",

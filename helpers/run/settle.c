@@ -4,11 +4,29 @@
 #include <stdio.h>
 
 #define ASK_EVERY_MS 200
+#define REPAIRS_MAX 8 /* reported as done and yet asked for again: they do not help */
 
 static void note_failure(const struct om_run_ops *ops, bool *failed, const struct om_err *err)
 {
+	if (!*failed)
+		ops->log(ops->ctx, OM_LOG_WARN, err->msg);
 	*failed = true;
-	ops->log(ops->ctx, OM_LOG_WARN, err->msg);
+}
+
+/* A source that cannot be paused is tried again, and complained of once. */
+static void suspend(const struct om_run_ops *ops, struct om_outcome_context *c)
+{
+	struct om_err err = { 0 };
+
+	if (!ops->suspend_source(ops->ctx, &err))
+		note_failure(ops, &c->suspended, &err);
+	c->suspended = true;
+	ops->sleep_ms(ops->ctx, ASK_EVERY_MS);
+}
+
+static void give_up_repairs(struct om_outcome_context *c)
+{
+	c->resume_failed = c->destroy_dest_failed = c->destroy_source_failed = true;
 }
 
 static void act(const struct om_run_ops *ops, enum om_verdict verdict, struct om_outcome_context *c)
@@ -29,9 +47,7 @@ static void act(const struct om_run_ops *ops, enum om_verdict verdict, struct om
 			note_failure(ops, &c->destroy_source_failed, &err);
 		break;
 	case OM_VERDICT_SUSPEND_SOURCE:
-		c->suspended = true;
-		if (!ops->suspend_source(ops->ctx, &err))
-			ops->log(ops->ctx, OM_LOG_WARN, err.msg);
+		suspend(ops, c);
 		break;
 	default:
 		ops->sleep_ms(ops->ctx, ASK_EVERY_MS);
@@ -41,6 +57,7 @@ static void act(const struct om_run_ops *ops, enum om_verdict verdict, struct om
 enum om_verdict om_run_settle(const struct om_run_ops *ops, struct om_outcome_context *context)
 {
 	uint64_t begun_ms = ops->now_ms(ops->ctx);
+	uint32_t repairs = 0;
 
 	ops->phase(ops->ctx, OM_PHASE_SETTLE);
 	for (;;) {
@@ -52,6 +69,10 @@ enum om_verdict om_run_settle(const struct om_run_ops *ops, struct om_outcome_co
 		verdict = om_outcome_decide(&src, &dst, context);
 		if (om_verdict_is_final(verdict))
 			return verdict;
-		act(ops, verdict, context);
+		if (verdict != OM_VERDICT_WAIT && verdict != OM_VERDICT_SUSPEND_SOURCE &&
+		    ++repairs > REPAIRS_MAX)
+			give_up_repairs(context);
+		else
+			act(ops, verdict, context);
 	}
 }
