@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text that grows: for the printed forms of tables and plans. */
+/* Text that grows: for the printed forms of tables. */
 #ifndef OM_BUF_H
 #define OM_BUF_H
 
 #include <stddef.h>
 
 struct om_buf {
-	char *text; /* malloc'ed, terminated; NULL while nothing was added */
-	size_t len;
+	char *text;	  /* malloc'ed, terminated; NULL while nothing was added */
+	size_t len, size; /* without the terminator; allocated */
 };
 
+void om_buf_add(struct om_buf *buf, const char *bytes, size_t len);
 void om_buf_addf(struct om_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds text as the inside of a JSON string (no quotes around it); a byte that is no UTF-8 becomes

@@ -8,10 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Room for more bytes and a terminator. */
 static char *grow(struct om_buf *buf, size_t more)
 {
-	buf->text = om_xrealloc(buf->text, buf->len + more + 1);
+	if (buf->len + more + 1 > buf->size) {
+		buf->size = 2 * buf->size + more + 256;
+		buf->text = om_xrealloc(buf->text, buf->size);
+	}
 	return buf->text + buf->len;
+}
+
+void om_buf_add(struct om_buf *buf, const char *bytes, size_t len)
+{
+	char *to = grow(buf, len);
+
+	memcpy(to, bytes, len);
+	to[len] = '\0';
+	buf->len += len;
 }
 
 void om_buf_addf(struct om_buf *buf, const char *fmt, ...)
@@ -39,13 +52,13 @@ void om_buf_add_json(struct om_buf *buf, const char *text)
 		size_t n = om_utf8_next(text, len, &code);
 
 		if (!n)
-			om_buf_addf(buf, "?");
-		else if (code == '"' || code == '\\')
-			om_buf_addf(buf, "\\%c", *text);
+			om_buf_add(buf, "?", 1);
 		else if (code < 0x20 || code == 0x7f)
 			om_buf_addf(buf, "\\u%04x", (unsigned int)code);
+		else if (code == '"' || code == '\\')
+			om_buf_addf(buf, "\\%c", *text);
 		else
-			om_buf_addf(buf, "%.*s", (int)n, text);
+			om_buf_add(buf, text, n);
 		n = n ? n : 1;
 		text += n;
 		len -= n;
@@ -55,13 +68,13 @@ void om_buf_add_json(struct om_buf *buf, const char *text)
 void om_buf_add_roff(struct om_buf *buf, const char *text)
 {
 	if (*text == '.' || *text == '\'')
-		om_buf_addf(buf, "\\&");
+		om_buf_add(buf, "\\&", 2);
 	for (; *text; text++) {
 		if (*text == '\\')
-			om_buf_addf(buf, "\\e");
+			om_buf_add(buf, "\\e", 2);
 		else if (*text == '-')
-			om_buf_addf(buf, "\\-");
+			om_buf_add(buf, "\\-", 2);
 		else
-			om_buf_addf(buf, "%c", *text);
+			om_buf_add(buf, text, 1);
 	}
 }
