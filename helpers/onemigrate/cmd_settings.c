@@ -10,8 +10,9 @@
 static const char usage[] =
 	"Usage: onemigrate settings [--json | --man | --sample | --options | --options-man]\n"
 	"\n"
-	"Prints every setting with its value, where the value came from, and what it does. Run it\n"
-	"through the `onemigrate` command of the front-end, or with the settings in the environment.\n"
+	"Prints every setting with its value, where the value came from, and what it does.\n"
+	"Run it through the `onemigrate` command of the front-end, or with the settings in the\n"
+	"environment.\n"
 	"\n"
 	"  --json         one JSON document\n"
 	"  --man          the table of onemigrate(8)\n"
