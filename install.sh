@@ -316,6 +316,7 @@ install_stock()
 install_helper()
 {
 	local name
+	make_dir "$OURS"
 	make_dir "$OURS/$2"
 	for name in $HELPER_FILES; do
 		[[ ! -f $1/$name ]] || put "$1/$name" "$OURS/$2/$name" 0755
@@ -420,7 +421,6 @@ do_install()
 {
 	local tarball old
 	[[ -r $SOURCE/VERSION ]] || die "$SOURCE/VERSION is missing: this is no complete tree of onemigrate"
-	make_dir "$OURS"
 	# Helpers before scripts: a script must never find its tree half there.
 	install_built
 	for tarball in "${TARBALLS[@]}"; do
