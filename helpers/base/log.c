@@ -15,14 +15,15 @@ static const struct {
 	const char *tag;
 	int priority;
 } levels[OM_LOG_COUNT] = {
-	[OM_LOG_ERROR] = { "ERROR: migrate: ", LOG_ERR },
-	[OM_LOG_WARN] = { "WARN: migrate: ", LOG_WARNING },
-	[OM_LOG_INFO] = { "INFO: migrate: ", LOG_INFO },
-	[OM_LOG_DEBUG] = { "DEBUG: migrate: ", LOG_DEBUG },
+	[OM_LOG_ERROR] = { "ERROR", LOG_ERR },
+	[OM_LOG_WARN] = { "WARN", LOG_WARNING },
+	[OM_LOG_INFO] = { "INFO", LOG_INFO },
+	[OM_LOG_DEBUG] = { "DEBUG", LOG_DEBUG },
 };
 
 static struct {
 	char who[128];
+	char vm_id[16]; /* behind the tag; with its blank */
 	bool syslog, debug;
 } state;
 
@@ -34,6 +35,14 @@ void om_log_open(const char *who)
 	state.syslog = true;
 }
 
+void om_log_name_vm(const char *vm_id)
+{
+	uint64_t number;
+
+	if (om_parse_u64(vm_id, 0, UINT32_MAX, &number))
+		snprintf(state.vm_id, sizeof(state.vm_id), "%u ", (unsigned int)number);
+}
+
 void om_log_debug_enable(bool on)
 {
 	state.debug = on;
@@ -43,16 +52,17 @@ void om_log_format(char *line, unsigned long size, enum om_log_level level, bool
 		   const char *text)
 {
 	char clean[TEXT_SIZE];
-	const char *tag = tagged ? levels[level].tag : "";
 
 	om_str_copy(clean, sizeof(clean), text);
 	om_str_sanitize(clean);
-	/* The tag ends in a word, so that no digit of the text stands where OpenNebula takes a VM
-	 * id; an untagged text must not begin with '-', which oned drops, nor with a marker. */
-	if (!tagged && (*clean == '-' || om_str_starts(clean, "ExitCode:") ||
-			om_str_starts(clean, "ExitSSHCode:")))
-		tag = "Message: ";
-	snprintf(line, size - 1, "%s%s", tag, clean);
+	/* "migrate:" stands before the text, so that no digit of it is where OpenNebula takes the
+	 * id of a VM; an untagged text must not begin with '-', which oned drops, nor be a marker. */
+	if (tagged)
+		snprintf(line, size - 1, "%s: %smigrate: %s", levels[level].tag, state.vm_id, clean);
+	else if (*clean == '-' || om_str_starts(clean, "ExitCode:") || om_str_starts(clean, "ExitSSHCode:"))
+		snprintf(line, size - 1, "Message: %s", clean);
+	else
+		snprintf(line, size - 1, "%s", clean);
 	memcpy(line + strlen(line), "\n", 2);
 }
 

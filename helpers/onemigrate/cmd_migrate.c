@@ -237,6 +237,8 @@ int om_cmd_migrate(int argc, char **argv)
 	sup.args.dst = argv[2];
 	sup.args.src = argv[3];
 	sup.args.vm_id = argv[4];
+	if (sup.args.local)
+		om_log_name_vm(sup.args.vm_id);
 	protect_secrets();
 	sup.document_fd = keep_document();
 	sup.shared = make_shared();
