@@ -123,7 +123,9 @@ struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *s
 
 	note_begin(watch, s->now_ms);
 	note_progress(watch, s);
-	if (s->postcopy || watch->postcopy_started || watch->timed_out)
+	if (s->postcopy) /* started by somebody else */
+		watch->postcopy_started = true;
+	if (watch->postcopy_started || watch->timed_out)
 		return none();
 	if (watch->timeout_action != OM_TIMEOUT_NONE && s->now_ms - watch->begun_ms >= watch->timeout_ms)
 		return timed_out(watch);
