@@ -101,7 +101,7 @@ void om_vir_close(struct om_vir *vir, enum om_vir_role role)
 {
 	if (!vir->conn[role])
 		return;
-	virConnectUnregisterCloseCallback(vir->conn[role], NULL);
+	om_vir_unwatch_events(vir, role);
 	virConnectClose(vir->conn[role]);
 	vir->conn[role] = NULL;
 }

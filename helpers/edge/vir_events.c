@@ -111,15 +111,34 @@ static struct watched *watched(struct om_vir *vir, enum om_vir_role role)
 	return w;
 }
 
-static void subscribe(struct om_vir *vir, enum om_vir_role role, int id, virConnectDomainEventGenericCallback fn)
+static void subscribe(struct om_vir *vir, enum om_vir_role role, int id,
+		      virConnectDomainEventGenericCallback fn)
 {
 	struct watched *w = watched(vir, role);
+	int callback = virConnectDomainEventRegisterAny(vir->conn[role], NULL, id, fn, w, free);
 
 	/* Without events the samples still tell everything, later. */
-	if (virConnectDomainEventRegisterAny(vir->conn[role], NULL, id, fn, w, free) < 0) {
+	if (callback < 0) {
 		free(w);
 		virResetLastError();
+		return;
 	}
+	for (int i = 0; i < OM_VIR_CALLBACKS_MAX; i++)
+		if (!vir->callbacks[role][i]) {
+			vir->callbacks[role][i] = callback + 1;
+			return;
+		}
+}
+
+void om_vir_unwatch_events(struct om_vir *vir, enum om_vir_role role)
+{
+	for (int i = 0; i < OM_VIR_CALLBACKS_MAX; i++) {
+		if (vir->callbacks[role][i])
+			virConnectDomainEventDeregisterAny(vir->conn[role], vir->callbacks[role][i] - 1);
+		vir->callbacks[role][i] = 0;
+	}
+	virConnectUnregisterCloseCallback(vir->conn[role], on_closed);
+	virResetLastError();
 }
 
 void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role)

@@ -8,6 +8,14 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+/* Since libvirt 8.5; Ubuntu 22.04 and EL 8 build with 8.0 and may yet talk to a newer daemon. */
+#if !LIBVIR_CHECK_VERSION(8, 5, 0)
+#define VIR_MIGRATE_ZEROCOPY (1 << 20)
+#define VIR_DOMAIN_RUNNING_POSTCOPY_FAILED 11
+#endif
+
+#define OM_VIR_CALLBACKS_MAX 4
+
 struct om_vir {
 	virConnectPtr conn[OM_VIR_ROLES];
 	char *uri[OM_VIR_ROLES];
@@ -15,6 +23,7 @@ struct om_vir {
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	char uuid_text[VIR_UUID_STRING_BUFLEN];
 	struct om_vir_events events;
+	int callbacks[OM_VIR_ROLES][OM_VIR_CALLBACKS_MAX]; /* registered ids + 1; 0 = none */
 };
 
 /* Turns libvirt's last error of this thread into an om_err, at once: it is lost at the next call. */
@@ -30,8 +39,10 @@ static inline void om_vir_domain_unref_(virDomainPtr *dom)
 /* The domain over that role's connection, or NULL; the caller frees it by OM_AUTODOMAIN. */
 virDomainPtr om_vir_lookup(struct om_vir *vir, enum om_vir_role role);
 
-/* Registers the events of this connection. */
+/* Registers the events of this connection. Each callback holds a reference to it, so that nothing
+ * is closed, and no leaked job is released, before all are unregistered. */
 void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role);
+void om_vir_unwatch_events(struct om_vir *vir, enum om_vir_role role);
 
 /* Copies what a list of job statistics says. */
 void om_vir_read_completed(struct om_vir_completed *completed, virTypedParameterPtr params, int count);
