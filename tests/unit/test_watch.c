@@ -240,8 +240,9 @@ static void check_action(const struct om_watch *watch, struct om_action action, 
 	seen->suspend += action.kind == OM_ACTION_SUSPEND;
 	if (action.kind == OM_ACTION_POSTCOPY)
 		seen->in_postcopy = true;
-	if (seen->postcopy + seen->suspend > 1)
-		fail_msg("two last resorts");
+	/* A guest that was paused may still be let run by post-copy, as with virsh. */
+	if (seen->postcopy > 1 || seen->suspend > 1)
+		fail_msg("a last resort twice");
 	if (seen->postcopy && !plan->postcopy_after_precopy && plan->timeout_action != OM_TIMEOUT_POSTCOPY)
 		fail_msg("post-copy that nobody asked for");
 	if (action.kind == OM_ACTION_DOWNTIME && (action.downtime_ms > plan->downtime_ceiling_ms ||
