@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
-#include "om_knob.h"
+#include "environ.h"
 #include "om_opts.h"
 
 #include <stdio.h>
@@ -23,17 +23,12 @@ static const char usage[] =
 static bool resolve_environment(struct om_knobs *knobs)
 {
 	struct om_knob_source sources[OM_KNOB_COUNT];
+	struct om_strv texts = { 0 };
 	struct om_err err;
-	size_t n = 0;
+	bool ok = om_knobs_resolve(knobs, sources, om_environ_sources(sources, &texts), &err);
 
-	for (int i = 0; i < OM_KNOB_COUNT; i++) {
-		const char *text = getenv(om_knob_table[i].name);
-
-		if (!om_str_empty(text))
-			sources[n++] = (struct om_knob_source){ om_knob_table[i].name, text,
-								OM_ORIGIN_ENVIRONMENT };
-	}
-	if (om_knobs_resolve(knobs, sources, n, &err))
+	om_strv_free(&texts);
+	if (ok)
 		return true;
 	fprintf(stderr, "onemigrate: %s\n", err.msg);
 	return false;
