@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OM_ADDR_TEXT 64  /* fits an IPv6 address with a scope of ours */
+#define OM_ADDR_TEXT 64	 /* fits an IPv6 address with a scope of ours */
 #define OM_HOST_TEXT 256 /* RFC 1035: 255 octets */
 #define OM_CIDRS_MAX 16	 /* networks in one setting */
 
@@ -21,7 +21,8 @@ struct om_cidr {
 	uint8_t prefix_bits;
 };
 
-bool om_addr_parse(struct om_addr *addr, const char *text) OM_MUST_CHECK; /* v4, v6, [v6]; v4-mapped becomes v4 */
+/* v4, v6 or [v6]; a v4-mapped address becomes v4. */
+bool om_addr_parse(struct om_addr *addr, const char *text) OM_MUST_CHECK;
 void om_addr_print(const struct om_addr *addr, char text[OM_ADDR_TEXT]);
 bool om_addr_eq(const struct om_addr *a, const struct om_addr *b);
 bool om_addr_is_loopback_or_link_local(const struct om_addr *addr);
@@ -53,7 +54,8 @@ void om_uri_tcp(char *uri, size_t size, const char *host);
 /* The host of "tcp://host[:port]" or "tcp:host:port", brackets removed; false for anything else. */
 bool om_uri_host(const char *uri, char *host, size_t size) OM_MUST_CHECK;
 /* "qemu+ssh://[fd00::2]/system", with ?query where not empty. */
-void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *host, const char *query);
+void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *host,
+		    const char *query);
 
 /*
  * One address of a line of `ip -o addr show` ("2: eth0    inet 10.1.0.2/24 ..."); false for lines

@@ -24,11 +24,11 @@ enum om_knob_id {
 };
 
 enum om_knob_type {
-	OM_KNOB_TEXT,	 /* at most 4096 bytes, no control characters but tab and newline; or chars */
-	OM_KNOB_YES_NO,	 /* yes/no, true/false, 1/0, any case */
-	OM_KNOB_NUMBER,	 /* unsigned, with range */
-	OM_KNOB_CHOICE,	 /* one word of choices, any case */
-	OM_KNOB_CIDRS,	 /* blank- or comma-separated networks, at most OM_CIDRS_MAX */
+	OM_KNOB_TEXT, /* at most 4096 bytes, no control characters but tab and newline; or chars */
+	OM_KNOB_YES_NO, /* yes/no, true/false, 1/0, any case */
+	OM_KNOB_NUMBER, /* unsigned, with range */
+	OM_KNOB_CHOICE, /* one word of choices, any case */
+	OM_KNOB_CIDRS,	/* blank- or comma-separated networks, at most OM_CIDRS_MAX */
 	OM_KNOB_TYPE_COUNT
 };
 
@@ -58,9 +58,9 @@ struct om_knob_row {
 	const char *def;     /* text of the default */
 	const char *example; /* for the sample file, where the default is empty; or NULL */
 	unsigned int scope;
-	bool lenient;	     /* a bad value takes the default (a number above max: max), as stock
+	bool lenient;	  /* a bad value takes the default (a number above max: max), as stock
 			      * does, instead of an error */
-	const char *help;    /* one sentence */
+	const char *help; /* one sentence */
 };
 extern const struct om_knob_row om_knob_table[OM_KNOB_COUNT];
 
@@ -102,7 +102,12 @@ static inline uint64_t om_knob_number(const struct om_knobs *k, enum om_knob_id 
 }
 
 /* The forms that documentation needs; the result is malloc'ed text. */
-enum om_knob_format { OM_KNOB_FORMAT_TEXT, OM_KNOB_FORMAT_JSON, OM_KNOB_FORMAT_MAN, OM_KNOB_FORMAT_SAMPLE };
+enum om_knob_format {
+	OM_KNOB_FORMAT_TEXT,
+	OM_KNOB_FORMAT_JSON,
+	OM_KNOB_FORMAT_MAN,
+	OM_KNOB_FORMAT_SAMPLE
+};
 char *om_knob_print_table(enum om_knob_format format, const struct om_knobs *values_or_null);
 
 /*

@@ -32,14 +32,15 @@ struct om_param {
 	enum om_param_type type;
 	uint64_t number;
 	char *text;	    /* OM_PARAM_STRING; owned by the list */
-	const char *origin; /* "MIGRATE_OPTIONS", "FEATURES", "MIGRATE_NETWORK"; static, for the plan */
+	const char *origin; /* "MIGRATE_OPTIONS", "FEATURES", "MIGRATE_NETWORK"; static */
 };
 struct om_params {
 	struct om_param v[24];
 	size_t n;
 };
 /* Replaces a parameter of the same name, except that "compression" may repeat. */
-void om_params_set_text(struct om_params *p, const char *name, const char *text, const char *origin);
+void om_params_set_text(struct om_params *p, const char *name, const char *text,
+			const char *origin);
 void om_params_set_number(struct om_params *p, const char *name, enum om_param_type type,
 			  uint64_t number, const char *origin);
 const struct om_param *om_params_get(const struct om_params *p, const char *name);
@@ -50,14 +51,14 @@ void om_params_free(struct om_params *p);
 enum om_timeout_action { OM_TIMEOUT_NONE, OM_TIMEOUT_SUSPEND, OM_TIMEOUT_POSTCOPY };
 
 struct om_opts {
-	unsigned int flags;	 /* OM_FLAG_*; OM_FLAG_LIVE always set */
+	unsigned int flags;	    /* OM_FLAG_*; OM_FLAG_LIVE always set */
 	unsigned int feature_flags; /* those of flags that only the VM's FEATURES ask for */
-	struct om_params params; /* everything that is a typed parameter, migrate_uri included */
+	struct om_params params;    /* everything that is a typed parameter, migrate_uri included */
 	bool postcopy_after_precopy;
 	uint32_t timeout_s; /* 0 = none */
 	enum om_timeout_action timeout_action;
-	struct om_strv warnings;  /* dropped words: whole sentences for a WARN line */
-	char *stock_reason;	  /* not NULL: left to stock, and why ("--copy-storage-all is left ...") */
+	struct om_strv warnings; /* dropped words: whole sentences for a WARN line */
+	char *stock_reason; /* not NULL: left to stock, and why ("--copy-storage-all is left ...") */
 };
 
 /*
@@ -71,16 +72,16 @@ void om_opts_free(struct om_opts *opts);
 
 /* How an option of virsh is handled. */
 enum om_opt_kind {
-	OM_OPT_FLAG,	 /* a bit of flags */
-	OM_OPT_TEXT,	 /* a typed parameter */
-	OM_OPT_NUMBER,	 /* a typed parameter, 0..max */
-	OM_OPT_METHODS,	 /* --comp-methods */
-	OM_OPT_TIMEOUT,	 /* --timeout */
-	OM_OPT_ON_TIMEOUT, /* --timeout-suspend, --timeout-postcopy */
+	OM_OPT_FLAG,	      /* a bit of flags */
+	OM_OPT_TEXT,	      /* a typed parameter */
+	OM_OPT_NUMBER,	      /* a typed parameter, 0..max */
+	OM_OPT_METHODS,	      /* --comp-methods */
+	OM_OPT_TIMEOUT,	      /* --timeout */
+	OM_OPT_ON_TIMEOUT,    /* --timeout-suspend, --timeout-postcopy */
 	OM_OPT_AFTER_PRECOPY, /* --postcopy-after-precopy */
-	OM_OPT_IGNORED,	 /* accepted without effect */
-	OM_OPT_DROPPED,	 /* left out with a warning */
-	OM_OPT_STOCK,	 /* left to stock */
+	OM_OPT_IGNORED,	      /* accepted without effect */
+	OM_OPT_DROPPED,	      /* left out with a warning */
+	OM_OPT_STOCK,	      /* left to stock */
 	OM_OPT_KIND_COUNT
 };
 struct om_opt_row {
@@ -91,7 +92,8 @@ struct om_opt_row {
 	const char *param; /* OM_OPT_TEXT, OM_OPT_NUMBER: libvirt's name */
 	enum om_param_type type;
 	uint64_t max;
-	const char *help; /* one sentence; for OM_OPT_DROPPED the reason, for OM_OPT_STOCK as well */
+	const char
+		*help; /* one sentence; for OM_OPT_DROPPED the reason, for OM_OPT_STOCK as well */
 };
 #define OM_OPT_ROWS_MAX 64
 extern const struct om_opt_row om_opt_table[];

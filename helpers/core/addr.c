@@ -56,8 +56,8 @@ bool om_addr_is_loopback_or_link_local(const struct om_addr *addr)
 
 	if (addr->family_bits == 32)
 		return b[0] == 127 || (b[0] == 169 && b[1] == 254);
-	return addr->family_bits == 128 && (memcmp(b, v6_loopback, 16) == 0 ||
-					    (b[0] == 0xfe && (b[1] & 0xc0) == 0x80));
+	return addr->family_bits == 128 &&
+	       (memcmp(b, v6_loopback, 16) == 0 || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80));
 }
 
 /* Clears the bits behind the prefix. */
@@ -66,7 +66,7 @@ static struct om_addr masked(const struct om_addr *addr, unsigned int prefix_bit
 	struct om_addr net = *addr;
 
 	for (unsigned int bit = prefix_bits; bit < addr->family_bits; bit++)
-		net.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		net.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	return net;
 }
 
@@ -93,13 +93,15 @@ static bool parse_cidr(struct om_cidr *cidr, const char *text, struct om_err *er
 		return om_err_set(err, OM_E_INPUT, "'%.60s' is no IP network", text);
 	cidr->prefix_bits = cidr->net.family_bits;
 	if (slash && !parse_prefix(cidr, slash, cidr->net.family_bits == 32 && strchr(copy, ':')))
-		return om_err_set(err, OM_E_INPUT, "the prefix length of '%.60s' is not valid", text);
+		return om_err_set(err, OM_E_INPUT, "the prefix length of '%.60s' is not valid",
+				  text);
 	net = masked(&cidr->net, cidr->prefix_bits);
 	if (om_addr_eq(&net, &cidr->net))
 		return true;
 	om_addr_print(&net, right);
-	return om_err_set(err, OM_E_INPUT, "'%.60s' is an address in the network %s/%u, not a network",
-			  text, right, cidr->prefix_bits);
+	return om_err_set(err, OM_E_INPUT,
+			  "'%.60s' is an address in the network %s/%u, not a network", text, right,
+			  cidr->prefix_bits);
 }
 
 bool om_cidrs_parse(struct om_cidr *cidrs, size_t max, size_t *count, const char *text,

@@ -27,20 +27,22 @@ void om_buf_add(struct om_buf *buf, const char *bytes, size_t len)
 	buf->len += len;
 }
 
+/* Tried in the room of most pieces first, then in as much as it takes. */
 void om_buf_addf(struct om_buf *buf, const char *fmt, ...)
 {
+	size_t room = 255;
 	va_list args;
 	int len;
 
 	va_start(args, fmt);
-	len = vsnprintf(NULL, 0, fmt, args);
+	len = vsnprintf(grow(buf, room), room + 1, fmt, args);
 	va_end(args);
-	if (len < 0)
-		return;
-	va_start(args, fmt);
-	vsnprintf(grow(buf, (size_t)len), (size_t)len + 1, fmt, args);
-	va_end(args);
-	buf->len += (size_t)len;
+	if (len > (int)room) {
+		va_start(args, fmt);
+		len = vsnprintf(grow(buf, (size_t)len), (size_t)len + 1, fmt, args);
+		va_end(args);
+	}
+	buf->len += len > 0 ? (size_t)len : 0;
 }
 
 void om_buf_add_json(struct om_buf *buf, const char *text)

@@ -69,7 +69,8 @@ void om_uri_tcp(char *uri, size_t size, const char *host)
 	snprintf(uri, size, "tcp://%s%s%s", v6 ? "[" : "", host, v6 ? "]" : "");
 }
 
-void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *host, const char *query)
+void om_uri_libvirt(char *uri, size_t size, const char *protocol, const char *host,
+		    const char *query)
 {
 	bool v6 = strchr(host, ':') != NULL, asks = !om_str_empty(query);
 

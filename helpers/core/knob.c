@@ -11,8 +11,8 @@
 #define TEXT_MAX 4096
 
 static const char *const origin_names[] = {
-	[OM_ORIGIN_DEFAULT] = "default",   [OM_ORIGIN_ENVIRONMENT] = "environment",
-	[OM_ORIGIN_KVMRC] = "kvmrc",	   [OM_ORIGIN_RC] = "onemigraterc",
+	[OM_ORIGIN_DEFAULT] = "default",     [OM_ORIGIN_ENVIRONMENT] = "environment",
+	[OM_ORIGIN_KVMRC] = "kvmrc",	     [OM_ORIGIN_RC] = "onemigraterc",
 	[OM_ORIGIN_DATASTORE] = "datastore", [OM_ORIGIN_VM] = "VM",
 };
 static_assert(OM_ARRAY_LEN(origin_names) == OM_ORIGIN_COUNT, "a name for each origin");

@@ -102,15 +102,16 @@ static void add_json_field(struct om_buf *out, const char *name, const char *val
 
 static void add_json_scope(struct om_buf *out, unsigned int scope)
 {
-	om_buf_addf(out, "\"scope\": [\"host\"%s%s]", scope & OM_SCOPE_DATASTORE ? ", \"datastore\"" : "",
+	om_buf_addf(out, "\"scope\": [\"host\"%s%s]",
+		    scope & OM_SCOPE_DATASTORE ? ", \"datastore\"" : "",
 		    scope & OM_SCOPE_VM ? ", \"vm\"" : "");
 }
 
 static void add_json(struct om_buf *out, const struct shown *s)
 {
 	static const char *const types[] = {
-		[OM_KNOB_TEXT] = "text",     [OM_KNOB_YES_NO] = "yes_no",
-		[OM_KNOB_NUMBER] = "number", [OM_KNOB_CHOICE] = "choice",
+		[OM_KNOB_TEXT] = "text",      [OM_KNOB_YES_NO] = "yes_no",
+		[OM_KNOB_NUMBER] = "number",  [OM_KNOB_CHOICE] = "choice",
 		[OM_KNOB_CIDRS] = "networks",
 	};
 	static_assert(OM_ARRAY_LEN(types) == OM_KNOB_TYPE_COUNT, "a name for each type");

@@ -96,7 +96,8 @@ static void take_methods(struct om_opts *opts, const char *value)
 
 	while ((name = strsep(&rest, ","))) {
 		if (!is_method(name) || has_method(&opts->params, name)) {
-			to_stock(opts, "the value '%.60s' of --comp-methods is left to virsh", value);
+			to_stock(opts, "the value '%.60s' of --comp-methods is left to virsh",
+				 value);
 			return;
 		}
 		om_params_set_text(&opts->params, "compression", name, ORIGIN);
@@ -172,7 +173,10 @@ static size_t take_word(struct parse *p, const struct om_strv *words, size_t i)
 	else if (row->takes_value && !equals && i + 1 == words->n)
 		to_stock(p->opts, "--%s has no value", row->name);
 	else
-		take(p->opts, row, !row->takes_value ? NULL : equals ? equals + 1 : words->v[i + 1]);
+		take(p->opts, row,
+		     !row->takes_value ? NULL
+		     : equals	       ? equals + 1
+				       : words->v[i + 1]);
 	if (p->opts->stock_reason)
 		return 0;
 	p->seen[row - om_opt_table] = true;

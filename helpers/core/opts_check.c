@@ -75,7 +75,7 @@ static const char *const names[] = {
 static_assert(OM_ARRAY_LEN(names) == F_COUNT, "a name for each fact");
 
 #define BIT(fact) (UINT64_C(1) << (fact))
-#define VERSION(major, minor) ((major) * UINT64_C(1000000) + (minor) * UINT64_C(1000))
+#define VERSION(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
 
 enum when {
 	ALWAYS,
@@ -345,7 +345,8 @@ static bool check_numbers(const struct om_opts *opts, struct om_err *err)
 		const struct om_param *p = om_params_get(&opts->params, ranges[i].param);
 
 		if (p && (p->number < ranges[i].min || p->number > ranges[i].max))
-			return om_err_set(err, OM_E_INPUT, "%s %llu is out of QEMU's range, %d to %d",
+			return om_err_set(err, OM_E_INPUT,
+					  "%s %llu is out of QEMU's range, %d to %d",
 					  names[ranges[i].name], (unsigned long long)p->number,
 					  (int)ranges[i].min, (int)ranges[i].max);
 	}
@@ -371,10 +372,11 @@ static void give_up_postcopy(struct om_opts *opts, const struct om_versions *v)
 	OM_AUTOFREE char *text = NULL;
 
 	print_version(has, culprit.version, true);
-	text = om_xasprintf("--parallel with --postcopy needs QEMU 10.1 or newer on both hosts, and "
-			    "%s has %s: it migrates without post-copy",
-			    culprit.side ? culprit.side : "one of them",
-			    culprit.side ? has : "an unknown version");
+	text = om_xasprintf(
+		"--parallel with --postcopy needs QEMU 10.1 or newer on both hosts, and "
+		"%s has %s: it migrates without post-copy",
+		culprit.side ? culprit.side : "one of them",
+		culprit.side ? has : "an unknown version");
 	om_strv_add(&opts->warnings, text);
 	opts->flags &= ~OM_FLAG_POSTCOPY;
 	opts->postcopy_after_precopy = false;

@@ -14,7 +14,9 @@ enum answer { ANSWER_NO, ANSWER_YES, ANSWER_OTHER };
 
 static enum answer answer_of(const char *text)
 {
-	static const char *const words[][2] = { { "no", "yes" }, { "false", "true" }, { "0", "1" } };
+	static const char *const words[][2] = { { "no", "yes" },
+						{ "false", "true" },
+						{ "0", "1" } };
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++)
 		for (int yes = 0; yes < 2; yes++)
@@ -25,8 +27,7 @@ static enum answer answer_of(const char *text)
 
 static void warn(struct om_opts *opts, const char *name, const char *value, const char *why)
 {
-	OM_AUTOFREE char *text =
-		om_xasprintf("FEATURES/%s '%.60s' %s", name, value, why);
+	OM_AUTOFREE char *text = om_xasprintf("FEATURES/%s '%.60s' %s", name, value, why);
 
 	om_str_sanitize(text);
 	om_strv_add(&opts->warnings, text);
@@ -73,7 +74,8 @@ static void set_percents(struct om_opts *opts, const char *text)
 	set_flag(opts, OM_FLAG_AUTO_CONVERGE);
 	for (size_t i = 0; i < n; i++) {
 		clamped = clamped || clamp(values[i]) != values[i];
-		om_params_set_number(&opts->params, names[i], OM_PARAM_INT, clamp(values[i]), ORIGIN);
+		om_params_set_number(&opts->params, names[i], OM_PARAM_INT, clamp(values[i]),
+				     ORIGIN);
 	}
 	if (clamped)
 		warn(opts, "MIGRATE_AUTO_CONVERGE", text, "is brought into QEMU's range, 1 to 99");

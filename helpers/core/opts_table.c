@@ -118,7 +118,8 @@ char *om_opts_print_table(bool man)
 		if (man)
 			add_man(&out, row);
 		else
-			om_buf_addf(&out, "%-34s %-9s  %s\n", option, classes[row->kind], row->help);
+			om_buf_addf(&out, "%-34s %-9s  %s\n", option, classes[row->kind],
+				    row->help);
 	}
 	return out.text;
 }

@@ -42,9 +42,23 @@ static void addresses_of_both_families_are_parsed(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	     "node02",	  "10.1.0",   "10.1.0.256", "10.1.0.2 ",  " 10.1.0.2",
-		"010.1.0.2", "[10.1.0.2]", "[]",      "[",	    "[fd00::2",	  "fd00::2]",
-		"fe80::1%e", "fd00::2/64", "fd00:::2", "1:2:3:4:5:6:7", "[[fd00::2]]",
+		"",
+		"node02",
+		"10.1.0",
+		"10.1.0.256",
+		"10.1.0.2 ",
+		" 10.1.0.2",
+		"010.1.0.2",
+		"[10.1.0.2]",
+		"[]",
+		"[",
+		"[fd00::2",
+		"fd00::2]",
+		"fe80::1%e",
+		"fd00::2/64",
+		"fd00:::2",
+		"1:2:3:4:5:6:7",
+		"[[fd00::2]]",
 		"1111:2222:3333:4444:5555:6666:7777:8888:1111:2222:3333:4444:5555:6666:7777:8888",
 	};
 	struct om_addr addr;
@@ -81,10 +95,10 @@ static void addresses_are_equal_within_a_family_only(void **state)
 
 static void loopback_and_link_local_are_known(void **state)
 {
-	static const char *const local[] = { "127.0.0.1", "127.255.0.9", "169.254.1.1", "::1", "fe80::1",
-					     "febf::1" };
-	static const char *const global[] = { "10.0.0.1", "169.253.1.1", "126.0.0.1", "128.0.0.1", "::2",
-					      "fec0::1",  "fd00::1",	 "::" };
+	static const char *const local[] = { "127.0.0.1", "127.255.0.9", "169.254.1.1",
+					     "::1",	  "fe80::1",	 "febf::1" };
+	static const char *const global[] = { "10.0.0.1", "169.253.1.1", "126.0.0.1", "128.0.0.1",
+					      "::2",	  "fec0::1",	 "fd00::1",   "::" };
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(local); i++) {
@@ -105,7 +119,8 @@ static void networks_may_be_separated_by_blanks_or_commas(void **state)
 	size_t count;
 
 	(void)state;
-	assert_true(om_cidrs_parse(cidrs, 4, &count, " 10.1.0.0/24, fd00::/64\t\n,,10.2.3.4 ::1", &err));
+	assert_true(om_cidrs_parse(cidrs, 4, &count, " 10.1.0.0/24, fd00::/64\t\n,,10.2.3.4 ::1",
+				   &err));
 	assert_int_equal(count, 4);
 	assert_int_equal(cidrs[0].prefix_bits, 24);
 	assert_int_equal(cidrs[1].prefix_bits, 64);
@@ -239,7 +254,8 @@ static void a_short_name_gets_the_suffix_at_its_end(void **state)
 static void a_full_name_gets_it_before_its_first_dot_and_then_at_its_end(void **state)
 {
 	(void)state;
-	appends("node02.example.org", "-10g1", "node02-10g1.example.org", "node02.example.org-10g1");
+	appends("node02.example.org", "-10g1", "node02-10g1.example.org",
+		"node02.example.org-10g1");
 	appends("node02.example.org.", "-10g1", "node02-10g1.example.org.", NULL);
 }
 
@@ -266,9 +282,11 @@ static void what_would_be_no_host_name_is_no_candidate(void **state)
 	memset(host, 'a', 62);
 	host[62] = '\0';
 	appends(host, "-x", NULL, NULL);
+	appends(host, "x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaax", NULL);
 	host[61] = '\0';
 	strcpy(host + 61, ".b");
-	appends(host, "-xyz", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b-xyz", NULL);
+	appends(host, "-xyz", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b-xyz",
+		NULL);
 	for (size_t i = 0; i < 252; i++)
 		host[i] = i % 50 == 49 ? '.' : 'a';
 	host[252] = '\0';
@@ -277,9 +295,13 @@ static void what_would_be_no_host_name_is_no_candidate(void **state)
 
 static void a_host_name_has_no_character_of_a_shell_or_a_uri(void **state)
 {
-	static const char *const good[] = { "node02", "Node_02.example.org", "10.1.0.2", "fd00::2", "a" };
-	static const char *const bad[] = { "",	   "-oProxyCommand=x", "a b",  "a;b",  "$(a)", "a/b",  "a@b",
-					   "a%b",  "[fd00::2]",	       "a\nb", "a'b",  "a?b",  "a#b",  "\xc3\xa4" };
+	static const char *const good[] = { "node02",	"Node_02.example.org",
+					    "10.1.0.2", "fd00::2",
+					    "a",	"azAZ09" };
+	static const char *const bad[] = {
+		"",    "-oProxyCommand=x", "a b",  "a;b", "$(a)", "a/b", "a@b",
+		"a%b", "[fd00::2]",	   "a\nb", "a'b", "a?b",  "a#b", "\xc3\xa4"
+	};
 	char longest[257];
 
 	(void)state;
@@ -314,6 +336,34 @@ static void uris_put_brackets_around_ipv6(void **state)
 	assert_string_equal(uri, "tcp://1");
 }
 
+static void leads_to(const char *uri, const char *expected)
+{
+	char host[16];
+	bool found = om_uri_host(uri, host, sizeof(host));
+
+	assert_int_equal(found, expected != NULL);
+	if (found)
+		assert_string_equal(host, expected);
+}
+
+static void the_host_of_a_migration_uri_is_found(void **state)
+{
+	(void)state;
+	leads_to("tcp://node02", "node02");
+	leads_to("tcp://node02:49152", "node02");
+	leads_to("tcp:node02:49152", "node02");
+	leads_to("tcp://[fd00::2]:49152", "fd00::2");
+	leads_to("tcp://10.1.0.2/?x", "10.1.0.2");
+	leads_to("tcp://fifteen-letters", "fifteen-letters");
+	leads_to("tcp://sixteen--letters", NULL);
+	leads_to("rdma://node02", NULL);
+	leads_to("unix:///tmp/s", NULL);
+	leads_to("tcp://", NULL);
+	leads_to("tcp://[fd00::2", NULL);
+	leads_to("tcp://-oProxy", NULL);
+	leads_to("", NULL);
+}
+
 static void line_has(const char *line, const char *expected, const char *name)
 {
 	char ifname[16], text[OM_ADDR_TEXT];
@@ -329,27 +379,33 @@ static void line_has(const char *line, const char *expected, const char *name)
 static void lines_of_ip_addr_give_address_and_interface(void **state)
 {
 	(void)state;
-	line_has("1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever",
+	line_has("1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft "
+		 "forever",
 		 "127.0.0.1", "lo");
-	line_has("2: eth0    inet 10.1.0.2/24 brd 10.1.0.255 scope global dynamic noprefixroute eth0\\       "
+	line_has("2: eth0    inet 10.1.0.2/24 brd 10.1.0.255 scope global dynamic noprefixroute "
+		 "eth0\\       "
 		 "valid_lft 86018sec preferred_lft 86018sec\n",
 		 "10.1.0.2", "eth0");
-	line_has("2: eth0    inet6 fd00::2/64 scope global \\       valid_lft forever", "fd00::2", "eth0");
+	line_has("2: eth0    inet6 fd00::2/64 scope global \\       valid_lft forever", "fd00::2",
+		 "eth0");
 	line_has("12: eth0@if5    inet 10.1.0.2/24 scope global eth0", "10.1.0.2", "eth0");
-	line_has("7: br-mig.100    inet 10.100.0.2/24 scope global br-mig.100", "10.100.0.2", "br-mig.100");
+	line_has("7: br-mig.100    inet 10.100.0.2/24 scope global br-mig.100", "10.100.0.2",
+		 "br-mig.100");
 	line_has("9: tun0    inet 10.0.0.1 peer 10.0.0.2/32 scope global tun0", "10.0.0.1", "tun0");
 	line_has("9: tun0    inet6 fd00::1 peer fd00::2/128 scope global", "fd00::1", "tun0");
 	line_has("2: eth0    inet 10.1.0.3/24 scope global secondary eth0:1", "10.1.0.3", "eth0");
-	line_has("2: eth0    inet6 fd00::3/64 scope global deprecated \\    valid_lft forever", "fd00::3",
-		 "eth0");
-	line_has("3: tentative    inet 10.1.0.9/24 scope global tentative\\   valid_lft forever", "10.1.0.9",
-		 "tentative");
+	line_has("2: eth0    inet6 fd00::3/64 scope global deprecated \\    valid_lft forever",
+		 "fd00::3", "eth0");
+	line_has("3: tentative    inet 10.1.0.9/24 scope global tentative\\   valid_lft forever",
+		 "10.1.0.9", "tentative");
 	line_has("2: eth0 inet 10.1.0.2/24", "10.1.0.2", "eth0");
 	line_has("2: eth0 inet 10.1.0.2", "10.1.0.2", "eth0");
 }
 
 static void lines_without_a_usable_address_are_passed_over(void **state)
 {
+	static const char too_long[] = "2: eth0    inet 1111111111111111111111111111111111111111111"
+				       "1111111111111111111111111111111111/24";
 	static const char *const lines[] = {
 		"",
 		"\n",
@@ -359,7 +415,8 @@ static void lines_without_a_usable_address_are_passed_over(void **state)
 		"2: eth0    inet   ",
 		"2: eth0    inet x/24",
 		"2: eth0    inet6 fd00::9/64 scope global tentative \\   valid_lft forever",
-		"2: eth0    inet6 fd00::9/64 scope global dadfailed tentative\\   valid_lft forever",
+		"2: eth0    inet6 fd00::9/64 scope global dadfailed tentative\\   valid_lft "
+		"forever",
 		"2: eth0    link/ether 52:54:00:00:00:01 brd ff:ff:ff:ff:ff:ff",
 		"2: eth0: <BROADCAST,MULTICAST,UP> mtu 1500 qdisc fq state UP",
 		"    inet 10.1.0.2/24 brd 10.1.0.255 scope global eth0",
@@ -368,8 +425,7 @@ static void lines_without_a_usable_address_are_passed_over(void **state)
 		"2: @if5    inet 10.1.0.2/24",
 		"2: a-name-that-is-too-long    inet 10.1.0.2/24",
 		"Object \"addr\" is unknown, try \"ip help\".",
-		"2: eth0    inet "
-		"1111111111111111111111111111111111111111111111111111111111111111111111111111/24",
+		too_long,
 	};
 	struct om_addr addr;
 	char ifname[16];
@@ -400,6 +456,7 @@ int main(void)
 		cmocka_unit_test(what_would_be_no_host_name_is_no_candidate),
 		cmocka_unit_test(a_host_name_has_no_character_of_a_shell_or_a_uri),
 		cmocka_unit_test(uris_put_brackets_around_ipv6),
+		cmocka_unit_test(the_host_of_a_migration_uri_is_found),
 		cmocka_unit_test(lines_of_ip_addr_give_address_and_interface),
 		cmocka_unit_test(lines_without_a_usable_address_are_passed_over),
 	};

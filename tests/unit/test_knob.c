@@ -15,8 +15,8 @@ static int forget(void **state)
 	return 0;
 }
 
-#define RESOLVE(...)                                                                       \
-	resolve((const struct om_knob_source[]){ __VA_ARGS__ },                            \
+#define RESOLVE(...)                                                                               \
+	resolve((const struct om_knob_source[]){ __VA_ARGS__ },                                    \
 		sizeof((struct om_knob_source[]){ __VA_ARGS__ }) / sizeof(struct om_knob_source))
 
 static bool resolve(const struct om_knob_source *sources, size_t count)
@@ -72,7 +72,8 @@ static void an_empty_or_blank_text_counts_as_unset(void **state)
 {
 	(void)state;
 	assert_true(RESOLVE({ "LIBVIRT_URI", "qemu:///a", OM_ORIGIN_KVMRC },
-			    { "LIBVIRT_URI", "", OM_ORIGIN_RC }, { "QEMU_PROTOCOL", " \t\n", OM_ORIGIN_RC },
+			    { "LIBVIRT_URI", "", OM_ORIGIN_RC },
+			    { "QEMU_PROTOCOL", " \t\n", OM_ORIGIN_RC },
 			    { "SYNC_TIME", NULL, OM_ORIGIN_RC }));
 	is_text(OM_KNOB_LIBVIRT_URI, "qemu:///a", OM_ORIGIN_KVMRC);
 	is_text(OM_KNOB_QEMU_PROTOCOL, "qemu+ssh", OM_ORIGIN_DEFAULT);
@@ -114,7 +115,9 @@ static void blanks_around_a_value_go(void **state)
 
 static void yes_and_no_have_six_spellings_in_any_case(void **state)
 {
-	static const char *const words[][2] = { { "yes", "No" }, { "TRUE", "False" }, { "1", "0" } };
+	static const char *const words[][2] = { { "yes", "No" },
+						{ "TRUE", "False" },
+						{ "1", "0" } };
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++) {
@@ -170,8 +173,9 @@ static void a_bad_value_is_refused_with_name_value_origin_and_what_is_allowed(vo
 	(void)state;
 	assert_false(RESOLVE({ "MIGRATE_NETWORK_POLICY", "strictly", OM_ORIGIN_RC }));
 	assert_int_equal(err.code, OM_E_INPUT);
-	assert_string_equal(err.msg, "MIGRATE_NETWORK_POLICY 'strictly' from onemigraterc cannot be "
-				     "used: one of fallback|strict is expected");
+	assert_string_equal(err.msg,
+			    "MIGRATE_NETWORK_POLICY 'strictly' from onemigraterc cannot be "
+			    "used: one of fallback|strict is expected");
 	assert_int_equal(knobs.texts.n, 0);
 	assert_null(om_knob_text(&knobs, OM_KNOB_LIBVIRT_URI));
 }

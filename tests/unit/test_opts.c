@@ -73,11 +73,20 @@ static void each_flag_sets_its_bit_and_nothing_else(void **state)
 		const char *text;
 		unsigned int flag;
 	} rows[] = {
-		{ "--p2p", 2 },		 { "--tunnelled", 4 },	     { "--tunneled", 4 },
-		{ "--suspend", 32 },	 { "--change-protection", 256 }, { "--unsafe", 512 },
-		{ "--compressed", 2048 }, { "--abort-on-error", 4096 },	 { "--auto-converge", 8192 },
-		{ "--rdma-pin-all", 16384 }, { "--postcopy", 32768 },	 { "--tls", 65536 },
-		{ "--parallel", 131072 },    { "--zerocopy", 1048576 },
+		{ "--p2p", 2 },
+		{ "--tunnelled", 4 },
+		{ "--tunneled", 4 },
+		{ "--suspend", 32 },
+		{ "--change-protection", 256 },
+		{ "--unsafe", 512 },
+		{ "--compressed", 2048 },
+		{ "--abort-on-error", 4096 },
+		{ "--auto-converge", 8192 },
+		{ "--rdma-pin-all", 16384 },
+		{ "--postcopy", 32768 },
+		{ "--tls", 65536 },
+		{ "--parallel", 131072 },
+		{ "--zerocopy", 1048576 },
 	};
 
 	(void)state;
@@ -187,7 +196,8 @@ static void what_virsh_requires_is_left_to_virsh_where_it_is_missing(void **stat
 	is_stock("--timeout 0 --timeout-suspend", "--timeout-suspend needs --timeout");
 	is_stock("--postcopy --timeout-postcopy", "--timeout-postcopy needs --timeout");
 	is_stock("--timeout 5 --timeout-postcopy", "--timeout-postcopy needs --postcopy");
-	is_stock("--timeout 5 --timeout-suspend --timeout-postcopy --postcopy", "exclude each other");
+	is_stock("--timeout 5 --timeout-suspend --timeout-postcopy --postcopy",
+		 "exclude each other");
 	is_stock("--postcopy-after-precopy", "needs --postcopy");
 	is_stock("--tls-destination x", "needs --tls");
 	is_taken("--postcopy-after-precopy --postcopy");
@@ -326,7 +336,8 @@ static void an_endless_text_is_refused(void **state)
 static void the_table_has_every_option_of_virsh(void **state)
 {
 	static const char *const all =
-		"domain desturi live offline p2p direct tunnelled persistent undefinesource suspend "
+		"domain desturi live offline p2p direct tunnelled persistent undefinesource "
+		"suspend "
 		"copy-storage-all copy-storage-inc copy-storage-synchronous-writes "
 		"change-protection unsafe verbose compressed auto-converge rdma-pin-all "
 		"abort-on-error postcopy postcopy-after-precopy postcopy-resume zerocopy "
@@ -401,7 +412,8 @@ static void the_features_stand_after_the_options(void **state)
 	om_opts_add_features(&opts, "20", "YES");
 	has_number("auto_converge.initial", OM_PARAM_INT, 20);
 	has_number("auto_converge.increment", OM_PARAM_INT, 6);
-	assert_string_equal(om_params_get(&opts.params, "auto_converge.initial")->origin, "FEATURES");
+	assert_string_equal(om_params_get(&opts.params, "auto_converge.initial")->origin,
+			    "FEATURES");
 	assert_int_equal(opts.flags, OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE | OM_FLAG_COMPRESSED);
 	assert_int_equal(opts.feature_flags, OM_FLAG_COMPRESSED);
 	is_taken("");
@@ -436,7 +448,8 @@ static void features_that_say_yes_take_the_defaults(void **state)
 	for (size_t i = 0; i < OM_ARRAY_LEN(yes); i++) {
 		is_taken("");
 		om_opts_add_features(&opts, yes[i], yes[i]);
-		assert_int_equal(opts.flags, OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE | OM_FLAG_COMPRESSED);
+		assert_int_equal(opts.flags,
+				 OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE | OM_FLAG_COMPRESSED);
 		assert_int_equal(opts.params.n, 0);
 		assert_int_equal(opts.warnings.n, 0);
 	}
@@ -462,8 +475,8 @@ static void percentages_are_clamped_to_what_qemu_takes(void **state)
 
 static void features_that_cannot_be_read_are_left_out_with_a_warning(void **state)
 {
-	static const char *const bad[] = { "20,10,5", "20,", ",10", "x", "20%", "-5", "2 0",
-					   "99999999999999999999" };
+	static const char *const bad[] = { "20,10,5", "20,", ",10", "x",
+					   "20%",     "-5",  "2 0", "99999999999999999999" };
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(bad); i++) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define V(major, minor, micro) ((major) * UINT64_C(1000000) + (minor) * UINT64_C(1000) + (micro))
+#define V(major, minor, micro) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000) + (micro))
 
 static struct om_opts opts;
 static struct om_err err;
@@ -58,10 +58,21 @@ static void fails_always(const char *text, const char *sentence)
 static void single_options_pass(void **state)
 {
 	static const char *const texts[] = {
-		"",		"--p2p",	  "--suspend",	     "--compressed",
-		"--postcopy",	"--tls",	  "--parallel",	     "--auto-converge",
-		"--unsafe",	"--timeout 5",	  "--rdma-pin-all",  "--migrateuri tcp://x",
-		"--listen-address ::", "--p2p --tunnelled", "--comp-methods xbzrle",
+		"",
+		"--p2p",
+		"--suspend",
+		"--compressed",
+		"--postcopy",
+		"--tls",
+		"--parallel",
+		"--auto-converge",
+		"--unsafe",
+		"--timeout 5",
+		"--rdma-pin-all",
+		"--migrateuri tcp://x",
+		"--listen-address ::",
+		"--p2p --tunnelled",
+		"--comp-methods xbzrle",
 		"--bandwidth 5 --postcopy-bandwidth 5",
 	};
 
@@ -118,7 +129,8 @@ static void zerocopy_needs_libvirt_8_5_on_both_and_qemu_7_1_on_the_source(void *
 	v.dst_libvirt = V(8, 5, 0);
 	passes("--zerocopy --parallel", &v);
 	v.src_qemu = V(7, 0, 90);
-	fails("--zerocopy --parallel", &v, "--zerocopy needs QEMU 7.1 or newer, and the source has 7.0.90");
+	fails("--zerocopy --parallel", &v,
+	      "--zerocopy needs QEMU 7.1 or newer, and the source has 7.0.90");
 }
 
 static void multifd_compression_needs_parallel_and_libvirt_9_4(void **state)
@@ -134,7 +146,8 @@ static void multifd_compression_needs_parallel_and_libvirt_9_4(void **state)
 	      "--comp-methods zstd needs libvirt 9.4 or newer on both hosts, and the destination "
 	      "has 9.3.0");
 	fails("--parallel --comp-methods zlib", &deb12,
-	      "--comp-methods zlib needs libvirt 9.4 or newer on both hosts, and the source has 9.0.0");
+	      "--comp-methods zlib needs libvirt 9.4 or newer on both hosts, and the source has "
+	      "9.0.0");
 	passes("--parallel --comp-methods zstd --comp-zstd-level 20", &deb13);
 	passes("--parallel --comp-methods zstd", &unknown);
 }
@@ -145,7 +158,8 @@ static void xbzrle_and_mt_do_not_go_with_parallel_from_libvirt_9_4(void **state)
 
 	(void)state;
 	fails("--parallel --comp-methods xbzrle", &v,
-	      "--parallel cannot be used with --comp-methods xbzrle on libvirt 9.4 and newer, and the "
+	      "--parallel cannot be used with --comp-methods xbzrle on libvirt 9.4 and newer, and "
+	      "the "
 	      "destination has 9.4.0");
 	fails("--parallel --comp-methods mt", &v,
 	      "--parallel cannot be used with --comp-methods mt on libvirt 9.4 and newer, and the "
@@ -154,7 +168,8 @@ static void xbzrle_and_mt_do_not_go_with_parallel_from_libvirt_9_4(void **state)
 	passes("--parallel --comp-methods xbzrle", &deb12);
 	v = (struct om_versions){ V(9, 0, 0), V(9, 0, 0), V(7, 2, 0), V(10, 0, 0) };
 	fails("--parallel --comp-methods xbzrle", &v,
-	      "--parallel cannot be used with --comp-methods xbzrle on QEMU 10.0 and newer, and the "
+	      "--parallel cannot be used with --comp-methods xbzrle on QEMU 10.0 and newer, and "
+	      "the "
 	      "destination has 10.0.0");
 }
 
@@ -175,8 +190,9 @@ static void what_the_features_ask_for_goes_by_their_name(void **state)
 	assert_true(om_opts_parse(&opts, "--parallel", &err));
 	om_opts_add_features(&opts, NULL, "YES");
 	assert_false(om_opts_check(&opts, &deb13, &never, &err));
-	assert_string_equal(err.msg, "FEATURES/MIGRATE_COMPRESSED with --parallel needs --comp-methods "
-				     "on libvirt 9.4 and newer, and the source has 11.3.0");
+	assert_string_equal(err.msg,
+			    "FEATURES/MIGRATE_COMPRESSED with --parallel needs --comp-methods "
+			    "on libvirt 9.4 and newer, and the source has 11.3.0");
 }
 
 static void mt_is_gone_from_qemu_9_1(void **state)
@@ -185,7 +201,8 @@ static void mt_is_gone_from_qemu_9_1(void **state)
 
 	(void)state;
 	fails("--comp-methods mt", &v,
-	      "--comp-methods mt does not work on QEMU 9.1 and newer, and the destination has 9.1.0");
+	      "--comp-methods mt does not work on QEMU 9.1 and newer, and the destination has "
+	      "9.1.0");
 	v.dst_qemu = V(9, 0, 0);
 	passes("--comp-methods mt", &v);
 }
@@ -194,15 +211,18 @@ static void tuning_needs_what_it_tunes(void **state)
 {
 	(void)state;
 	fails_always("--auto-converge-initial 20", "--auto-converge-initial needs --auto-converge");
-	fails_always("--auto-converge-increment 20", "--auto-converge-increment needs --auto-converge");
+	fails_always("--auto-converge-increment 20",
+		     "--auto-converge-increment needs --auto-converge");
 	fails_always("--parallel-connections 4", "--parallel-connections needs --parallel");
 	fails_always("--comp-mt-level 1 --compressed", "--comp-mt-level needs --comp-methods mt");
 	fails_always("--comp-mt-threads 1", "--comp-mt-threads needs --comp-methods mt");
 	fails_always("--comp-mt-dthreads 1", "--comp-mt-dthreads needs --comp-methods mt");
 	fails_always("--comp-xbzrle-cache 4096 --compressed",
 		     "--comp-xbzrle-cache needs --comp-methods xbzrle");
-	fails_always("--comp-zlib-level 1 --parallel", "--comp-zlib-level needs --comp-methods zlib");
-	fails_always("--comp-zstd-level 1 --parallel", "--comp-zstd-level needs --comp-methods zstd");
+	fails_always("--comp-zlib-level 1 --parallel",
+		     "--comp-zlib-level needs --comp-methods zlib");
+	fails_always("--comp-zstd-level 1 --parallel",
+		     "--comp-zstd-level needs --comp-methods zstd");
 }
 
 static void numbers_have_qemus_ranges(void **state)
@@ -224,12 +244,14 @@ static void numbers_have_qemus_ranges(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++)
-		for (unsigned int n = rows[i].min ? rows[i].min - 1 : 0; n <= rows[i].max + 1; n++) {
+		for (unsigned int n = rows[i].min ? rows[i].min - 1 : 0; n <= rows[i].max + 1;
+		     n++) {
 			bool good = n >= rows[i].min && n <= rows[i].max;
 
 			snprintf(text, sizeof(text), "%s %s %u", rows[i].given, rows[i].option, n);
-			snprintf(sentence, sizeof(sentence), "%s %u is out of QEMU's range, %u to %u",
-				 rows[i].option, n, rows[i].min, rows[i].max);
+			snprintf(sentence, sizeof(sentence),
+				 "%s %u is out of QEMU's range, %u to %u", rows[i].option, n,
+				 rows[i].min, rows[i].max);
 			if (good)
 				passes(text, &unknown);
 			else
@@ -259,7 +281,8 @@ static void switchover_bandwidth_needs_libvirt_11_1_on_both_and_qemu_8_2_on_the_
 	v.dst_libvirt = V(11, 1, 0);
 	passes(text, &v);
 	v.src_qemu = V(8, 1, 5);
-	fails(text, &v, "--available-switchover-bandwidth needs QEMU 8.2 or newer, and the source has 8.1.5");
+	fails(text, &v,
+	      "--available-switchover-bandwidth needs QEMU 8.2 or newer, and the source has 8.1.5");
 	passes(text, &unknown);
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define V(major, minor) ((major) * UINT64_C(1000000) + (minor) * UINT64_C(1000))
+#define V(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
 
 enum uri { URI_NONE, URI_TCP, URI_UNIX, URI_RDMA, URI_COUNT };
 
@@ -48,7 +48,8 @@ static bool libvirt_refuses(const struct wish *w)
 		return true;
 	if (w->uri == URI_UNIX && (w->listen || (w->tls && !w->certificate)))
 		return true;
-	if (w->zerocopy && !(w->parallel && !any_older(w->v.src_libvirt, w->v.dst_libvirt, V(8, 5))))
+	if (w->zerocopy &&
+	    !(w->parallel && !any_older(w->v.src_libvirt, w->v.dst_libvirt, V(8, 5))))
 		return true;
 	return w->switchover && any_older(w->v.src_libvirt, w->v.dst_libvirt, V(11, 1));
 }
@@ -123,7 +124,8 @@ static void add(struct om_opts *opts, bool wanted, const char *name, char *text,
 
 	if (!wanted)
 		return;
-	*param = (struct om_param){ name, text ? OM_PARAM_STRING : OM_PARAM_INT, number, text, "test" };
+	*param = (struct om_param){ name, text ? OM_PARAM_STRING : OM_PARAM_INT, number, text,
+				    "test" };
 	opts->params.n++;
 }
 
