@@ -28,8 +28,8 @@ ROWS='
 data   onemigrate/driver.sh
 data   onemigrate/rcread.sh
 script onemigrate/run
-script onemigrate/frontend
 script onemigrate/ssh
+script onemigrate/frontend
 stock  vmm/kvm/migrate
 stock  vmm/kvm/migrate_local
 '
@@ -211,7 +211,10 @@ manifest_read()
 manifest_row()
 {
 	local base=$TREE/
-	om_is_ours "$2" || return 0
+	[[ -f $2 ]] || return 0
+	if [[ $1 == stock ]]; then
+		om_is_ours "$2" || return 0
+	fi
 	printf '%s %s %s\n' "$(sum "$2")" "$1" "${2#"$base"}"
 	if [[ $1 == stock && -f $2.stock ]]; then
 		printf '%s %s %s\n' "$(sum "$2.stock")" saved "${2#"$base"}.stock"

@@ -164,7 +164,8 @@ static void log_stderr_line(const char *line, size_t len)
 
 static bool is_space(char c)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r' || c == '\0';
+	return c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r' ||
+	       c == '\0';
 }
 
 static void strip(const char **text, size_t *len)
@@ -197,7 +198,8 @@ static bool route_tagged(const char *line, size_t len)
 	for (digits = 0; at + digits < len && isdigit((unsigned char)line[at + digits]);)
 		digits++;
 	if (digits) {
-		snprintf(where, sizeof(where), "VM %.*s", (int)(digits < 20 ? digits : 20), line + at);
+		snprintf(where, sizeof(where), "VM %.*s", (int)(digits < 20 ? digits : 20),
+			 line + at);
 		at += digits;
 		while (at < len && is_space(line[at]))
 			at++;
@@ -207,7 +209,8 @@ static bool route_tagged(const char *line, size_t len)
 }
 
 /* Calls `each` for every line of the text, without its newline; a last one that has none counts. */
-static void for_lines(const struct buf *text, void (*each)(const char *, size_t, void *), void *data)
+static void for_lines(const struct buf *text, void (*each)(const char *, size_t, void *),
+		      void *data)
 {
 	const char *p = text->data, *end = text->data + text->len;
 
@@ -245,7 +248,8 @@ static void each_local_success(const char *line, size_t len, void *data)
 	route_tagged(line, len);
 }
 
-static void text_of_failure(const struct options *o, const struct buf *err, int code, struct buf *text)
+static void text_of_failure(const struct options *o, const struct buf *err, int code,
+			    struct buf *text)
 {
 	char tail[32];
 
@@ -278,14 +282,16 @@ static int answer(const struct options *o, bool success, struct buf *text)
 	size_t line = text->len ? strcspn(text->data, "\n") : 0;
 
 	if (line < text->len)
-		log_printf('E', "PROTOCOL: the text holds a newline or a NUL, oned takes what follows as another message");
+		log_printf('E', "PROTOCOL: the text holds a newline or a NUL, oned takes what "
+				"follows as another message");
 	log_printf('I', "%s virtualization driver operation: migrate.",
 		   success ? "Successfully execute" : "Failed to execute");
 	if (!success && text->len && text->data[0] != '-')
 		log_printf('E', "MIGRATE: %.*s", (int)line, text->data);
 	if (log_file != stdout)
 		fclose(log_file);
-	printf("MIGRATE %s %s %.*s\n", success ? "SUCCESS" : "FAILURE", o->vmid, (int)line, text->data);
+	printf("MIGRATE %s %s %.*s\n", success ? "SUCCESS" : "FAILURE", o->vmid, (int)line,
+	       text->data);
 	fflush(stdout);
 	return success ? 0 : 1;
 }
@@ -357,8 +363,10 @@ static void write_some(struct run *r, bool then_close)
 /* One turn of input and output, at most until `deadline`; false where the time is over. */
 static bool turn(struct run *r, double deadline, bool then_close)
 {
-	struct pollfd p[3] = { { .fd = r->out, .events = POLLIN }, { .fd = r->err, .events = POLLIN },
-			       { .fd = r->written < r->input.len || then_close ? r->in : -1, .events = POLLOUT } };
+	struct pollfd p[3] = { { .fd = r->out, .events = POLLIN },
+			       { .fd = r->err, .events = POLLIN },
+			       { .fd = r->written < r->input.len || then_close ? r->in : -1,
+				 .events = POLLOUT } };
 	double left = deadline - now_s();
 
 	if (left <= 0)
@@ -396,7 +404,8 @@ static int exit_code(int status)
  * A line `<head><digits><tail>` at the beginning of some line. Returns its number and where it is,
  * else CODE_NONE.
  */
-static int find_marker(const struct buf *b, const char *head, const char *tail, size_t *at, size_t *len)
+static int find_marker(const struct buf *b, const char *head, const char *tail, size_t *at,
+		       size_t *len)
 {
 	size_t pos = 0;
 
@@ -437,7 +446,8 @@ static void hang(struct run *r, const struct options *o)
 	for (const char *p = tail; *p; p++)
 		if (p[0] == '\n' && p[1])
 			tail = p + 1;
-	log_printf('E', "HANG: no end of the action after %ld s; last on stderr: %.200s", o->timeout_s, tail);
+	log_printf('E', "HANG: no end of the action after %ld s; last on stderr: %.200s",
+		   o->timeout_s, tail);
 	if (log_file != stdout)
 		fclose(log_file);
 	fflush(stdout);
@@ -493,8 +503,8 @@ static char *quoted_command(const struct options *o)
 	char *text;
 
 	/* As the driver quotes: three words in single quotes, its own two as they are. */
-	if (asprintf(&text, "%s '%s' '%s' '%s' %s %s", o->script, o->args[0], o->args[1], o->args[2],
-		     o->args[3], o->args[4]) < 0)
+	if (asprintf(&text, "%s '%s' '%s' '%s' %s %s", o->script, o->args[0], o->args[1],
+		     o->args[2], o->args[3], o->args[4]) < 0)
 		die("out of memory");
 	return text;
 }
@@ -588,7 +598,8 @@ static int run_remote(const struct options *o, const struct buf *xml)
 
 static void base64(const struct buf *from, struct buf *to)
 {
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char set[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < from->len; i += 3) {
 		size_t n = from->len - i < 3 ? from->len - i : 3;

@@ -164,6 +164,7 @@ hostile_host()
 	is "$STATUS" 1
 	mapfile -d '' -t argv <ssh.argv
 	is "${argv[*]: -3:2}" '-- -oProxyCommand=touch'
+	is "${argv[-1]}" '/remote\ dir/onemigrate/run status 32 '
 }
 it 'a host name is never taken for an option of ssh' hostile_host
 
@@ -184,14 +185,33 @@ all_hosts()
 }
 it 'status without a VM asks all hosts; one that fails is a line' all_hosts
 
+none_known()
+{
+	ground
+	printf '#!/bin/bash\necho "no migration is known on this host" >&2\nexit 1\n' >hosts/node01/run
+	try onemigrate status
+	is "$OUT" 'node02: line from node02'
+	lacks "$ERR" node01
+	cp hosts/node01/run hosts/node02/run
+	cp -r hosts/node01 hosts/node03
+	try onemigrate status
+	is "$STATUS,$OUT,$ERR" '1,,onemigrate: no migration is known on any host'
+	printf '#!/bin/bash\necho "no helper: why" >&2\nexit 69\n' >hosts/node02/run
+	try onemigrate status
+	is "$STATUS" 1
+	has "$ERR" 'node02: no helper starts there'
+}
+it 'a host that knows of no migration is no line; where none does, that is said' none_known
+
 all_json()
 {
 	ground
+	echo 'echo "{\"on\": \"$HOST\"}"' >>hosts/node01/run
 	try onemigrate status --json
-	is "$(ruby -r json -e 'puts JSON.parse($stdin.read).map { |h| [h["host"], h["status"] && h["status"]["on"], !h["error"].nil?].join(",") }' <out)" \
-		$'node01,node01,false\nnode02,node02,false\nnode03,,true'
+	is "$(ruby -r json -e '$stdin.each { |l| h = JSON.parse(l); puts [h["host"], h["on"], !h["error"].nil?].join(",") }' <out)" \
+		$'node01,node01,false\nnode01,node01,false\nnode02,node02,false\nnode03,,true'
 }
-it 'status --json without a VM is one JSON array' all_json
+it 'status --json without a VM is one JSON object per line, each with its host' all_json
 
 parallel()
 {

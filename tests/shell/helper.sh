@@ -213,7 +213,7 @@ by_hand()
 {
 	make_tree <<<'A=1'
 	try "$TREE/onemigrate/run" status 31
-	is "$STATUS" 1
+	is "$STATUS" 69
 	has "$ERR" 'no helper is usable here'
 	make_helper
 	try "$TREE/onemigrate/run" status 'a b'
