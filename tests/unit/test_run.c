@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every way through the stages, in a world that is scripted: what each call of libvirt answers, and
+ * what both hosts say after it. The trace names what was done, in order. */
+#include "om_cmocka.h"
+
+#include "om_run.h"
+#include "om_util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RUNNING OM_SIDE_RUNNING
+#define ABSENT OM_SIDE_ABSENT
+#define BACK OM_SIDE_ROLLED_BACK
+#define INCOMING OM_SIDE_INCOMING
+
+#define SYSTEM_ERROR 38
+#define OPERATION_FAILED 9
+#define OPERATION_ABORTED 78
+#define INVALID_ARG 8
+
+struct call {
+	struct om_attempt_end end;
+	struct om_side src, dst; /* afterwards */
+};
+
+struct world {
+	struct om_side src, dst;
+	struct call calls[4];
+	unsigned int calls_made;
+	unsigned int block_jobs;      /* so often it is there */
+	unsigned int block_jobs_from; /* not before this call of libvirt */
+	uint64_t autodestroy_ms;      /* the destination's libvirt removes it then; 0 = never */
+	uint64_t job_ends_ms;
+	bool stop, stop_in_sleep;
+	bool save_fails, touch_fails, drop_fails, define_fails, reopen_fails;
+	bool resume_fails, suspend_fails, destroy_fails;
+	uint64_t now_ms;
+	unsigned int warnings;
+	char warning[700]; /* the last one */
+	char trace[600];
+};
+
+static void trace(struct world *w, const char *what)
+{
+	size_t len = strlen(w->trace);
+
+	snprintf(w->trace + len, sizeof(w->trace) - len, "%s%s", len ? " " : "", what);
+}
+
+static bool done(struct world *w, const char *what, bool fails, struct om_err *err)
+{
+	trace(w, what);
+	return fails ? om_err_set(err, OM_E_SOURCE, "%s failed", what) : true;
+}
+
+static uint64_t now_ms(void *ctx)
+{
+	return ((struct world *)ctx)->now_ms;
+}
+
+static void sleep_ms(void *ctx, uint32_t ms)
+{
+	struct world *w = ctx;
+
+	w->now_ms += ms;
+	if (w->now_ms > 600000)
+		fail_msg("it waits for ever: %s", w->trace);
+	if (w->stop_in_sleep)
+		w->stop = true;
+	if (w->job_ends_ms && w->now_ms >= w->job_ends_ms)
+		w->src.job = false;
+	if (w->autodestroy_ms && w->now_ms >= w->autodestroy_ms && w->dst.state == INCOMING)
+		w->dst.state = ABSENT;
+}
+
+static bool stop_requested(void *ctx)
+{
+	return ((struct world *)ctx)->stop;
+}
+
+static void log_line(void *ctx, enum om_log_level level, const char *text)
+{
+	struct world *w = ctx;
+
+	if (level != OM_LOG_WARN)
+		return;
+	w->warnings++;
+	om_str_copy(w->warning, sizeof(w->warning), text);
+}
+
+static void phase(void *ctx, enum om_phase phase)
+{
+	(void)ctx;
+	(void)phase;
+}
+
+static void sides(void *ctx, struct om_side *src, struct om_side *dst)
+{
+	struct world *w = ctx;
+
+	*src = w->src;
+	*dst = w->dst;
+}
+
+static bool resume_source(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (!w->resume_fails)
+		w->src.state = RUNNING;
+	return done(w, "resume-source", w->resume_fails, err);
+}
+
+static bool suspend_source(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (!w->suspend_fails)
+		w->src.state = OM_SIDE_PAUSED;
+	return w->suspend_fails ? om_err_set(err, OM_E_UNKNOWN, "no") : done(w, "suspend-source", false, err);
+}
+
+static bool destroy_source(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (!w->destroy_fails)
+		w->src.state = ABSENT;
+	return done(w, "destroy-source", w->destroy_fails, err);
+}
+
+static bool destroy_dest(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (!w->destroy_fails)
+		w->dst.state = ABSENT;
+	return done(w, "destroy-dest", w->destroy_fails, err);
+}
+
+static bool touch(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (w->stop || w->touch_fails)
+		return om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
+	return done(w, "touch", false, err);
+}
+
+static bool block_job(void *ctx, char *target, size_t size)
+{
+	struct world *w = ctx;
+
+	if (w->calls_made < w->block_jobs_from || !w->block_jobs)
+		return false;
+	w->block_jobs--;
+	trace(w, "block-job");
+	return om_str_copy(target, size, "vda");
+}
+
+static bool snapshots_save(void *ctx, struct om_err *err)
+{
+	return done(ctx, "save", ((struct world *)ctx)->save_fails, err);
+}
+
+static bool snapshots_drop(void *ctx, struct om_err *err)
+{
+	return done(ctx, "drop", ((struct world *)ctx)->drop_fails, err);
+}
+
+static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
+{
+	return done(ctx, on_dest ? "define-dest" : "define-source", ((struct world *)ctx)->define_fails, err);
+}
+
+static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
+{
+	struct world *w = ctx;
+	const struct call *call = &w->calls[w->calls_made];
+	char what[16];
+
+	snprintf(what, sizeof(what), "memory%zu", attempt);
+	trace(w, what);
+	if (w->calls_made++ == OM_ARRAY_LEN(w->calls))
+		fail_msg("too many calls: %s", w->trace);
+	*end = call->end;
+	if (end->stop_requested)
+		w->stop = true;
+	w->src = call->src;
+	w->dst = call->dst;
+}
+
+static bool reopen_source(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	w->src.job = w->job_ends_ms ? w->src.job : false;
+	return done(w, "reopen", w->reopen_fails, err);
+}
+
+static struct om_run_end run(struct world *w, unsigned int flags, size_t attempts, uint32_t tries)
+{
+	const struct om_run_ops ops = {
+		.ctx = w,
+		.now_ms = now_ms,
+		.sleep_ms = sleep_ms,
+		.stop_requested = stop_requested,
+		.log = log_line,
+		.phase = phase,
+		.sides = sides,
+		.resume_source = resume_source,
+		.suspend_source = suspend_source,
+		.destroy_source = destroy_source,
+		.destroy_dest = destroy_dest,
+		.touch = touch,
+		.block_job = block_job,
+		.snapshots_save = snapshots_save,
+		.snapshots_drop = snapshots_drop,
+		.snapshots_define = snapshots_define,
+		.memory = memory,
+		.reopen_source = reopen_source,
+	};
+	struct om_plan plan = { .flags = OM_FLAG_LIVE | flags, .attempt_count = attempts };
+	struct om_run_end end;
+
+	plan.attempts[0].path = attempts == 3 ? OM_PATH_FAST : OM_PATH_DEFAULT;
+	plan.attempts[1].path = attempts == 3 ? OM_PATH_DEFAULT : OM_PATH_NAME;
+	plan.attempts[2].path = OM_PATH_NAME;
+	om_run_migrate(&ops, &plan, tries, &end);
+	return end;
+}
+
+#define SUCCESS { .end = { .ok = true }, .src = { .state = ABSENT }, .dst = { .state = RUNNING } }
+#define REFUSAL(code, words) { .end = { .vir_code = (code), .text = words }, \
+			       .src = { .state = RUNNING }, .dst = { .state = ABSENT } }
+
+struct row {
+	const char *what;
+	struct world w;
+	unsigned int flags;
+	size_t attempts;
+	enum om_verdict verdict;
+	unsigned int warnings;
+	const char *trace;
+	const char *err; /* NULL: none */
+};
+
+static void check(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct world w = rows[i].w;
+		struct om_run_end end = run(&w, rows[i].flags, rows[i].attempts ? rows[i].attempts : 2, 3);
+
+		if (end.verdict != rows[i].verdict)
+			fail_msg("%s: verdict %d, not %d (%s)", rows[i].what, (int)end.verdict,
+				 (int)rows[i].verdict, w.trace);
+		if (strcmp(w.trace, rows[i].trace) != 0)
+			fail_msg("%s: %s", rows[i].what, w.trace);
+		if (w.warnings != rows[i].warnings)
+			fail_msg("%s: %u warnings, the last: %s", rows[i].what, w.warnings, w.warning);
+		if (end.has_err != (rows[i].err != NULL) || (rows[i].err && strcmp(end.err.msg, rows[i].err) != 0))
+			fail_msg("%s: error '%s'", rows[i].what, end.has_err ? end.err.msg : "");
+	}
+}
+#define CHECK(rows) check(rows, OM_ARRAY_LEN(rows))
+#define START .src = { .state = RUNNING }, .dst = { .state = ABSENT }
+
+static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(void **unused)
+{
+	static const struct row rows[] = {
+		{ "success", { START, .calls = { SUCCESS } }, .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "the snapshots cannot be defined", { START, .calls = { SUCCESS }, .define_fails = true },
+		  .verdict = OM_VERDICT_DEST, .warnings = 1, .trace = "save touch drop memory0 define-dest" },
+		{ "--suspend", { START, .calls = { { .end = { .ok = true }, .src = { .state = ABSENT },
+						     .dst = { .state = OM_SIDE_PAUSED } } } },
+		  .flags = OM_FLAG_PAUSED, .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "an error, but it runs there",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "reply lost" },
+					.src = { .state = ABSENT }, .dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 reopen define-dest",
+		  .err = "reply lost" },
+		{ "no error, but a copy is left", { START, .calls = { { .end = { .ok = true },
+			.src = { .state = INCOMING }, .dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 destroy-source define-dest" },
+		{ "no error, a copy that stays", { START, .destroy_fails = true, .calls = { {
+			.end = { .ok = true }, .src = { .state = INCOMING }, .dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST_LEFTOVER, .warnings = 1,
+		  .trace = "save touch drop memory0 destroy-source define-dest" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
+{
+	static const struct row rows[] = {
+		{ "refused", { START, .calls = { REFUSAL(INVALID_ARG, "no such CPU") } },
+		  .verdict = OM_VERDICT_SOURCE, .trace = "save touch drop memory0 reopen define-source",
+		  .err = "no such CPU" },
+		{ "failed in mid-copy",
+		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED, .bytes_sent = true, .text = "cut" },
+					.src = { .state = RUNNING }, .dst = { .state = INCOMING } } },
+		    .autodestroy_ms = 2000 },
+		  .verdict = OM_VERDICT_SOURCE, .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cut" },
+		{ "left stopped", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true,
+								  .text = "gone" },
+							 .src = { .state = INCOMING },
+							 .dst = { .state = ABSENT } } } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen resume-source define-source", .err = "gone" },
+		{ "nobody cleans up", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+								      .bytes_sent = true, .text = "gone" },
+							     .src = { .state = INCOMING },
+							     .dst = { .state = INCOMING } } } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen resume-source destroy-dest define-source",
+		  .err = "gone" },
+		{ "the connection does not come back", { START, .reopen_fails = true,
+							 .calls = { REFUSAL(INVALID_ARG, "no") } },
+		  .verdict = OM_VERDICT_SOURCE, .warnings = 1,
+		  .trace = "save touch drop memory0 reopen define-source", .err = "no" },
+		{ "dropping fails", { START, .drop_fails = true }, .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop define-source", .err = "drop failed" },
+		{ "saving fails", { START, .save_fails = true }, .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save", .err = "save failed" },
+		{ "unknown: they are put nowhere",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true, .text = "gone" },
+					.src = { .state = BACK }, .dst = { .state = OM_SIDE_UNREACHABLE } } } },
+		  .verdict = OM_VERDICT_UNKNOWN, .trace = "save touch drop memory0 reopen", .err = "gone" },
+		{ "post-copy broke: they are put nowhere",
+		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED, .bytes_sent = true, .text = "broke" },
+					.src = { .state = OM_SIDE_POSTCOPY_FAILED },
+					.dst = { .state = OM_SIDE_POSTCOPY_FAILED } } } },
+		  .verdict = OM_VERDICT_DEST_POSTCOPY, .trace = "save touch drop memory0 reopen",
+		  .err = "broke" },
+		{ "it ran twice", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true,
+								  .text = "reply lost" },
+							 .src = { .state = BACK }, .dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_BOTH, .trace = "save touch drop memory0 reopen suspend-source",
+		  .err = "reply lost" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warning(void **unused)
+{
+	static const struct row rows[] = {
+		{ "the fast path does not connect", { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"), SUCCESS } },
+		  .attempts = 3, .verdict = OM_VERDICT_DEST, .warnings = 1,
+		  .trace = "save touch drop memory0 reopen memory1 define-dest" },
+		{ "nor does the default path",
+		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"), REFUSAL(SYSTEM_ERROR, "no name"), SUCCESS } },
+		  .attempts = 3, .verdict = OM_VERDICT_DEST, .warnings = 2,
+		  .trace = "save touch drop memory0 reopen memory1 reopen memory2 define-dest" },
+		{ "nor does the name",
+		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "a"), REFUSAL(SYSTEM_ERROR, "b"),
+				      REFUSAL(SYSTEM_ERROR, "c") } },
+		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .warnings = 2, .err = "c",
+		  .trace = "save touch drop memory0 reopen memory1 reopen memory2 reopen define-source" },
+		{ "bytes were sent",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true, .text = "cut" },
+					.src = { .state = RUNNING }, .dst = { .state = ABSENT } } } },
+		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "cut",
+		  .trace = "save touch drop memory0 reopen define-source" },
+		{ "the failure is not the path's", { START, .calls = { REFUSAL(INVALID_ARG, "bad flag") } },
+		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "bad flag",
+		  .trace = "save touch drop memory0 reopen define-source" },
+		{ "a stop was asked for",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .stop_requested = true, .text = "stop" },
+					.src = { .state = RUNNING }, .dst = { .state = ABSENT } } } },
+		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "cancelled on request (stop)",
+		  .trace = "save touch drop memory0 reopen define-source" },
+		{ "strict has one attempt", { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused") } },
+		  .attempts = 1, .verdict = OM_VERDICT_SOURCE, .err = "refused",
+		  .trace = "save touch drop memory0 reopen define-source" },
+		{ "something is left on the destination",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "refused" },
+					.src = { .state = RUNNING }, .dst = { .state = OM_SIDE_PAUSED } } } },
+		  .attempts = 3, .verdict = OM_VERDICT_SOURCE_LEFTOVER, .err = "refused",
+		  .trace = "save touch drop memory0 reopen define-source" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void the_warning_names_the_path_and_the_reason(void **unused)
+{
+	struct world w = { START, .calls = { REFUSAL(SYSTEM_ERROR, "no route to host"), SUCCESS } };
+	struct om_run_end end = run(&w, 0, 3, 3);
+
+	(void)unused;
+	assert_int_equal(end.attempt, 1);
+	assert_string_equal(w.warning, "the fast path failed before the first byte (no route to host); memory "
+				       "takes the default path");
+	w = (struct world){ START, .calls = { REFUSAL(SYSTEM_ERROR, "no such name"), SUCCESS } };
+	end = run(&w, 0, 2, 3);
+	assert_int_equal(end.attempt, 1);
+	assert_string_equal(w.warning, "the default path failed before the first byte (no such name); memory "
+				       "takes the host's OpenNebula name");
+}
+
+static void a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered(void **unused)
+{
+	struct world w = { START, .stop = true };
+	struct om_run_end end = run(&w, 0, 2, 3);
+
+	(void)unused;
+	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
+	assert_int_equal(end.err.code, OM_E_ABORTED);
+	assert_string_equal(w.trace, "save");
+	w = (struct world){ START,
+			    .calls = { { .end = { .vir_code = OPERATION_ABORTED, .bytes_sent = true,
+						  .stop_requested = true, .text = "canceled by client" },
+					 .src = { .state = RUNNING }, .dst = { .state = ABSENT } } } };
+	end = run(&w, 0, 2, 3);
+	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
+	assert_int_equal(end.err.code, OM_E_ABORTED);
+	assert_string_equal(w.trace, "save touch drop memory0 reopen define-source");
+	/* Too late: it is there. */
+	w = (struct world){ START,
+			    .calls = { { .end = { .ok = true, .bytes_sent = true, .stop_requested = true },
+					 .src = { .state = ABSENT }, .dst = { .state = RUNNING } } } };
+	end = run(&w, 0, 2, 3);
+	assert_int_equal(end.verdict, OM_VERDICT_DEST);
+	assert_false(end.has_err);
+}
+
+static void a_block_job_is_waited_for_as_often_as_virsh_tries_says(void **unused)
+{
+	struct world w = { START, .block_jobs = 2, .calls = { SUCCESS } };
+	struct om_run_end end = run(&w, 0, 2, 3);
+
+	(void)unused;
+	assert_int_equal(end.verdict, OM_VERDICT_DEST);
+	assert_int_equal(w.now_ms, 10000);
+	w = (struct world){ START, .block_jobs = 9 };
+	end = run(&w, 0, 2, 3);
+	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
+	assert_string_equal(end.err.msg, "disk vda has an active block job (asked 3 times)");
+	assert_string_equal(w.trace, "block-job block-job block-job");
+	assert_int_equal(w.now_ms, 10000);
+	w = (struct world){ START, .block_jobs = 9 };
+	end = run(&w, 0, 2, 1);
+	assert_string_equal(w.trace, "block-job");
+	assert_int_equal(w.now_ms, 0);
+	w = (struct world){ START, .block_jobs = 9, .stop_in_sleep = true };
+	end = run(&w, 0, 2, 9);
+	assert_string_equal(end.err.msg, "cancelled before anything was touched");
+	assert_string_equal(w.trace, "block-job block-job");
+}
+
+static void a_block_job_that_began_later_is_waited_for_too(void **unused)
+{
+	struct world w = { START, .block_jobs = 1, .block_jobs_from = 1,
+			   .calls = { REFUSAL(OPERATION_FAILED, "domain has active block job"), SUCCESS } };
+	struct om_run_end end = run(&w, 0, 2, 3);
+
+	(void)unused;
+	assert_int_equal(end.verdict, OM_VERDICT_DEST);
+	assert_false(end.has_err);
+	assert_string_equal(w.trace, "save touch drop memory0 reopen block-job memory0 define-dest");
+	w = (struct world){ START, .block_jobs = 9, .block_jobs_from = 1,
+			    .calls = { REFUSAL(OPERATION_FAILED, "job"), REFUSAL(OPERATION_FAILED, "job"),
+				       REFUSAL(OPERATION_FAILED, "job") } };
+	end = run(&w, 0, 2, 3);
+	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
+	assert_true(end.has_err);
+	assert_int_equal(w.calls_made, 3);
+}
+
+static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
+{
+	static const struct row rows[] = {
+		{ "repeated", { .src = { .state = ABSENT }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_DEST, .trace = "" },
+		{ "on neither", { .src = { .state = ABSENT }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_NEITHER, .trace = "", .err = "the VM is on neither host" },
+		{ "runs on both", { .src = { .state = RUNNING }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		  .err = "the VM is active on both hosts (source: running, destination: running)" },
+		{ "paused on the destination", { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_PAUSED } },
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER, .trace = "",
+		  .err = "the VM is active on both hosts (source: running, destination: paused)" },
+		{ "the source was stopped, and it runs there",
+		  { .src = { .state = INCOMING }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		  .err = "the VM is active on both hosts (source: paused for the migration, destination: running)" },
+		{ "in post-copy", { .src = { .state = OM_SIDE_POSTCOPY }, .dst = { .state = OM_SIDE_POSTCOPY } },
+		  .verdict = OM_VERDICT_DEST_POSTCOPY, .trace = "",
+		  .err = "another job of this VM is active on the source" },
+		{ "the destination is silent", { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_UNREACHABLE } },
+		  .verdict = OM_VERDICT_SOURCE, .trace = "",
+		  .err = "the state of the VM cannot be proven (source: running, destination: not reachable)" },
+		{ "the source is silent", { .src = { .state = OM_SIDE_UNREACHABLE }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		  .err = "the state of the VM cannot be proven (source: not reachable, destination: running)" },
+		{ "gone, and the destination waits", { .src = { .state = ABSENT }, .dst = { .state = INCOMING } },
+		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		  .err = "the state of the VM cannot be proven (source: not there, destination: paused for the "
+			 "migration)" },
+		{ "busy for ever", { .src = { .state = RUNNING, .job = true }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_SOURCE, .trace = "",
+		  .err = "another job of this VM is active on the source" },
+		{ "the job of a dead process ends", { .src = { .state = RUNNING, .job = true },
+						      .dst = { .state = ABSENT }, .job_ends_ms = 3000,
+						      .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 define-dest" },
+		{ "a leftover that its libvirt removes", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
+							   .autodestroy_ms = 9000, .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST, .warnings = 1, .trace = "save touch drop memory0 define-dest" },
+		{ "a leftover that nobody removes", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
+						      .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST, .warnings = 1,
+		  .trace = "destroy-dest save touch drop memory0 define-dest" },
+		{ "a leftover that stays", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
+					     .destroy_fails = true },
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER, .warnings = 2, .trace = "destroy-dest",
+		  .err = "what an earlier migration left behind could not be repaired" },
+		{ "a source that was left stopped", { .src = { .state = INCOMING }, .dst = { .state = ABSENT },
+						      .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST, .warnings = 1,
+		  .trace = "resume-source save touch drop memory0 define-dest" },
+		{ "a source that cannot be started", { .src = { .state = INCOMING }, .dst = { .state = ABSENT },
+						       .resume_fails = true },
+		  .verdict = OM_VERDICT_UNKNOWN, .warnings = 2, .trace = "resume-source",
+		  .err = "what an earlier migration left behind could not be repaired" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void a_repeated_action_says_so(void **unused)
+{
+	struct world w = { .src = { .state = ABSENT }, .dst = { .state = RUNNING } };
+	struct om_run_end end = run(&w, 0, 2, 3);
+
+	(void)unused;
+	assert_true(end.repeated);
+	w = (struct world){ START, .calls = { SUCCESS } };
+	end = run(&w, 0, 2, 3);
+	assert_false(end.repeated);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_migration_that_succeeds_defines_the_snapshots_on_the_destination),
+		cmocka_unit_test(a_failure_puts_the_snapshots_back_where_the_guest_is),
+		cmocka_unit_test(the_next_path_is_tried_only_before_the_first_byte_and_with_one_warning),
+		cmocka_unit_test(the_warning_names_the_path_and_the_reason),
+		cmocka_unit_test(a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered),
+		cmocka_unit_test(a_block_job_is_waited_for_as_often_as_virsh_tries_says),
+		cmocka_unit_test(a_block_job_that_began_later_is_waited_for_too),
+		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),
+		cmocka_unit_test(a_repeated_action_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
