@@ -114,7 +114,7 @@ static void take_timeout(struct om_opts *opts, const char *value)
 		to_stock(opts, "the value '%.60s' of --timeout is left to virsh", value);
 }
 
-/* value is NULL where the option takes none. */
+/* value is empty where the option takes none. */
 static void take(struct om_opts *opts, const struct om_opt_row *row, const char *value)
 {
 	switch (row->kind) {
@@ -164,22 +164,21 @@ static size_t take_word(struct parse *p, const struct om_strv *words, size_t i)
 	const char *word = words->v[i], *equals = strchr(word, '=');
 	const struct om_opt_row *row = find_row(word);
 
-	if (!row)
+	if (!row) {
 		to_stock(p->opts, "'%.60s' is no option that onemigrate knows", word);
-	else if (is_repeated(p, row))
+		return 0;
+	}
+	if (is_repeated(p, row))
 		to_stock(p->opts, "--%s is given twice", row->name);
 	else if (!row->takes_value && equals)
 		to_stock(p->opts, "--%s takes no value", row->name);
 	else if (row->takes_value && !equals && i + 1 == words->n)
 		to_stock(p->opts, "--%s has no value", row->name);
 	else
-		take(p->opts, row,
-		     !row->takes_value ? NULL
-		     : equals	       ? equals + 1
-				       : words->v[i + 1]);
+		take(p->opts, row, !row->takes_value ? "" : equals ? equals + 1 : words->v[i + 1]);
+	p->seen[row - om_opt_table] = true;
 	if (p->opts->stock_reason)
 		return 0;
-	p->seen[row - om_opt_table] = true;
 	return row->takes_value && !equals ? 2 : 1;
 }
 

@@ -282,6 +282,57 @@ static void the_text_form_shows_value_and_origin(void **state)
 	free(text);
 }
 
+static void each_form_says_what_a_setting_takes(void **state)
+{
+	static const char networks[] =
+		"\n    networks (address/prefix) with blanks or commas between them, default none; "
+		"set in kvmrc or onemigraterc, or in the template of the source's system "
+		"datastore.\n";
+	static const char suffix[] =
+		"\n    text of at most 63 characters A-Za-z0-9._-, default none; "
+		"set in kvmrc or onemigraterc.\n";
+	static const char *const types[] = {
+		networks,
+		suffix,
+		"\n    fallback or strict, default fallback; set in",
+		"\n    text, default none; set in",
+		"\n    text, default qemu:///system; set in",
+		"\n    a number from 1 to 100 tries, default 3; set in",
+		"\n    yes or no, default yes; set in",
+	};
+	char *text = om_knob_print_table(OM_KNOB_FORMAT_TEXT, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(types); i++)
+		if (!strstr(text, types[i]))
+			fail_msg("missing: %s", types[i]);
+	assert_true(om_str_starts(text, "MIGRATE_NETWORK         (none)\n    The network"));
+	assert_null(strstr(text, ".TP"));
+	assert_null(strstr(text, "]"));
+	free(text);
+	text = om_knob_print_table(OM_KNOB_FORMAT_MAN, NULL);
+	assert_true(om_str_starts(text, ".TP\n.B MIGRATE_NETWORK\nThe network"));
+	assert_null(strstr(text, "#"));
+	free(text);
+	text = om_knob_print_table(OM_KNOB_FORMAT_SAMPLE, NULL);
+	assert_true(om_str_starts(text, "# The network"));
+	free(text);
+}
+
+static void the_json_form_is_one_list_of_objects(void **state)
+{
+	char *text = om_knob_print_table(OM_KNOB_FORMAT_JSON, NULL);
+
+	(void)state;
+	assert_true(om_str_starts(text,
+				  "[\n  { \"name\": \"MIGRATE_NETWORK\", \"type\": \"networks\", "
+				  "\"default\": \"\", \"help\": \""));
+	assert_string_equal(strrchr(text, ','), ", \"scope\": [\"host\"] }\n]\n");
+	assert_null(strstr(text, "#"));
+	assert_null(strstr(text, ".TP"));
+	free(text);
+}
+
 static void the_json_form_escapes_what_json_must_escape(void **state)
 {
 	char *text;
@@ -364,6 +415,8 @@ int main(void)
 		TEST(every_row_of_the_table_is_complete),
 		TEST(every_origin_has_a_name),
 		TEST(the_text_form_shows_value_and_origin),
+		TEST(each_form_says_what_a_setting_takes),
+		TEST(the_json_form_is_one_list_of_objects),
 		TEST(the_json_form_escapes_what_json_must_escape),
 		TEST(the_manual_has_one_paragraph_for_each_setting),
 		TEST(the_sample_says_the_same_to_both_readers_of_opennebula),

@@ -184,6 +184,9 @@ static void a_timeout_without_an_action_suspends(void **state)
 	assert_int_equal(opts.timeout_action, OM_TIMEOUT_SUSPEND);
 	is_taken("--postcopy --timeout 5 --timeout-postcopy");
 	assert_int_equal(opts.timeout_action, OM_TIMEOUT_POSTCOPY);
+	is_taken("--postcopy --timeout-postcopy --timeout 5");
+	assert_int_equal(opts.timeout_action, OM_TIMEOUT_POSTCOPY);
+	assert_false(opts.postcopy_after_precopy);
 	is_taken("--timeout 0");
 	assert_int_equal(opts.timeout_s, 0);
 	assert_int_equal(opts.timeout_action, OM_TIMEOUT_NONE);
@@ -202,6 +205,8 @@ static void what_virsh_requires_is_left_to_virsh_where_it_is_missing(void **stat
 	is_stock("--tls-destination x", "needs --tls");
 	is_taken("--postcopy-after-precopy --postcopy");
 	assert_true(opts.postcopy_after_precopy);
+	assert_int_equal(opts.warnings.n, 0);
+	assert_int_equal(opts.timeout_action, OM_TIMEOUT_NONE);
 	is_taken("--postcopy-bandwidth 5");
 }
 
