@@ -225,8 +225,10 @@ bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struc
 		return true;
 	case VIR_OPERATION_FAILED: /* QEMU does, and tells it as the failure of the job */
 		return qemu_connects;
-	case VIR_INTERNAL_ERROR: /* the destination's QEMU could not bind the address */
-		return om_params_get(&tried->params, "listen_address") != NULL;
+	case VIR_INTERNAL_ERROR:
+		/* The destination's QEMU could not bind the address. A QEMU that does not start at all
+		 * (a CPU model that it lacks) has the same code; the command's name is no language. */
+		return om_params_get(&tried->params, "listen_address") && strstr(end->text, "migrate-incoming");
 	default:
 		return false;
 	}
