@@ -73,11 +73,10 @@ om_platform()
 
 # CANDIDATE. True where it starts on this machine and speaks our interface, else OM_REASON says why
 # not. bash does the exec: execvp(3), and with it timeout(1), would give a program of another
-# architecture to sh as if it were a script.
+# architecture to sh as if it were a script. read(1) is the time limit, at the price of one process.
 om_helper_works()
 {
-	local answer status
-	local -a bound=()
+	local answer='' rest='' status=0 pid om_answer
 	OM_REASON=''
 	if [[ ! -e $1 && ! -L $1 ]]; then
 		OM_REASON='not there'
@@ -87,24 +86,32 @@ om_helper_works()
 		OM_REASON='not an executable file'
 		return 1
 	fi
-	type -P timeout >/dev/null && bound=(timeout -k 1 "$OM_HELPER_LIMIT_S")
-	# shellcheck disable=SC2016
-	answer=$({
-		"${bound[@]}" "$BASH" -c 'exec "$1" --interface' onemigrate "$1" </dev/null 2>&1 |
-			LC_ALL=C tr '\000-\011\013-\037\177' '?' | head -c 300
-		exit "${PIPESTATUS[0]}"
-	} 2>&1)
-	status=$?
-	if ((status == 124 || status == 137)) && ((${#bound[@]})); then
+	exec {om_answer}< <(exec "$1" --interface 2>/dev/null </dev/null)
+	pid=$!
+	IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 300 answer <&"$om_answer" || status=$?
+	if ((status <= 128)); then
+		status=0
+		IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 1 rest <&"$om_answer" || status=$?
+	fi
+	exec {om_answer}<&-
+	if ((status > 128)); then
+		kill "$pid" 2>/dev/null
 		OM_REASON="no answer within $OM_HELPER_LIMIT_S s"
-	elif ((status != 0)); then
-		answer=${answer%%$'\n'*}
-		answer=${answer##*"$1: "}
-		OM_REASON="does not start here${answer:+: $answer} (status $status)"
-	elif [[ $answer != "$OM_INTERFACE" ]]; then
-		OM_REASON="has interface version \"${answer%%$'\n'*}\", version $OM_INTERFACE is needed"
-	else
+		return 1
+	fi
+	((status != 0)) || rest+=' and more'
+	status=0
+	wait "$pid" 2>/dev/null || status=$?
+	if ((status == 0)) && [[ $answer == "$OM_INTERFACE" && -z $rest ]]; then
 		return 0
+	fi
+	if ((status != 0)); then # once more, for what it says
+		IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 300 answer \
+			< <(exec 2>&1 </dev/null && exec "$1" --interface)
+		answer=$(om_clean "${answer##*"$1: "}")
+		OM_REASON="does not start here${answer:+: $answer} (status $status)"
+	else
+		OM_REASON="has interface version \"$(om_clean "$answer$rest")\", version $OM_INTERFACE is needed"
 	fi
 	return 1
 }
@@ -163,10 +170,7 @@ om_rc_export()
 
 om_rc_child()
 {
-	local -a __om_argv=()
-	local __om_timeout
-	__om_timeout=$(type -P timeout) && __om_argv=("$__om_timeout" -k 1 "$OM_RC_LIMIT_S")
-	__om_argv+=("$BASH" "$OM_LIB_DIR/rcread.sh" "$1" "$2")
+	local -a __om_argv=("$BASH" "$OM_LIB_DIR/rcread.sh" "$1" "$2")
 	om_rc_export
 	exec "${__om_argv[@]}" </dev/null
 }
@@ -187,9 +191,11 @@ om_rc_warn()
 # before the end of the file, or leaves it empty.
 om_rc_pass()
 {
-	local record line number status='' ended='' stop='' stop_text='' named=''
+	local record line number pid om_records status='' ended='' stop='' stop_text='' named=''
 	om_env=() om_stop=''
-	while IFS= read -r -d '' -t $((OM_RC_LIMIT_S + 5)) record; do
+	exec {om_records}< <(om_rc_child "$1" "$2" 2>/dev/null)
+	pid=$!
+	while IFS= read -r -d '' -t "$OM_RC_LIMIT_S" record <&"$om_records"; do
 		case $record in
 		$'\001V'*)
 			record=${record#??}
@@ -224,11 +230,13 @@ om_rc_pass()
 			done <<<"$record"
 			;;
 		esac
-	done < <(om_rc_child "$1" "$2" 2>/dev/null)
+	done
+	exec {om_records}<&-
 	if [[ $ended == yes && ( $status == 0 || -z $stop ) ]]; then
 		return 0
 	fi
 	if [[ -z $ended ]]; then
+		kill "$pid" 2>/dev/null
 		om_rc_warn "$1" '' "reading it did not come to an end (within $OM_RC_LIMIT_S s), its settings are not used"
 		return 1
 	fi

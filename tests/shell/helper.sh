@@ -161,6 +161,17 @@ garbage()
 }
 it 'a helper that answers nonsense, crashes or is empty is passed over' garbage
 
+warns()
+{
+	make_tree </dev/null
+	make_helper
+	sed -i '2i [ "${1-}" != --interface ] || echo "no version information available" >&2' "$TREE/onemigrate/$PLATFORM/onemigrate"
+	migrate
+	[[ -e helper.argv ]]
+	is "$ERR" ''
+}
+it 'a helper that starts with a warning on stderr is used' warns
+
 hangs()
 {
 	type -P timeout >/dev/null || skip 'no timeout(1)'

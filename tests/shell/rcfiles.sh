@@ -244,3 +244,17 @@ many()
 	is "$STATUS,$(warnings)" 0,11
 }
 it 'a kvmrc that fails everywhere does not flood the log' many
+
+sleeps()
+{
+	printf '%s\n' 'A=1' 'sleep 5' >kvmrc
+	make_tree <kvmrc
+	make_helper
+	sed -i 's/^OM_RC_LIMIT_S=.*/OM_RC_LIMIT_S=1/' "$TREE/onemigrate/driver.sh"
+	SECONDS=0
+	migrate
+	((SECONDS < 5))
+	is "$STATUS,$(warnings)" 0,1
+	[[ -e helper.argv ]]
+}
+it 'a kvmrc that does not come to its end is given up with one WARN' sleeps
