@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the golden plans do not show: who names the fast network, and when the next path is tried. */
+#include "om_cmocka.h"
+
+#include "om_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INTERNAL_ERROR 1
+#define INVALID_ARG 8
+#define OPERATION_FAILED 9
+#define SYSTEM_ERROR 38
+#define OPERATION_ABORTED 78
+#define MIGRATE_UNSAFE 81
+
+static char host_name[] = "node02";
+static const struct om_req request = { .dst_host = host_name };
+
+static struct om_knobs settings(const char *network, const char *append, const char *policy)
+{
+	const struct om_knob_source sources[] = {
+		{ "MIGRATE_NETWORK", network, OM_ORIGIN_KVMRC },
+		{ "DEST_HOST_APPEND", append, OM_ORIGIN_KVMRC },
+		{ "MIGRATE_NETWORK_POLICY", policy, OM_ORIGIN_KVMRC },
+	};
+	struct om_knobs knobs;
+	struct om_err err;
+
+	assert_true(om_knobs_resolve(&knobs, sources, OM_ARRAY_LEN(sources), &err));
+	return knobs;
+}
+
+static struct om_opts options(const char *text)
+{
+	struct om_opts opts;
+	struct om_err err;
+
+	assert_true(om_opts_parse(&opts, text, &err));
+	assert_null(opts.stock_reason);
+	return opts;
+}
+
+static void the_first_that_is_configured_names_the_fast_network(void **unused)
+{
+	static const struct {
+		const char *host, *network, *append, *options;
+		enum om_fast_source expected;
+	} rows[] = {
+		{ "node02", "", "", "", OM_FAST_NONE },
+		{ "node02", "10.1.0.0/24", "", "", OM_FAST_NETWORK },
+		{ "node02", "", "-10g1", "", OM_FAST_APPEND },
+		{ "node02", "10.1.0.0/24", "-10g1", "", OM_FAST_NETWORK },
+		{ "node02", "10.1.0.0/24", "-10g1", "--migrateuri tcp://x", OM_FAST_OPTION },
+		{ "node02", "", "", "--migrateuri tcp://x", OM_FAST_OPTION },
+		{ "node02", "10.1.0.0/24", "-10g1", "--p2p --tunnelled", OM_FAST_NONE },
+		{ "10.0.0.2", "", "-10g1", "", OM_FAST_NONE },
+		{ "fd00::2", "", "-10g1", "", OM_FAST_NONE },
+		{ "10.0.0.2", "10.1.0.0/24", "-10g1", "", OM_FAST_NETWORK },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_knobs knobs = settings(rows[i].network, rows[i].append, "");
+		struct om_opts opts = options(rows[i].options);
+		OM_AUTOFREE char *host = om_xstrdup(rows[i].host);
+		struct om_req req = { .dst_host = host };
+
+		if (om_plan_fast_source(&req, &knobs, &opts) != rows[i].expected)
+			fail_msg("row %zu", i);
+		om_opts_free(&opts);
+		om_knobs_free(&knobs);
+	}
+}
+
+static void the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(void **unused)
+{
+	static const struct {
+		unsigned int flags;
+		bool listens;
+		struct om_attempt_end end;
+		bool expected;
+	} rows[] = {
+		{ 0, false, { .vir_code = SYSTEM_ERROR }, true },
+		{ 0, true, { .vir_code = SYSTEM_ERROR }, true },
+		{ 0, false, { .vir_code = SYSTEM_ERROR, .bytes_sent = true }, false },
+		{ 0, false, { .vir_code = SYSTEM_ERROR, .stop_requested = true }, false },
+		{ 0, false, { .ok = true }, false },
+		{ 0, false, { .vir_code = OPERATION_FAILED }, false },
+		{ OM_FLAG_PARALLEL, false, { .vir_code = OPERATION_FAILED }, true },
+		{ OM_FLAG_POSTCOPY, false, { .vir_code = OPERATION_FAILED }, true },
+		{ OM_FLAG_PARALLEL, false, { .vir_code = OPERATION_FAILED, .bytes_sent = true }, false },
+		{ 0, false, { .vir_code = INTERNAL_ERROR, .text = "'migrate-incoming': Failed to bind" }, false },
+		{ 0, true, { .vir_code = INTERNAL_ERROR, .text = "unable to execute QEMU command "
+			     "'migrate-incoming': Failed to bind socket: Cannot assign requested address" }, true },
+		{ 0, true, { .vir_code = INVALID_ARG }, false },
+		{ 0, true, { .vir_code = OPERATION_ABORTED }, false },
+		{ 0, true, { .vir_code = MIGRATE_UNSAFE }, false },
+		{ 0, true, { .vir_code = 0 }, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_plan plan = { .flags = OM_FLAG_LIVE | rows[i].flags, .attempt_count = 2 };
+
+		if (rows[i].listens)
+			om_params_set_text(&plan.attempts[0].params, "listen_address", "10.1.0.2", "x");
+		if (om_plan_path_failed(&plan, 0, &rows[i].end) != rows[i].expected)
+			fail_msg("row %zu", i);
+		/* There is nothing after the last one. */
+		assert_false(om_plan_path_failed(&plan, 1, &rows[i].end));
+		om_plan_free(&plan);
+	}
+}
+
+static void a_low_limit_of_the_domain_is_never_raised(void **unused)
+{
+	static const struct {
+		uint32_t own_ms, start_ms, ceiling_ms;
+	} rows[] = { { 0, 30, 300 }, { 300, 30, 300 }, { 5000, 30, 5000 }, { 30, 30, 30 }, { 29, 29, 29 }, { 1, 1, 1 } };
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_knobs knobs = settings("", "", "");
+		struct om_opts opts = options("");
+		struct om_facts facts = { .max_downtime_ms = rows[i].own_ms };
+		struct om_plan plan;
+		struct om_err err;
+
+		assert_true(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
+		assert_int_equal(plan.downtime_start_ms, rows[i].start_ms);
+		assert_int_equal(plan.downtime_ceiling_ms, rows[i].ceiling_ms);
+		om_plan_free(&plan);
+		om_opts_free(&opts);
+		om_knobs_free(&knobs);
+	}
+}
+
+static void a_refusal_leaves_nothing_behind(void **unused)
+{
+	struct om_knobs knobs = settings("10.1.0.0/24", "", "strict");
+	struct om_opts opts = options("--parallel");
+	struct om_facts facts = { .fast_source = OM_FAST_NETWORK };
+	struct om_plan plan;
+	struct om_err err = { 0 };
+
+	(void)unused;
+	assert_false(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
+	assert_int_equal(err.code, OM_E_REFUSED);
+	assert_int_equal(plan.attempt_count, 0);
+	om_opts_free(&opts);
+	opts = options("--zerocopy");
+	assert_false(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
+	assert_int_equal(err.code, OM_E_INPUT);
+	om_opts_free(&opts);
+	om_knobs_free(&knobs);
+}
+
+static void every_part_of_a_plan_is_printed(void **unused)
+{
+	struct om_plan plan = { .flags = ~0u, .postcopy_after_precopy = true, .never_switch = true,
+				.timeout_s = 7, .timeout_action = OM_TIMEOUT_POSTCOPY, .attempt_count = 1,
+				.downtime_start_ms = 1, .downtime_ceiling_ms = 2 };
+	OM_AUTOFREE char *text = NULL;
+
+	(void)unused;
+	om_params_set_number(&plan.attempts[0].params, "bandwidth", OM_PARAM_U64, UINT64_MAX, "MIGRATE_OPTIONS");
+	om_strv_add(&plan.infos, "an info");
+	om_strv_add(&plan.warnings, "a warning");
+	text = om_plan_print(&plan);
+	assert_string_equal(text, "flags: live peer-to-peer tunnelled paused change-protection unsafe compressed "
+				  "abort-on-error auto-converge rdma-pin-all post-copy tls parallel zero-copy\n"
+				  "downtime limit: 1 ms, at most 2 ms\n"
+				  "post-copy: after one pass\npost-copy: never started\n"
+				  "timeout: 7 s, then post-copy\n"
+				  "attempt 1: fast\n  bandwidth = 18446744073709551615 (MIGRATE_OPTIONS)\n"
+				  "INFO: an info\nWARN: a warning\n");
+	om_plan_free(&plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_that_is_configured_names_the_fast_network),
+		cmocka_unit_test(the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
+		cmocka_unit_test(a_low_limit_of_the_domain_is_never_raised),
+		cmocka_unit_test(a_refusal_leaves_nothing_behind),
+		cmocka_unit_test(every_part_of_a_plan_is_printed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
