@@ -14,12 +14,14 @@
 struct om_host_ops {
 	void *ctx;
 	bool (*resolve)(void *ctx, const char *name, struct om_addr *addr, struct om_err *err);
-	bool (*route)(void *ctx, const struct om_addr *addr, struct om_route *route, struct om_err *err);
+	bool (*route)(void *ctx, const struct om_addr *addr, struct om_route *route,
+		      struct om_err *err);
 	enum om_answer (*probe)(void *ctx, const struct om_addr *addr, char *why, size_t why_size);
 	/* Waits for another migration of the same VM; false: stopped, or no place for the lock. */
 	bool (*lock)(void *ctx, const char *uuid, const volatile int *stop, struct om_err *err);
-	void (*state)(void *ctx, const struct om_state *state); /* main thread; never blocks for long */
-	bool available; /* false: nothing above can be asked */
+	void (*state)(void *ctx,
+		      const struct om_state *state); /* main thread; never blocks for long */
+	bool available;				     /* false: nothing above can be asked */
 };
 
 /* A port outside of the migration range, on which a refusal is as good an answer as any. */

@@ -20,7 +20,8 @@ struct om_route {
 	struct om_addr local; /* source address that the kernel would use */
 };
 /* Asks the kernel by rtnetlink which way packets to addr go. False: no route (the message says). */
-bool om_net_route(const struct om_addr *addr, struct om_route *route, struct om_err *err) OM_MUST_CHECK;
+bool om_net_route(const struct om_addr *addr, struct om_route *route,
+		  struct om_err *err) OM_MUST_CHECK;
 
 enum om_answer { OM_ANSWER_NOT_CHECKED, OM_ANSWER_YES, OM_ANSWER_NO };
 /*

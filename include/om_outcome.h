@@ -35,18 +35,18 @@ struct om_side {
 
 enum om_verdict {
 	OM_VERDICT_WAIT,
-	OM_VERDICT_RESUME_SOURCE,   /* do it, ask again */
+	OM_VERDICT_RESUME_SOURCE, /* do it, ask again */
 	OM_VERDICT_DESTROY_DEST,
 	OM_VERDICT_DESTROY_SOURCE,
 	OM_VERDICT_SUSPEND_SOURCE,
 	OM_VERDICT_SOURCE,	    /* final: the source holds it */
 	OM_VERDICT_SOURCE_LEFTOVER, /* final: and something that we must not touch is on the destination */
 	OM_VERDICT_DEST,	    /* final: the destination holds it, nothing on the source */
-	OM_VERDICT_DEST_LEFTOVER,   /* final: and a stopped copy could not be removed from the source */
-	OM_VERDICT_DEST_POSTCOPY,   /* final: post-copy is broken or unfinished; destroy neither side */
-	OM_VERDICT_BOTH,	    /* final: ran on both; the source was suspended */
-	OM_VERDICT_NEITHER,	    /* final: on neither side: the guest ended */
-	OM_VERDICT_UNKNOWN,	    /* final */
+	OM_VERDICT_DEST_LEFTOVER, /* final: and a stopped copy could not be removed from the source */
+	OM_VERDICT_DEST_POSTCOPY, /* final: post-copy is broken or unfinished; destroy neither side */
+	OM_VERDICT_BOTH,	  /* final: ran on both; the source was suspended */
+	OM_VERDICT_NEITHER,	  /* final: on neither side: the guest ended */
+	OM_VERDICT_UNKNOWN,	  /* final */
 	OM_VERDICT_COUNT
 };
 static inline bool om_verdict_is_final(enum om_verdict v)
@@ -55,9 +55,9 @@ static inline bool om_verdict_is_final(enum om_verdict v)
 }
 
 struct om_outcome_context {
-	uint64_t waited_ms;   /* since libvirt's call returned */
-	bool asked_paused;    /* --suspend: the destination was to stay paused */
-	bool source_paused;   /* the guest was paused before the migration */
+	uint64_t waited_ms; /* since libvirt's call returned */
+	bool asked_paused;  /* --suspend: the destination was to stay paused */
+	bool source_paused; /* the guest was paused before the migration */
 	bool resume_failed, destroy_dest_failed, destroy_source_failed, suspended;
 };
 
@@ -71,12 +71,12 @@ enum om_verdict om_outcome_decide(const struct om_side *src, const struct om_sid
 /* Before anything is touched: what the two sides say of a migration that is about to start. */
 enum om_entry {
 	OM_ENTRY_GO,
-	OM_ENTRY_DONE_BEFORE,	/* gone from the source, runs on the destination: repeated action */
-	OM_ENTRY_LEFTOVER,	/* runs on the source, and a paused leftover on the destination */
-	OM_ENTRY_BOTH,		/* active on both: touch nothing */
-	OM_ENTRY_SOURCE_BUSY,	/* another migration job of it is active on the source */
-	OM_ENTRY_NOT_FOUND,	/* on neither */
-	OM_ENTRY_UNPROVEN,	/* gone from the source, and the destination does not prove that it runs */
+	OM_ENTRY_DONE_BEFORE, /* gone from the source, runs on the destination: repeated action */
+	OM_ENTRY_LEFTOVER,    /* runs on the source, and a paused leftover on the destination */
+	OM_ENTRY_BOTH,	      /* active on both: touch nothing */
+	OM_ENTRY_SOURCE_BUSY, /* another migration job of it is active on the source */
+	OM_ENTRY_NOT_FOUND,   /* on neither */
+	OM_ENTRY_UNPROVEN, /* gone from the source, and the destination does not prove that it runs */
 	OM_ENTRY_COUNT
 };
 enum om_entry om_outcome_entry(const struct om_side *src, const struct om_side *dst);

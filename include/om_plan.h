@@ -55,12 +55,13 @@ struct om_attempt {
 	struct om_params params;
 };
 
-#define OM_DOWNTIME_START_MS 30    /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */
+#define OM_DOWNTIME_START_MS 30 /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */
 #define OM_DOWNTIME_LIBVIRT_MS 300 /* QEMU's default, where the domain's own limit is not known */
 
 struct om_plan {
 	unsigned int flags; /* OM_FLAG_* */
-	struct om_attempt attempts[OM_PATH_COUNT]; /* in order; a later one only if nothing was sent */
+	struct om_attempt
+		attempts[OM_PATH_COUNT]; /* in order; a later one only if nothing was sent */
 	size_t attempt_count;
 	bool peer_to_peer;
 	bool postcopy_after_precopy;
@@ -69,7 +70,7 @@ struct om_plan {
 	enum om_timeout_action timeout_action;
 	uint32_t downtime_start_ms, downtime_ceiling_ms;
 	enum om_fast_source fast_source;
-	struct om_fast fast; /* of attempts[0] where its path is OM_PATH_FAST */
+	struct om_fast fast;		/* of attempts[0] where its path is OM_PATH_FAST */
 	struct om_strv infos, warnings; /* lines for vm.log, in order */
 };
 
@@ -83,7 +84,8 @@ enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct o
  * the fast network cannot be used); nothing was touched.
  */
 bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
-		  struct om_opts *opts, const struct om_facts *facts, struct om_err *err) OM_MUST_CHECK;
+		  struct om_opts *opts, const struct om_facts *facts,
+		  struct om_err *err) OM_MUST_CHECK;
 void om_plan_free(struct om_plan *plan);
 
 /* How an attempt ended, from the error's code alone: texts are translated and change. */
@@ -96,7 +98,8 @@ struct om_attempt_end {
 };
 
 /* May the next attempt be made? Only where nothing was sent and the failure can be the path's. */
-bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struct om_attempt_end *end);
+bool om_plan_path_failed(const struct om_plan *plan, size_t attempt,
+			 const struct om_attempt_end *end);
 
 /* Prints the plan for golden tests and DEBUG lines; malloc'ed, one fact a line. */
 char *om_plan_print(const struct om_plan *plan);

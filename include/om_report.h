@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 struct om_report {
-	uint64_t total_ms;	/* from the start of this program */
-	uint64_t downtime_ms;	/* 0 = not known */
-	uint64_t data_bytes;	/* sent; 0 = not known */
-	uint64_t copy_ms;	/* time of the copy, for the throughput */
+	uint64_t total_ms;    /* from the start of this program */
+	uint64_t downtime_ms; /* 0 = not known */
+	uint64_t data_bytes;  /* sent; 0 = not known */
+	uint64_t copy_ms;     /* time of the copy, for the throughput */
 	uint32_t passes;
-	const char *via;	/* "eth1 to 10.77.1.2", "the default path" */
+	const char *via; /* "eth1 to 10.77.1.2", "the default path" */
 };
 
 /* "done in 3.1 s, downtime 41 ms: 268 MiB in 2 passes at 108 MiB/s by eth1 to 10.77.1.2" */

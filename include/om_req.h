@@ -23,20 +23,20 @@ const char *om_pairs_get(const struct om_pairs *pairs, const char *name); /* las
 void om_pairs_free(struct om_pairs *pairs);
 
 struct om_req {
-	char *deploy_id;      /* DEPLOY_ID: UUID of the domain, or "one-31" from before 6.0 */
-	char *src_host;	      /* HOST */
-	char *dst_host;	      /* MIGR_HOST */
-	char *vm_id;	      /* VM/ID, decimal */
-	char *vm_name;	      /* VM/NAME; owner's text, for messages only */
-	char *dst_dir;	      /* DISK_TARGET_PATH, without doubled slashes */
-	char *src_base_path;  /* DATASTORE/BASE_PATH of the source's system datastore, likewise */
-	char *src_ds_id;      /* DATASTORE/ID */
-	char *dst_ds_id;      /* HISTORY/DS_ID; "" where absent */
-	char *tm_mad;	      /* DATASTORE/TM_MAD; "" where absent */
-	bool shared;	      /* DATASTORE/TEMPLATE/SHARED, any case; missing is false as in stock */
-	char *auto_converge;  /* FEATURES/MIGRATE_AUTO_CONVERGE or ""; owner's text */
-	char *compressed;     /* FEATURES/MIGRATE_COMPRESSED or ""; owner's text */
-	struct om_pairs ds_template; /* DATASTORE/TEMPLATE/ *: the administrator's */
+	char *deploy_id;     /* DEPLOY_ID: UUID of the domain, or "one-31" from before 6.0 */
+	char *src_host;	     /* HOST */
+	char *dst_host;	     /* MIGR_HOST */
+	char *vm_id;	     /* VM/ID, decimal */
+	char *vm_name;	     /* VM/NAME; owner's text, for messages only */
+	char *dst_dir;	     /* DISK_TARGET_PATH, without doubled slashes */
+	char *src_base_path; /* DATASTORE/BASE_PATH of the source's system datastore, likewise */
+	char *src_ds_id;     /* DATASTORE/ID */
+	char *dst_ds_id;     /* HISTORY/DS_ID; "" where absent */
+	char *tm_mad;	     /* DATASTORE/TM_MAD; "" where absent */
+	bool shared;	     /* DATASTORE/TEMPLATE/SHARED, any case; missing is false as in stock */
+	char *auto_converge; /* FEATURES/MIGRATE_AUTO_CONVERGE or ""; owner's text */
+	char *compressed;    /* FEATURES/MIGRATE_COMPRESSED or ""; owner's text */
+	struct om_pairs ds_template;   /* DATASTORE/TEMPLATE/ *: the administrator's */
 	struct om_pairs user_template; /* VM/USER_TEMPLATE/ *: the owner's; flat elements only */
 };
 void om_req_free(struct om_req *req);
@@ -48,7 +48,8 @@ void om_req_free(struct om_req *req);
  * of a migration or has an empty one: HOST, MIGR_HOST, DEPLOY_ID, VM/ID (decimal), DATASTORE and
  * its BASE_PATH, DISK_TARGET_PATH.
  */
-bool om_xml_req_parse(struct om_req *req, const char *data, size_t len, struct om_err *err) OM_MUST_CHECK;
+bool om_xml_req_parse(struct om_req *req, const char *data, size_t len,
+		      struct om_err *err) OM_MUST_CHECK;
 
 /* The facts that a domain's live XML holds. */
 enum om_disk_kind { OM_DISK_FILE, OM_DISK_BLOCK, OM_DISK_NETWORK, OM_DISK_EMPTY, OM_DISK_OTHER };

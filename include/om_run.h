@@ -13,8 +13,8 @@
 
 struct om_run_ops {
 	void *ctx;
-	uint64_t (*now_ms)(void *ctx);		    /* monotonic */
-	void (*sleep_ms)(void *ctx, uint32_t ms);   /* returns early when a stop is requested */
+	uint64_t (*now_ms)(void *ctx);		  /* monotonic */
+	void (*sleep_ms)(void *ctx, uint32_t ms); /* returns early when a stop is requested */
 	bool (*stop_requested)(void *ctx);
 	void (*log)(void *ctx, enum om_log_level level, const char *text);
 	void (*phase)(void *ctx, enum om_phase phase);
@@ -40,10 +40,10 @@ struct om_run_ops {
 
 struct om_run_end {
 	enum om_verdict verdict;
-	bool repeated;	     /* the VM was there before this action began */
-	size_t attempt;	     /* the last one made */
+	bool repeated;	/* the VM was there before this action began */
+	size_t attempt; /* the last one made */
 	bool has_err;
-	struct om_err err;   /* why it is not on the destination, without its whereabouts */
+	struct om_err err; /* why it is not on the destination, without its whereabouts */
 };
 
 /* Runs all stages. `tries`: how often an active block job is waited for, 5 s apart. */

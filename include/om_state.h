@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 enum om_phase {
-	OM_PHASE_PREPARE,   /* asking both sides, nothing touched */
-	OM_PHASE_COPY,	    /* pre-copy: the guest runs on the source */
-	OM_PHASE_POSTCOPY,  /* the guest runs on the destination, pages follow */
-	OM_PHASE_SETTLE,    /* libvirt's call has returned, both sides are asked */
-	OM_PHASE_DONE,	    /* on the destination */
-	OM_PHASE_FAILED,    /* on the source */
-	OM_PHASE_UNKNOWN,   /* not proven */
+	OM_PHASE_PREPARE,  /* asking both sides, nothing touched */
+	OM_PHASE_COPY,	   /* pre-copy: the guest runs on the source */
+	OM_PHASE_POSTCOPY, /* the guest runs on the destination, pages follow */
+	OM_PHASE_SETTLE,   /* libvirt's call has returned, both sides are asked */
+	OM_PHASE_DONE,	   /* on the destination */
+	OM_PHASE_FAILED,   /* on the source */
+	OM_PHASE_UNKNOWN,  /* not proven */
 	OM_PHASE_COUNT
 };
 const char *om_phase_name(enum om_phase phase);
@@ -42,18 +42,18 @@ struct om_state {
 	uint64_t updated_epoch_ms;
 	enum om_phase phase;
 	char path_addr[64], path_ifname[16]; /* where the memory goes; "" = the default path */
-	uint32_t path_speed_mbit;  /* 0 = not known */
-	uint32_t iteration;	   /* pass of pre-copy, from 1 */
-	uint32_t percent;	   /* monotone; 100 only in OM_PHASE_DONE */
+	uint32_t path_speed_mbit;	     /* 0 = not known */
+	uint32_t iteration;		     /* pass of pre-copy, from 1 */
+	uint32_t percent;		     /* monotone; 100 only in OM_PHASE_DONE */
 	uint64_t processed_bytes, remaining_bytes, total_bytes;
 	uint64_t rate_bytes_ps, dirty_bytes_ps;
 	uint32_t downtime_limit_ms;
 	uint32_t throttle_percent;
-	uint64_t eta_ms;	   /* 0 = not known */
+	uint64_t eta_ms; /* 0 = not known */
 	uint64_t elapsed_ms;
-	uint32_t downtime_ms;	   /* measured; 0 until done */
-	char decision[160];	   /* the last decision, a sentence */
-	char result[256];	   /* the summary or the error, when ended */
+	uint32_t downtime_ms; /* measured; 0 until done */
+	char decision[160];   /* the last decision, a sentence */
+	char result[256];     /* the summary or the error, when ended */
 };
 
 /* As printed everywhere: 100 in OM_PHASE_DONE, at most 99 in every other phase. */

@@ -28,11 +28,11 @@ struct om_vir_completed {
 };
 
 struct om_vir_events {
-	int wake_fd;		     /* eventfd, written at each event; owned by om_vir */
-	atomic_uint iteration;	     /* highest announced pass */
-	atomic_bool source_stopped;  /* SUSPENDED on the source */
-	atomic_bool source_postcopy; /* the switch to post-copy was made */
-	atomic_bool dest_resumed;    /* its CPUs were started */
+	int wake_fd;			/* eventfd, written at each event; owned by om_vir */
+	atomic_uint iteration;		/* highest announced pass */
+	atomic_bool source_stopped;	/* SUSPENDED on the source */
+	atomic_bool source_postcopy;	/* the switch to post-copy was made */
+	atomic_bool dest_resumed;	/* its CPUs were started */
 	atomic_bool lost[OM_VIR_ROLES]; /* connection closed under us */
 	pthread_mutex_t lock;
 	struct om_vir_completed completed; /* under lock */
@@ -68,12 +68,13 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_domain_persistent(struct om_vir *vir);
 uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0 = not known */
-void om_vir_versions(struct om_vir *vir, struct om_versions *versions);     /* 0 = not known */
+void om_vir_versions(struct om_vir *vir, struct om_versions *versions);	    /* 0 = not known */
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
 
 /* Snapshot metadata of the source, parents first; `xml.v[i]` starts with 'C' (the current one) or '-'. */
-bool om_vir_snapshots_save(struct om_vir *vir, struct om_strv *xml, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_snapshots_save(struct om_vir *vir, struct om_strv *xml,
+			   struct om_err *err) OM_MUST_CHECK;
 /* Drops the metadata, and only that, of every snapshot on the source. */
 bool om_vir_snapshots_drop(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
 /* Defines them again on that side; those already there are left alone. */
@@ -88,7 +89,8 @@ void om_vir_set_p2p_uri(struct om_vir *vir, const char *uri);
 
 /* While it runs; sampler's thread, OM_VIR_MON. False is "no sample", never a failure. */
 bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms);
-bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err *err) OM_MUST_CHECK;
+bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms,
+			 struct om_err *err) OM_MUST_CHECK;
 bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_abort(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;

@@ -7,12 +7,12 @@
 #include "om_plan.h"
 
 struct om_sample {
-	uint64_t now_ms;	/* monotonic clock */
-	uint64_t elapsed_ms;	/* libvirt's, since the job began */
+	uint64_t now_ms;					/* monotonic clock */
+	uint64_t elapsed_ms;					/* libvirt's, since the job began */
 	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
-	uint64_t rate_bytes_ps;	 /* 0 = not known yet */
-	uint64_t dirty_bytes_ps; /* 0 until the second pass */
-	uint32_t iteration;	 /* pass, from 1; 0 = none yet */
+	uint64_t rate_bytes_ps;					/* 0 = not known yet */
+	uint64_t dirty_bytes_ps;				/* 0 until the second pass */
+	uint32_t iteration;					/* pass, from 1; 0 = none yet */
 	uint32_t throttle_percent;
 	bool postcopy;
 };
@@ -35,9 +35,9 @@ struct om_watch {
 	bool postcopy_after_precopy;
 	uint64_t timeout_ms; /* 0 = none */
 	enum om_timeout_action timeout_action;
-	uint32_t limit_ms;   /* set last; 0 = none yet */
-	uint32_t iteration;  /* highest seen */
-	uint64_t begun_ms;   /* now_ms of the first call; 0 = none yet */
+	uint32_t limit_ms;  /* set last; 0 = none yet */
+	uint32_t iteration; /* highest seen */
+	uint64_t begun_ms;  /* now_ms of the first call; 0 = none yet */
 	bool timed_out, postcopy_started;
 	uint32_t percent; /* monotone, at most 99 */
 };

@@ -58,8 +58,10 @@ void om_log_format(char *line, unsigned long size, enum om_log_level level, bool
 	/* "migrate:" stands before the text, so that no digit of it is where OpenNebula takes the
 	 * id of a VM; an untagged text must not begin with '-', which oned drops, nor be a marker. */
 	if (tagged)
-		snprintf(line, size - 1, "%s: %smigrate: %s", levels[level].tag, state.vm_id, clean);
-	else if (*clean == '-' || om_str_starts(clean, "ExitCode:") || om_str_starts(clean, "ExitSSHCode:"))
+		snprintf(line, size - 1, "%s: %smigrate: %s", levels[level].tag, state.vm_id,
+			 clean);
+	else if (*clean == '-' || om_str_starts(clean, "ExitCode:") ||
+		 om_str_starts(clean, "ExitSSHCode:"))
 		snprintf(line, size - 1, "Message: %s", clean);
 	else
 		snprintf(line, size - 1, "%s", clean);

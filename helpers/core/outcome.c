@@ -34,7 +34,8 @@ static enum om_verdict wait_or(const struct om_outcome_context *context, uint64_
 }
 
 /* The source's libvirt does not answer, and so it cannot be told whether a copy is left there. */
-static enum om_verdict source_unreachable(const struct om_side *dst, const struct om_outcome_context *c)
+static enum om_verdict source_unreachable(const struct om_side *dst,
+					  const struct om_outcome_context *c)
 {
 	(void)dst;
 	return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
@@ -65,8 +66,8 @@ static enum om_verdict source_runs(const struct om_side *src, const struct om_si
 {
 	switch (dst->state) {
 	case OM_SIDE_ABSENT:
-		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE) :
-				  OM_VERDICT_SOURCE;
+		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE)
+				: OM_VERDICT_SOURCE;
 	case OM_SIDE_UNREACHABLE:
 		/* Never stopped for a switch-over, so the destination was never told to start. */
 		if (src->state == OM_SIDE_RUNNING && !src->stopped && !src->job)
@@ -104,7 +105,8 @@ static enum om_verdict source_stopped(const struct om_side *src, const struct om
 	case OM_SIDE_PAUSED:
 		if (src->job && c->waited_ms < OM_AUTODESTROY_WAIT_MS)
 			return OM_VERDICT_WAIT;
-		return c->destroy_source_failed ? OM_VERDICT_DEST_LEFTOVER : OM_VERDICT_DESTROY_SOURCE;
+		return c->destroy_source_failed ? OM_VERDICT_DEST_LEFTOVER
+						: OM_VERDICT_DESTROY_SOURCE;
 	case OM_SIDE_ABSENT:
 		if (src->job)
 			return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
@@ -131,12 +133,12 @@ static enum om_verdict source_paused(const struct om_side *src, const struct om_
 {
 	switch (dst->state) {
 	case OM_SIDE_ABSENT:
-		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE) :
-				  OM_VERDICT_SOURCE;
+		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE)
+				: OM_VERDICT_SOURCE;
 	case OM_SIDE_RUNNING:
 	case OM_SIDE_ROLLED_BACK:
-		return c->suspended ? OM_VERDICT_BOTH :
-				      wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_BOTH);
+		return c->suspended ? OM_VERDICT_BOTH
+				    : wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_BOTH);
 	case OM_SIDE_INCOMING:
 		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_SOURCE_LEFTOVER);
 	default:
@@ -153,8 +155,8 @@ static enum om_verdict source_in_postcopy(const struct om_side *src, const struc
 		return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 	/* All pages have come and the destination runs alone: what is left here is a husk. */
 	if (runs(dst->state) && c->waited_ms >= OM_AUTODESTROY_WAIT_MS)
-		return src->job || c->destroy_source_failed ? OM_VERDICT_DEST_LEFTOVER :
-							      OM_VERDICT_DESTROY_SOURCE;
+		return src->job || c->destroy_source_failed ? OM_VERDICT_DEST_LEFTOVER
+							    : OM_VERDICT_DESTROY_SOURCE;
 	return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_DEST_POSTCOPY);
 }
 
@@ -185,12 +187,13 @@ enum om_entry om_outcome_entry(const struct om_side *src, const struct om_side *
 	if (src->state == OM_SIDE_ABSENT) {
 		if (dst->state == OM_SIDE_ABSENT)
 			return OM_ENTRY_NOT_FOUND;
-		return runs(dst->state) || dst->state == OM_SIDE_PAUSED ? OM_ENTRY_DONE_BEFORE :
-									  OM_ENTRY_UNPROVEN;
+		return runs(dst->state) || dst->state == OM_SIDE_PAUSED ? OM_ENTRY_DONE_BEFORE
+									: OM_ENTRY_UNPROVEN;
 	}
 	if (src->job || in_postcopy(src->state))
 		return OM_ENTRY_SOURCE_BUSY;
 	if (dst->state == OM_SIDE_ABSENT)
 		return OM_ENTRY_GO;
-	return runs(src->state) && dst->state == OM_SIDE_INCOMING ? OM_ENTRY_LEFTOVER : OM_ENTRY_BOTH;
+	return runs(src->state) && dst->state == OM_SIDE_INCOMING ? OM_ENTRY_LEFTOVER
+								  : OM_ENTRY_BOTH;
 }

@@ -24,7 +24,8 @@ enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct o
 	if (!om_str_empty(om_knob_text(knobs, OM_KNOB_MIGRATE_NETWORK)))
 		return OM_FAST_NETWORK;
 	if (!om_str_empty(om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND)) &&
-	    om_host_append(req->dst_host, om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND), candidates))
+	    om_host_append(req->dst_host, om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND),
+			   candidates))
 		return OM_FAST_APPEND;
 	return OM_FAST_NONE;
 }
@@ -72,7 +73,8 @@ static void describe_fast(struct om_plan *plan, const struct om_facts *facts)
 				fast->route.ifname, speed));
 	if (facts->mgmt_routed && strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
 		warn(plan, om_xasprintf("%s is reached by %s, the interface that also leads to the "
-					"management address", addr, fast->route.ifname));
+					"management address",
+					addr, fast->route.ifname));
 }
 
 /* Listening on the fast address alone keeps the memory off every other network of the destination. */
@@ -82,15 +84,17 @@ static void set_listen(struct om_plan *plan, struct om_params *params, const str
 	if (om_params_get(params, "listen_address"))
 		return;
 	if (fast->own == OM_ANSWER_NO) {
-		warn(plan, om_xasprintf("%s is not an address of the destination itself, so that it "
-					"listens on every address", addr));
+		warn(plan,
+		     om_xasprintf("%s is not an address of the destination itself, so that it "
+				  "listens on every address",
+				  addr));
 		return;
 	}
 	om_params_set_text(params, "listen_address", addr, "fast network");
 }
 
-static void add_fast_attempt(struct om_plan *plan, const struct om_req *req, const struct om_opts *opts,
-			     const struct om_facts *facts)
+static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
+			     const struct om_opts *opts, const struct om_facts *facts)
 {
 	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
 	char addr[OM_ADDR_TEXT], uri[OM_HOST_TEXT + 16];
@@ -116,7 +120,8 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req, con
 	describe_fast(plan, facts);
 }
 
-static void add_default_attempts(struct om_plan *plan, const struct om_req *req, const struct om_opts *opts)
+static void add_default_attempts(struct om_plan *plan, const struct om_req *req,
+				 const struct om_opts *opts)
 {
 	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
 	char uri[OM_HOST_TEXT + 16];
@@ -133,17 +138,20 @@ static void add_default_attempts(struct om_plan *plan, const struct om_req *req,
 }
 
 /* No fast network for this migration; strict minds where one is configured that cannot apply. */
-static bool choose_default(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
-			   const struct om_opts *opts, struct om_err *err)
+static bool choose_default(struct om_plan *plan, const struct om_req *req,
+			   const struct om_knobs *knobs, const struct om_opts *opts,
+			   struct om_err *err)
 {
-	const char *why = opts->flags & OM_FLAG_TUNNELLED ? "MIGRATE_OPTIONS has --tunnelled" :
-							    "the host is known by its address";
+	const char *why = opts->flags & OM_FLAG_TUNNELLED ? "MIGRATE_OPTIONS has --tunnelled"
+							  : "the host is known by its address";
 	bool configured = !om_str_empty(om_knob_text(knobs, OM_KNOB_MIGRATE_NETWORK)) ||
 			  !om_str_empty(om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND));
 
 	if (configured && is_strict(knobs))
-		return om_err_set(err, OM_E_REFUSED, "the fast network does not apply (%s) and "
-				  "MIGRATE_NETWORK_POLICY is strict", why);
+		return om_err_set(err, OM_E_REFUSED,
+				  "the fast network does not apply (%s) and "
+				  "MIGRATE_NETWORK_POLICY is strict",
+				  why);
 	if (configured)
 		warn(plan, om_xasprintf("the fast network does not apply: %s", why));
 	add_default_attempts(plan, req, opts);
@@ -151,8 +159,9 @@ static bool choose_default(struct om_plan *plan, const struct om_req *req, const
 }
 
 /* Puts the ways that the memory may take in order; false: strict, and the fast one is not there. */
-static bool choose_path(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
-			const struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
+static bool choose_path(struct om_plan *plan, const struct om_req *req,
+			const struct om_knobs *knobs, const struct om_opts *opts,
+			const struct om_facts *facts, struct om_err *err)
 {
 	const char *defect = NULL;
 
@@ -161,12 +170,14 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req, const st
 	if (facts->fast_source != OM_FAST_OPTION)
 		defect = fast_defect(&facts->fast);
 	if (defect && is_strict(knobs))
-		return om_err_set(err, OM_E_REFUSED,
-				  "the fast network %s cannot be used (%s) and MIGRATE_NETWORK_POLICY is strict",
-				  facts->fast.name, defect);
+		return om_err_set(
+			err, OM_E_REFUSED,
+			"the fast network %s cannot be used (%s) and MIGRATE_NETWORK_POLICY is strict",
+			facts->fast.name, defect);
 	if (defect)
 		warn(plan, om_xasprintf("the fast network %s cannot be used: %s; memory takes the "
-					"default path", facts->fast.name, defect));
+					"default path",
+					facts->fast.name, defect));
 	else
 		add_fast_attempt(plan, req, opts, facts);
 	/* The operator's own URI is meant as it stands; strict means the fast network or none. */
@@ -175,15 +186,18 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req, const st
 	return true;
 }
 
-static void set_behaviour(struct om_plan *plan, const struct om_opts *opts, const struct om_facts *facts)
+static void set_behaviour(struct om_plan *plan, const struct om_opts *opts,
+			  const struct om_facts *facts)
 {
 	plan->peer_to_peer = opts->flags & OM_FLAG_PEER2PEER;
 	plan->postcopy_after_precopy = opts->postcopy_after_precopy;
 	plan->timeout_s = opts->timeout_s;
 	plan->timeout_action = opts->timeout_action;
-	plan->downtime_ceiling_ms = facts->max_downtime_ms ? facts->max_downtime_ms : OM_DOWNTIME_LIBVIRT_MS;
-	plan->downtime_start_ms = plan->downtime_ceiling_ms < OM_DOWNTIME_START_MS ?
-					  plan->downtime_ceiling_ms : OM_DOWNTIME_START_MS;
+	plan->downtime_ceiling_ms = facts->max_downtime_ms ? facts->max_downtime_ms
+							   : OM_DOWNTIME_LIBVIRT_MS;
+	plan->downtime_start_ms = plan->downtime_ceiling_ms < OM_DOWNTIME_START_MS
+					  ? plan->downtime_ceiling_ms
+					  : OM_DOWNTIME_START_MS;
 }
 
 bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
@@ -213,7 +227,8 @@ void om_plan_free(struct om_plan *plan)
 	plan->attempt_count = 0;
 }
 
-bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struct om_attempt_end *end)
+bool om_plan_path_failed(const struct om_plan *plan, size_t attempt,
+			 const struct om_attempt_end *end)
 {
 	const struct om_attempt *tried = &plan->attempts[attempt];
 	bool qemu_connects = plan->flags & (OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY);
@@ -228,7 +243,8 @@ bool om_plan_path_failed(const struct om_plan *plan, size_t attempt, const struc
 	case VIR_INTERNAL_ERROR:
 		/* The destination's QEMU could not bind the address. A QEMU that does not start at all
 		 * (a CPU model that it lacks) has the same code; the command's name is no language. */
-		return om_params_get(&tried->params, "listen_address") && strstr(end->text, "migrate-incoming");
+		return om_params_get(&tried->params, "listen_address") &&
+		       strstr(end->text, "migrate-incoming");
 	default:
 		return false;
 	}

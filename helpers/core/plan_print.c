@@ -91,7 +91,8 @@ char *om_plan_print(const struct om_plan *plan)
 	if (plan->never_switch)
 		add(&t, "post-copy: never started\n");
 	if (plan->timeout_action != OM_TIMEOUT_NONE)
-		add(&t, "timeout: %u s, then %s\n", plan->timeout_s, timeout_names[plan->timeout_action]);
+		add(&t, "timeout: %u s, then %s\n", plan->timeout_s,
+		    timeout_names[plan->timeout_action]);
 	for (size_t i = 0; i < plan->attempt_count; i++)
 		print_attempt(&t, i + 1, &plan->attempts[i]);
 	for (size_t i = 0; i < plan->infos.n; i++)

@@ -32,9 +32,9 @@ void om_pairs_free(struct om_pairs *pairs)
 
 void om_req_free(struct om_req *req)
 {
-	char *texts[] = { req->deploy_id, req->src_host,  req->dst_host,      req->vm_id,
-			  req->vm_name,	  req->dst_dir,	  req->src_base_path, req->src_ds_id,
-			  req->dst_ds_id, req->tm_mad,	  req->auto_converge, req->compressed };
+	char *texts[] = { req->deploy_id, req->src_host, req->dst_host,	     req->vm_id,
+			  req->vm_name,	  req->dst_dir,	 req->src_base_path, req->src_ds_id,
+			  req->dst_ds_id, req->tm_mad,	 req->auto_converge, req->compressed };
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(texts); i++)
 		free(texts[i]);

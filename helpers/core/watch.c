@@ -69,7 +69,8 @@ struct om_action om_watch_iteration(struct om_watch *watch, uint32_t iteration, 
 	if (watch->postcopy_after_precopy && watch->iteration >= 2)
 		return start_postcopy(watch, "the first pass is over");
 	if (watch->iteration > PASSES_BEFORE_CEILING)
-		return set_limit(watch, watch->ceiling_ms, "the domain's own, the third pass is over");
+		return set_limit(watch, watch->ceiling_ms,
+				 "the domain's own, the third pass is over");
 	if (!watch->limit_ms)
 		return set_limit(watch, watch->start_ms, "begin low");
 	return none();
@@ -127,7 +128,8 @@ struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *s
 		watch->postcopy_started = true;
 	if (watch->postcopy_started || watch->timed_out)
 		return none();
-	if (watch->timeout_action != OM_TIMEOUT_NONE && s->now_ms - watch->begun_ms >= watch->timeout_ms)
+	if (watch->timeout_action != OM_TIMEOUT_NONE &&
+	    s->now_ms - watch->begun_ms >= watch->timeout_ms)
 		return timed_out(watch);
 	action = om_watch_iteration(watch, s->iteration, s->now_ms);
 	return action.kind != OM_ACTION_NONE ? action : predict(watch, s);

@@ -59,6 +59,10 @@ static void write_state(void *ctx, const struct om_state *state)
 
 void om_host_local(struct om_host_ops *ops)
 {
-	*ops = (struct om_host_ops){ .resolve = resolve, .route = route, .probe = probe, .lock = lock,
-				     .state = write_state, .available = true };
+	*ops = (struct om_host_ops){ .resolve = resolve,
+				     .route = route,
+				     .probe = probe,
+				     .lock = lock,
+				     .state = write_state,
+				     .available = true };
 }

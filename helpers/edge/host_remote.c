@@ -73,8 +73,8 @@ static bool read_line(int fd, char *line, size_t size, int timeout_ms, const vol
 }
 
 /* True: "yes", and what follows it in `answer`. */
-static bool ask(const char *question, char *answer, size_t size, int timeout_ms, const volatile int *stop,
-		struct om_err *err)
+static bool ask(const char *question, char *answer, size_t size, int timeout_ms,
+		const volatile int *stop, struct om_err *err)
 {
 	char line[LINE_MAX_BYTES];
 	bool ok;
@@ -89,7 +89,8 @@ static bool ask(const char *question, char *answer, size_t size, int timeout_ms,
 		om_str_copy(answer, size, line + 4);
 		return true;
 	}
-	return om_err_set(err, OM_E_INPUT, "%s", om_str_starts(line, "no ") ? line + 3 : "a strange answer");
+	return om_err_set(err, OM_E_INPUT, "%s",
+			  om_str_starts(line, "no ") ? line + 3 : "a strange answer");
 }
 
 static bool resolve(void *ctx, const char *name, struct om_addr *addr, struct om_err *err)
@@ -173,7 +174,8 @@ static bool no_resolve(void *ctx, const char *name, struct om_addr *addr, struct
 	return om_net_resolve(name, addr, 1, &count, err);
 }
 
-static bool no_route(void *ctx, const struct om_addr *addr, struct om_route *found, struct om_err *err)
+static bool no_route(void *ctx, const struct om_addr *addr, struct om_route *found,
+		     struct om_err *err)
 {
 	(void)ctx;
 	(void)addr;
@@ -208,7 +210,8 @@ static void no_state(void *ctx, const struct om_state *state)
 static bool start_ssh(const char *host)
 {
 	const char *dir = getenv("SCRIPTS_REMOTE_DIR"), *argv[24];
-	OM_AUTOFREE char *command = om_xasprintf("'%s/onemigrate/run' attend", om_str_empty(dir) ? REMOTES_DIR : dir);
+	OM_AUTOFREE char *command = om_xasprintf("'%s/onemigrate/run' attend",
+						 om_str_empty(dir) ? REMOTES_DIR : dir);
 	size_t n = 0;
 
 	if (!om_str_empty(dir) && strchr(dir, '\''))
@@ -226,12 +229,19 @@ void om_host_remote(struct om_host_ops *ops, const char *host, struct om_err *er
 {
 	char answer[16];
 
-	*ops = (struct om_host_ops){ .resolve = resolve, .route = route, .probe = probe, .lock = lock,
-				     .state = write_state, .available = true };
+	*ops = (struct om_host_ops){ .resolve = resolve,
+				     .route = route,
+				     .probe = probe,
+				     .lock = lock,
+				     .state = write_state,
+				     .available = true };
 	if (start_ssh(host) && ask("hello\n", answer, sizeof(answer), ANSWER_TIMEOUT_MS, NULL, err))
 		return;
-	*ops = (struct om_host_ops){ .resolve = no_resolve, .route = no_route, .probe = no_probe,
-				     .lock = no_lock, .state = no_state };
+	*ops = (struct om_host_ops){ .resolve = no_resolve,
+				     .route = no_route,
+				     .probe = no_probe,
+				     .lock = no_lock,
+				     .state = no_state };
 	not_checked(err);
 }
 
@@ -278,7 +288,8 @@ static void serve_probe(const struct om_host_ops *ops, const char *text)
 	struct om_addr addr;
 	char why[200] = "no address";
 
-	if (om_addr_parse(&addr, text) && ops->probe(ops->ctx, &addr, why, sizeof(why)) == OM_ANSWER_YES)
+	if (om_addr_parse(&addr, text) &&
+	    ops->probe(ops->ctx, &addr, why, sizeof(why)) == OM_ANSWER_YES)
 		answer_yes("answers");
 	else
 		answer_no(why);

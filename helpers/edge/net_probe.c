@@ -80,8 +80,8 @@ enum om_answer om_net_probe(const struct om_addr *addr, uint16_t port, uint32_t 
 
 	om_str_copy(why, why_size, "");
 	if (port == 0 || port >= FORBIDDEN_PORT_MIN || !addr->family_bits) {
-		snprintf(why, why_size, addr->family_bits ? "port %u is not to be probed" :
-							    "no address", port);
+		snprintf(why, why_size,
+			 addr->family_bits ? "port %u is not to be probed" : "no address", port);
 		return OM_ANSWER_NOT_CHECKED;
 	}
 	fd = socket(addr->family_bits == 32 ? AF_INET : AF_INET6,

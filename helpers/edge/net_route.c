@@ -209,8 +209,8 @@ bool om_net_route(const struct om_addr *addr, struct om_route *route, struct om_
 	if (!addr->family_bits)
 		return om_err_set(err, OM_E_INPUT, "no address to find a route to");
 	len = ask(&query, make_query(&query, addr), &answer, sizeof(answer));
-	why = len < 0 ? strerror(errno) :
-			read_answer(route, &answer.header, (size_t)len, addr->family_bits);
+	why = len < 0 ? strerror(errno)
+		      : read_answer(route, &answer.header, (size_t)len, addr->family_bits);
 	if (why)
 		return om_err_set(err, OM_E_INPUT, "no route to %s: %s", text, why);
 	route->mtu = mtu_of(route->ifname);

@@ -16,9 +16,14 @@
 
 extern char **environ;
 
-const char *const om_proc_ssh[] = { "ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
-				    "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=5",
-				    "-o", "ControlMaster=no", "-o", "ControlPath=none", NULL };
+const char *const om_proc_ssh[] = { "ssh", "-T",
+				    "-o",  "BatchMode=yes",
+				    "-o",  "ConnectTimeout=10",
+				    "-o",  "ServerAliveInterval=5",
+				    "-o",  "ServerAliveCountMax=5",
+				    "-o",  "ControlMaster=no",
+				    "-o",  "ControlPath=none",
+				    NULL };
 
 static uint64_t now_ms(void)
 {
@@ -43,7 +48,8 @@ static void set_signals(posix_spawnattr_t *attr, short flags)
 	sigaddset(&pipe_default, SIGPIPE);
 	posix_spawnattr_setsigmask(attr, &none);
 	posix_spawnattr_setsigdefault(attr, &pipe_default);
-	posix_spawnattr_setflags(attr, (short)(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
+	posix_spawnattr_setflags(attr,
+				 (short)(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
 }
 
 /* fd -1: /dev/null. */
@@ -93,7 +99,8 @@ static bool drain(int fd, char *text, size_t size, size_t *len)
 static bool read_both(int out_fd, int err_fd, uint64_t deadline_ms, char *out, size_t out_size,
 		      char *errors, size_t err_size)
 {
-	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN }, { .fd = err_fd, .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
+				 { .fd = err_fd, .events = POLLIN } };
 	size_t out_len = 0, err_len = 0;
 
 	out[0] = errors[0] = '\0';
@@ -154,12 +161,13 @@ bool om_proc_capture(const char *const argv[], uint32_t timeout_ms, char *out, s
 	pid = start(argv, -1, out_pipe[1], err_pipe[1], 0);
 	close(out_pipe[1]);
 	close(err_pipe[1]);
-	in_time = pid < 0 || read_both(out_pipe[0], err_pipe[0], now_ms() + timeout_ms, out, size, errors,
-				       sizeof(errors));
+	in_time = pid < 0 || read_both(out_pipe[0], err_pipe[0], now_ms() + timeout_ms, out, size,
+				       errors, sizeof(errors));
 	close(out_pipe[0]);
 	close(err_pipe[0]);
 	if (pid < 0)
-		return om_err_set(err, OM_E_INPUT, "%s cannot be started: %s", argv[0], strerror(errno));
+		return om_err_set(err, OM_E_INPUT, "%s cannot be started: %s", argv[0],
+				  strerror(errno));
 	return finish(pid, in_time, argv[0], errors, err);
 }
 

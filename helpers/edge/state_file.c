@@ -34,8 +34,8 @@ int om_state_open_private(const char *path, uid_t owner, struct om_err *err)
 
 	if (fd < 0) {
 		om_err_set(err, OM_E_INPUT, "the directory %s cannot be used: %s", path,
-			   errno == ELOOP || errno == ENOTDIR ? "it is a link or no directory" :
-								strerror(errno));
+			   errno == ELOOP || errno == ENOTDIR ? "it is a link or no directory"
+							      : strerror(errno));
 		return -1;
 	}
 	if (fstat(fd, &st) == 0 && st.st_uid == owner && !(st.st_mode & 077))

@@ -87,9 +87,9 @@ bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 	vir->events.lost[role] = false;
 	vir->conn[role] = virConnectOpen(vir->uri[role]);
 	if (!vir->conn[role])
-		return om_vir_fail(err, OM_E_INPUT, role == OM_VIR_DST ?
-				   "no connection to the destination's libvirt" :
-				   "no connection to the source's libvirt");
+		return om_vir_fail(err, OM_E_INPUT,
+				   role == OM_VIR_DST ? "no connection to the destination's libvirt"
+						      : "no connection to the source's libvirt");
 	/* Not every transport has a keepalive; without it ssh's own notices a dead host. */
 	if (virConnectSetKeepAlive(vir->conn[role], KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT) < 0)
 		virResetLastError();
@@ -160,7 +160,8 @@ static void print_uuid(struct om_vir *vir)
 
 bool om_vir_identify(struct om_vir *vir, const char *deploy_id, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = NULL;
+	OM_AUTODOMAIN
+	dom = NULL;
 
 	if (!parse_uuid(deploy_id, vir->uuid)) {
 		dom = virDomainLookupByName(vir->conn[OM_VIR_SRC], deploy_id);

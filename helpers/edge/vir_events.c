@@ -66,8 +66,8 @@ static void on_iteration(virConnectPtr conn, virDomainPtr dom, int iteration, vo
 	wake(w->vir);
 }
 
-static void on_completed(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params, int count,
-			 void *opaque)
+static void on_completed(virConnectPtr conn, virDomainPtr dom, virTypedParameterPtr params,
+			 int count, void *opaque)
 {
 	struct watched *w = opaque;
 
@@ -134,7 +134,8 @@ void om_vir_unwatch_events(struct om_vir *vir, enum om_vir_role role)
 {
 	for (int i = 0; i < OM_VIR_CALLBACKS_MAX; i++) {
 		if (vir->callbacks[role][i])
-			virConnectDomainEventDeregisterAny(vir->conn[role], vir->callbacks[role][i] - 1);
+			virConnectDomainEventDeregisterAny(vir->conn[role],
+							   vir->callbacks[role][i] - 1);
 		vir->callbacks[role][i] = 0;
 	}
 	virConnectUnregisterCloseCallback(vir->conn[role], on_closed);
@@ -151,9 +152,12 @@ void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role)
 	}
 	if (role == OM_VIR_SRC) /* held by the migration call; the monitor sees the same events */
 		return;
-	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle));
+	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+		  VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle));
 	if (role != OM_VIR_MON)
 		return;
-	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, VIR_DOMAIN_EVENT_CALLBACK(on_iteration));
-	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_completed));
+	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
+		  VIR_DOMAIN_EVENT_CALLBACK(on_iteration));
+	subscribe(vir, role, VIR_DOMAIN_EVENT_ID_JOB_COMPLETED,
+		  VIR_DOMAIN_EVENT_CALLBACK(on_completed));
 }

@@ -45,6 +45,7 @@ void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role);
 void om_vir_unwatch_events(struct om_vir *vir, enum om_vir_role role);
 
 /* Copies what a list of job statistics says. */
-void om_vir_read_completed(struct om_vir_completed *completed, virTypedParameterPtr params, int count);
+void om_vir_read_completed(struct om_vir_completed *completed, virTypedParameterPtr params,
+			   int count);
 
 #endif

@@ -5,19 +5,24 @@
 #include <string.h>
 
 static_assert(OM_FLAG_LIVE == VIR_MIGRATE_LIVE && OM_FLAG_PEER2PEER == VIR_MIGRATE_PEER2PEER &&
-	      OM_FLAG_TUNNELLED == VIR_MIGRATE_TUNNELLED && OM_FLAG_PAUSED == VIR_MIGRATE_PAUSED &&
-	      OM_FLAG_CHANGE_PROTECTION == VIR_MIGRATE_CHANGE_PROTECTION &&
-	      OM_FLAG_UNSAFE == VIR_MIGRATE_UNSAFE && OM_FLAG_COMPRESSED == VIR_MIGRATE_COMPRESSED &&
-	      OM_FLAG_ABORT_ON_ERROR == VIR_MIGRATE_ABORT_ON_ERROR &&
-	      OM_FLAG_AUTO_CONVERGE == VIR_MIGRATE_AUTO_CONVERGE &&
-	      OM_FLAG_RDMA_PIN_ALL == VIR_MIGRATE_RDMA_PIN_ALL &&
-	      OM_FLAG_POSTCOPY == VIR_MIGRATE_POSTCOPY && OM_FLAG_TLS == VIR_MIGRATE_TLS &&
-	      OM_FLAG_PARALLEL == VIR_MIGRATE_PARALLEL && OM_FLAG_ZEROCOPY == VIR_MIGRATE_ZEROCOPY,
+		      OM_FLAG_TUNNELLED == VIR_MIGRATE_TUNNELLED &&
+		      OM_FLAG_PAUSED == VIR_MIGRATE_PAUSED &&
+		      OM_FLAG_CHANGE_PROTECTION == VIR_MIGRATE_CHANGE_PROTECTION &&
+		      OM_FLAG_UNSAFE == VIR_MIGRATE_UNSAFE &&
+		      OM_FLAG_COMPRESSED == VIR_MIGRATE_COMPRESSED &&
+		      OM_FLAG_ABORT_ON_ERROR == VIR_MIGRATE_ABORT_ON_ERROR &&
+		      OM_FLAG_AUTO_CONVERGE == VIR_MIGRATE_AUTO_CONVERGE &&
+		      OM_FLAG_RDMA_PIN_ALL == VIR_MIGRATE_RDMA_PIN_ALL &&
+		      OM_FLAG_POSTCOPY == VIR_MIGRATE_POSTCOPY && OM_FLAG_TLS == VIR_MIGRATE_TLS &&
+		      OM_FLAG_PARALLEL == VIR_MIGRATE_PARALLEL &&
+		      OM_FLAG_ZEROCOPY == VIR_MIGRATE_ZEROCOPY,
 	      "the plan's flags are libvirt's");
-static_assert(VIR_ERR_INTERNAL_ERROR == 1 && VIR_ERR_OPERATION_FAILED == 9 && VIR_ERR_SYSTEM_ERROR == 38,
+static_assert(VIR_ERR_INTERNAL_ERROR == 1 && VIR_ERR_OPERATION_FAILED == 9 &&
+		      VIR_ERR_SYSTEM_ERROR == 38,
 	      "om_plan_path_failed() judges by these codes");
 
-static bool add_params(const struct om_params *from, virTypedParameterPtr *params, int *count, int *max)
+static bool add_params(const struct om_params *from, virTypedParameterPtr *params, int *count,
+		       int *max)
 {
 	for (size_t i = 0; i < from->n; i++) {
 		const struct om_param *p = &from->v[i];
@@ -43,18 +48,22 @@ static bool add_params(const struct om_params *from, virTypedParameterPtr *param
 static bool call(struct om_vir *vir, const struct om_plan *plan, virDomainPtr dom,
 		 virTypedParameterPtr params, int count)
 {
-	OM_AUTODOMAIN moved = NULL;
+	OM_AUTODOMAIN
+	moved = NULL;
 
 	if (plan->peer_to_peer)
-		return virDomainMigrateToURI3(dom, vir->p2p_uri, params, (unsigned int)count, plan->flags) == 0;
-	moved = virDomainMigrate3(dom, vir->conn[OM_VIR_DST], params, (unsigned int)count, plan->flags);
+		return virDomainMigrateToURI3(dom, vir->p2p_uri, params, (unsigned int)count,
+					      plan->flags) == 0;
+	moved = virDomainMigrate3(dom, vir->conn[OM_VIR_DST], params, (unsigned int)count,
+				  plan->flags);
 	return moved != NULL;
 }
 
 void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attempt,
 		    struct om_attempt_end *end)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, OM_VIR_SRC);
 	virTypedParameterPtr params = NULL;
 	int count = 0, max = 0;
 	virErrorPtr last;
@@ -73,7 +82,8 @@ void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attem
 
 bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainMigrateSetMaxDowntime(dom, downtime_ms, 0) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "the downtime limit could not be set");
@@ -82,7 +92,8 @@ bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err
 
 bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainMigrateStartPostCopy(dom, 0) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "post-copy could not be started");
@@ -91,7 +102,8 @@ bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err)
 
 bool om_vir_abort(struct om_vir *vir, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainAbortJob(dom) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "the migration could not be cancelled");

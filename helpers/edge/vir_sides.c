@@ -53,15 +53,18 @@ static enum om_side_state side_state(int state, int reason)
 /* UNREACHABLE where libvirt's answer is anything but a state or "no such domain". */
 static enum om_side_state ask(struct om_vir *vir, enum om_vir_role role, bool *job)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, role);
 	virDomainJobInfo info;
 	int state, reason;
 
 	if (!dom)
-		return vir->conn[role] && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT :
-										     OM_SIDE_UNREACHABLE;
+		return vir->conn[role] && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN
+			       ? OM_SIDE_ABSENT
+			       : OM_SIDE_UNREACHABLE;
 	if (virDomainGetState(dom, &state, &reason, 0) < 0)
-		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT : OM_SIDE_UNREACHABLE;
+		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT
+								  : OM_SIDE_UNREACHABLE;
 	/* An incoming domain answers no question about its job. */
 	if (role != OM_VIR_DST && virDomainGetJobInfo(dom, &info) == 0)
 		*job = info.type == VIR_DOMAIN_JOB_BOUNDED || info.type == VIR_DOMAIN_JOB_UNBOUNDED;
@@ -85,7 +88,8 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 
 bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, role);
 
 	if (!dom || virDomainSuspend(dom) < 0)
 		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be paused");
@@ -94,7 +98,8 @@ bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *er
 
 bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, role);
 
 	if (!dom || virDomainResume(dom) < 0)
 		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be resumed");
@@ -103,7 +108,8 @@ bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err
 
 bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, role);
 
 	if (dom && virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_GRACEFUL) == 0)
 		return true;
@@ -114,7 +120,8 @@ bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *er
 
 bool om_vir_sync_time(struct om_vir *vir, enum om_vir_role role)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, role);
 
 	return dom && virDomainSetTime(dom, 0, 0, VIR_DOMAIN_TIME_SYNC) == 0;
 }

@@ -30,14 +30,16 @@ static void read_sample(struct om_sample *s, virTypedParameterPtr params, int co
 	s->remaining_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_REMAINING);
 	s->total_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
 	s->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
-	s->dirty_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) * (page ? page : 4096);
+	s->dirty_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
+			    (page ? page : 4096);
 	s->iteration = (uint32_t)get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION);
 	s->throttle_percent = get_int(params, count, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE);
 }
 
 bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms)
 {
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN
+	dom = om_vir_lookup(vir, OM_VIR_MON);
 	virTypedParameterPtr params = NULL;
 	int type, count = 0;
 
@@ -71,7 +73,8 @@ void om_vir_read_completed(struct om_vir_completed *c, virTypedParameterPtr para
 
 void om_vir_completed(struct om_vir *vir, struct om_vir_completed *completed)
 {
-	OM_AUTODOMAIN dom = NULL;
+	OM_AUTODOMAIN
+	dom = NULL;
 	virTypedParameterPtr params = NULL;
 	int type, count = 0;
 
@@ -81,7 +84,8 @@ void om_vir_completed(struct om_vir *vir, struct om_vir_completed *completed)
 	if (completed->known)
 		return;
 	dom = om_vir_lookup(vir, OM_VIR_DST);
-	if (!dom || virDomainGetJobStats(dom, &type, &params, &count, VIR_DOMAIN_JOB_STATS_COMPLETED) < 0)
+	if (!dom ||
+	    virDomainGetJobStats(dom, &type, &params, &count, VIR_DOMAIN_JOB_STATS_COMPLETED) < 0)
 		return;
 	if (type == VIR_DOMAIN_JOB_COMPLETED)
 		om_vir_read_completed(completed, params, count);

@@ -44,8 +44,8 @@ static const struct {
 	const char *type, *attr;
 	enum om_disk_kind kind;
 } disk_types[] = {
-	{ "file", "file", OM_DISK_FILE },	  { "block", "dev", OM_DISK_BLOCK },
-	{ "network", "name", OM_DISK_NETWORK },	  { "dir", "dir", OM_DISK_OTHER },
+	{ "file", "file", OM_DISK_FILE },	{ "block", "dev", OM_DISK_BLOCK },
+	{ "network", "name", OM_DISK_NETWORK }, { "dir", "dir", OM_DISK_OTHER },
 	{ "vhostuser", "path", OM_DISK_OTHER },
 };
 

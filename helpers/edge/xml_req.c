@@ -35,8 +35,8 @@ static const char *check_vm_id(char *text)
 /* A UUID or a name of a domain; not what a command would take for an option. */
 static const char *check_deploy_id(char *text)
 {
-	size_t len =
-		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t len = strspn(text,
+			    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	if (text[len] || len > DEPLOY_ID_MAX_BYTES || *text == '-' || *text == '.')
 		return "is no UUID and no name of a domain";
@@ -200,8 +200,7 @@ static bool parse_base64(struct om_req *req, const char *data, size_t len, struc
 	if (data[len - 1] == '\n')
 		len--;
 	if (!om_base64_decode(data, len, &xml, &xml_len, &bad_at))
-		return om_err_set(err, OM_E_INPUT,
-				  WHAT " is neither XML nor base64 (%s byte %zu)",
+		return om_err_set(err, OM_E_INPUT, WHAT " is neither XML nor base64 (%s byte %zu)",
 				  bad_at == len ? "it is cut off at" : "see", bad_at + 1);
 	return parse_xml(req, xml, xml_len, err);
 }

@@ -20,9 +20,14 @@ void om_aftermath_prepare(struct om_session *s)
 {
 	bool sync = om_knob_number(&s->knobs, OM_KNOB_SYNC_TIME) && s->dom.has_guest_agent;
 	bool cleanup = om_knob_number(&s->knobs, OM_KNOB_CLEANUP_MEMORY_ON_STOP);
-	const char *argv[] = { "/proc/self/exe", "aftermath", sync ? "sync-time" : "-",
-			       cleanup ? "cleanup-memory" : "-", s->dst_uri, om_vir_uuid(s->vir),
-			       s->args.local ? s->args.src : "", NULL };
+	const char *argv[] = { "/proc/self/exe",
+			       "aftermath",
+			       sync ? "sync-time" : "-",
+			       cleanup ? "cleanup-memory" : "-",
+			       s->dst_uri,
+			       om_vir_uuid(s->vir),
+			       s->args.local ? s->args.src : "",
+			       NULL };
 
 	if (!sync && !cleanup)
 		return;
@@ -60,14 +65,16 @@ static void sync_time(struct om_vir *vir)
 /* With exactly these words, because sudo allows no others (OpenNebula's ONE_MEM). */
 static void cleanup_memory(const char *host)
 {
-	static const char *const argv[] = { "sudo", "-n", "sysctl", "vm.drop_caches=3",
-					    "vm.compact_memory=1", NULL };
+	static const char *const argv[] = {
+		"sudo", "-n", "sysctl", "vm.drop_caches=3", "vm.compact_memory=1", NULL
+	};
 	char out[256];
 	struct om_err err;
 
-	if (!(*host ? om_proc_ssh_capture(host, "sudo -n sysctl vm.drop_caches=3 vm.compact_memory=1", 60000,
-					  out, sizeof(out), &err) :
-		      om_proc_capture(argv, 60000, out, sizeof(out), &err)))
+	if (!(*host ? om_proc_ssh_capture(host,
+					  "sudo -n sysctl vm.drop_caches=3 vm.compact_memory=1",
+					  60000, out, sizeof(out), &err)
+		    : om_proc_capture(argv, 60000, out, sizeof(out), &err)))
 		om_log_syslog("the host's memory was not compacted: %s", err.msg);
 }
 

@@ -151,26 +151,33 @@ static int run_stock(struct supervisor *sup, const char *why)
 	char text[1200];
 
 	if (sup->shared->strict && sup->shared->fast_configured) {
-		snprintf(text, sizeof(text), "left to OpenNebula's own script, which does not know the fast "
-			 "network, and MIGRATE_NETWORK_POLICY is strict: %s; nothing was touched, the VM still "
-			 "runs on %s", why, sup->args.src);
+		snprintf(
+			text, sizeof(text),
+			"left to OpenNebula's own script, which does not know the fast "
+			"network, and MIGRATE_NETWORK_POLICY is strict: %s; nothing was touched, the VM still "
+			"runs on %s",
+			why, sup->args.src);
 		return fail(sup, text);
 	}
 	if (om_str_empty(stock)) {
-		snprintf(text, sizeof(text), "%s, and OpenNebula's own script was not saved beside ours; "
-			 "nothing was touched, the VM still runs on %s", why, sup->args.src);
+		snprintf(text, sizeof(text),
+			 "%s, and OpenNebula's own script was not saved beside ours; "
+			 "nothing was touched, the VM still runs on %s",
+			 why, sup->args.src);
 		return fail(sup, text);
 	}
 	om_log(sup->shared->fast_configured ? OM_LOG_WARN : OM_LOG_INFO,
 	       "left to OpenNebula's own script: %s", why);
 	sigprocmask(SIG_SETMASK, &sup->old_mask, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (lseek(sup->document_fd, 0, SEEK_SET) == 0 && dup2(sup->document_fd, STDIN_FILENO) == STDIN_FILENO) {
+	if (lseek(sup->document_fd, 0, SEEK_SET) == 0 &&
+	    dup2(sup->document_fd, STDIN_FILENO) == STDIN_FILENO) {
 		sup->argv[0] = (char *)(uintptr_t)stock;
 		execv(stock, sup->argv);
 	}
-	snprintf(text, sizeof(text), "%s cannot be started: %s; nothing was touched, the VM still runs on %s",
-		 stock, strerror(errno), sup->args.src);
+	snprintf(text, sizeof(text),
+		 "%s cannot be started: %s; nothing was touched, the VM still runs on %s", stock,
+		 strerror(errno), sup->args.src);
 	return fail(sup, text);
 }
 
@@ -190,8 +197,10 @@ static int answer_for(struct supervisor *sup, int status)
 	if (pid > 0)
 		attend_worker(sup, pid);
 	if (!sup->shared->answered)
-		return fail(sup, "the migration's working process ended twice without an answer; where the "
-				 "VM runs is not known, nothing was destroyed: check both hosts");
+		return fail(
+			sup,
+			"the migration's working process ended twice without an answer; where the "
+			"VM runs is not known, nothing was destroyed: check both hosts");
 	if (sup->shared->exit_status)
 		return fail(sup, sup->shared->sentence);
 	return 0;

@@ -63,8 +63,9 @@ static char *ruby_options(const char *bash_value)
 	if (!ruby)
 		ruby = om_xstrdup("");
 	if (strcmp(ruby, bash_value))
-		om_log(OM_LOG_WARN, "MIGRATE_OPTIONS in kvmrc: OpenNebula reads '%s', a shell '%s'; the former "
-				    "is used (write it as MIGRATE_OPTIONS=\"...\" at the start of a line)",
+		om_log(OM_LOG_WARN,
+		       "MIGRATE_OPTIONS in kvmrc: OpenNebula reads '%s', a shell '%s'; the former "
+		       "is used (write it as MIGRATE_OPTIONS=\"...\" at the start of a line)",
 		       ruby, bash_value);
 	return ruby;
 }

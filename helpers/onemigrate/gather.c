@@ -68,8 +68,9 @@ static void *ask_addresses(void *arg)
 	struct task *task = arg;
 	OM_AUTOFREE char *text = om_xcalloc(1, IP_OUTPUT_MAX);
 
-	task->ok = om_proc_ssh_capture(task->s->args.dst, "PATH=$PATH:/usr/sbin:/sbin ip -o addr show",
-				       ASK_TIMEOUT_MS, text, IP_OUTPUT_MAX, &task->err);
+	task->ok = om_proc_ssh_capture(task->s->args.dst,
+				       "PATH=$PATH:/usr/sbin:/sbin ip -o addr show", ASK_TIMEOUT_MS,
+				       text, IP_OUTPUT_MAX, &task->err);
 	if (task->ok)
 		read_addresses(&task->addrs, text);
 	return NULL;
@@ -83,7 +84,8 @@ static void no_address(struct om_fast *fast, const char *why)
 static void resolve_append(struct om_session *s, struct om_fast *fast)
 {
 	char candidates[2][OM_HOST_TEXT];
-	size_t n = om_host_append(s->args.dst, om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND), candidates);
+	size_t n = om_host_append(s->args.dst, om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND),
+				  candidates);
 	struct om_err err = { 0 };
 
 	for (size_t i = 0; i < n && !fast->have_addr; i++) {
@@ -104,8 +106,10 @@ static void pick_network(struct om_session *s, struct om_fast *fast, const struc
 
 	om_str_copy(fast->name, sizeof(fast->name), networks);
 	if (!asked->ok) {
-		snprintf(fast->why, sizeof(fast->why), "the destination could not be asked for its "
-			 "addresses: %.120s", asked->err.msg);
+		snprintf(fast->why, sizeof(fast->why),
+			 "the destination could not be asked for its "
+			 "addresses: %.120s",
+			 asked->err.msg);
 		return;
 	}
 	if (!om_cidrs_parse(cidrs, OM_ARRAY_LEN(cidrs), &n, networks, &err)) {
@@ -163,7 +167,8 @@ static void look_at_option(struct om_session *s, struct om_fast *fast)
 	if (!om_uri_host(uri->text, fast->name, sizeof(fast->name)))
 		return;
 	fast->have_addr = s->host.resolve(s->host.ctx, fast->name, &fast->addr, &err);
-	fast->routed = fast->have_addr && s->host.route(s->host.ctx, &fast->addr, &fast->route, &err);
+	fast->routed = fast->have_addr &&
+		       s->host.route(s->host.ctx, &fast->addr, &fast->route, &err);
 	route_management(s);
 }
 
@@ -203,7 +208,8 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 	if (s->opts.flags & OM_FLAG_PEER2PEER) {
 		char uri[640];
 
-		om_uri_libvirt(uri, sizeof(uri), om_knob_text(&s->knobs, OM_KNOB_QEMU_PROTOCOL), s->args.dst, "");
+		om_uri_libvirt(uri, sizeof(uri), om_knob_text(&s->knobs, OM_KNOB_QEMU_PROTOCOL),
+			       s->args.dst, "");
 		om_vir_set_p2p_uri(s->vir, uri);
 	}
 	start(&dst, s, open_destination);
@@ -220,7 +226,8 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 }
 
 /* Only combinations of these can be refused by one version and taken by another. */
-#define VERSIONED_FLAGS (OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY | OM_FLAG_TLS)
+#define VERSIONED_FLAGS                                                                            \
+	(OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY | OM_FLAG_TLS)
 
 bool om_session_gather(struct om_session *s, struct om_err *err)
 {

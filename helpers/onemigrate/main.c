@@ -27,7 +27,8 @@ static void print_help(FILE *out)
 	      "       onemigrate --help | --version | --interface\n"
 	      "\n"
 	      "Live migration of OpenNebula's KVM guests.\n"
-	      "\n", out);
+	      "\n",
+	      out);
 	for (size_t i = 0; i < OM_ARRAY_LEN(verbs); i++)
 		if (verbs[i].help)
 			fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);

@@ -120,7 +120,8 @@ static bool snapshots_save(void *ctx, struct om_err *err)
 	if (!om_vir_snapshots_save(s->vir, &s->snapshots, err))
 		return false;
 	return keep_snapshots(s) ||
-	       om_err_set(err, OM_E_INPUT, "snapshot metadata could not be kept: %s", strerror(errno));
+	       om_err_set(err, OM_E_INPUT, "snapshot metadata could not be kept: %s",
+			  strerror(errno));
 }
 
 static bool snapshots_drop(void *ctx, struct om_err *err)
@@ -134,7 +135,8 @@ static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
 {
 	struct om_session *s = ctx;
 
-	return om_vir_snapshots_define(s->vir, on_dest ? OM_VIR_DST : OM_VIR_MON, &s->snapshots, err);
+	return om_vir_snapshots_define(s->vir, on_dest ? OM_VIR_DST : OM_VIR_MON, &s->snapshots,
+				       err);
 }
 
 static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)

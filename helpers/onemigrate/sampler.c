@@ -18,7 +18,7 @@ struct om_sampler {
 	pthread_t thread;
 	bool started;
 	atomic_bool ended;
-	bool moved;	    /* memory has moved */
+	bool moved; /* memory has moved */
 	bool abort_sent;
 	unsigned int iteration;
 	uint64_t next_sample_ms, next_syslog_ms;
@@ -68,7 +68,9 @@ static void publish(struct om_session *s, const struct om_sample *sample)
 	state->dirty_bytes_ps = sample->dirty_bytes_ps;
 	state->throttle_percent = sample->throttle_percent;
 	state->downtime_limit_ms = s->watch.limit_ms;
-	state->eta_ms = sample->rate_bytes_ps ? sample->remaining_bytes * 1000 / sample->rate_bytes_ps : 0;
+	state->eta_ms = sample->rate_bytes_ps
+				? sample->remaining_bytes * 1000 / sample->rate_bytes_ps
+				: 0;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -133,8 +135,8 @@ static void abort_if_needed(struct om_sampler *sampler)
 	if (!s->stop && !lost)
 		return;
 	if (!sampler->abort_sent)
-		note_decision(s, lost ? "cancel: the connection to the destination is lost" :
-					"cancel: asked by a signal");
+		note_decision(s, lost ? "cancel: the connection to the destination is lost"
+				      : "cancel: asked by a signal");
 	sampler->abort_sent = true;
 	if (!om_vir_abort(s->vir, &err))
 		om_log_syslog("%s", err.msg);
@@ -164,7 +166,8 @@ static void *run(void *arg)
 		wait_for_something(sampler);
 		if (sampler->ended)
 			break;
-		if (om_vir_events(s->vir)->lost[OM_VIR_MON] && !om_vir_open(s->vir, OM_VIR_MON, &ignored)) {
+		if (om_vir_events(s->vir)->lost[OM_VIR_MON] &&
+		    !om_vir_open(s->vir, OM_VIR_MON, &ignored)) {
 			sampler->next_sample_ms = om_now_ms() + SAMPLE_MS;
 			continue;
 		}
@@ -173,7 +176,8 @@ static void *run(void *arg)
 			continue;
 		abort_if_needed(sampler);
 		take_sample(sampler);
-		sampler->next_sample_ms = om_now_ms() + (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);
+		sampler->next_sample_ms = om_now_ms() +
+					  (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);
 	}
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "environ.h"
 #include "session.h"
+#include "environ.h"
 
 #include "om_log.h"
 #include "om_proc.h"
@@ -44,8 +44,9 @@ static void wrapper_query(char *query, size_t size)
 	char dir[256], path[300];
 
 	om_str_copy(query, size, "no_tty=1");
-	if (!om_proc_own_dir(dir, sizeof(dir)) || strspn(dir, "abcdefghijklmnopqrstuvwxyz"
-					"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") != strlen(dir))
+	if (!om_proc_own_dir(dir, sizeof(dir)) ||
+	    strspn(dir, "abcdefghijklmnopqrstuvwxyz"
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") != strlen(dir))
 		return;
 	for (int up = 0; up < 2; up++) {
 		snprintf(path, sizeof(path), "%s%s/ssh", dir, up ? "/.." : "");
@@ -67,7 +68,8 @@ static void make_uris(struct om_session *s)
 	if (s->args.local)
 		om_uri_libvirt(s->src_uri, sizeof(s->src_uri), protocol, s->args.src, query);
 	else
-		om_str_copy(s->src_uri, sizeof(s->src_uri), om_knob_text(&s->knobs, OM_KNOB_LIBVIRT_URI));
+		om_str_copy(s->src_uri, sizeof(s->src_uri),
+			    om_knob_text(&s->knobs, OM_KNOB_LIBVIRT_URI));
 }
 
 static bool args_agree(const struct om_session *s, struct om_err *err)
@@ -76,21 +78,24 @@ static bool args_agree(const struct om_session *s, struct om_err *err)
 
 	if (strcmp(req->dst_host, s->args.dst) || strcmp(req->src_host, s->args.src) ||
 	    strcmp(req->vm_id, s->args.vm_id) || strcmp(req->deploy_id, s->args.deploy_id))
-		return om_err_set(err, OM_E_INPUT,
-				  "the arguments and the document on stdin name different migrations");
+		return om_err_set(
+			err, OM_E_INPUT,
+			"the arguments and the document on stdin name different migrations");
 	return true;
 }
 
 bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err)
 {
-	if (!om_xml_req_parse(&s->req, document, len, err) || !args_agree(s, err) || !resolve_knobs(s, err))
+	if (!om_xml_req_parse(&s->req, document, len, err) || !args_agree(s, err) ||
+	    !resolve_knobs(s, err))
 		return false;
 	om_log_debug_enable(om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEBUG));
 	if (!om_opts_parse(&s->opts, om_knob_text(&s->knobs, OM_KNOB_MIGRATE_OPTIONS), err))
 		return false;
 	om_opts_add_features(&s->opts, s->req.auto_converge, s->req.compressed);
-	s->shared->fast_configured = !om_str_empty(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_NETWORK)) ||
-				     !om_str_empty(om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND));
+	s->shared->fast_configured =
+		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_NETWORK)) ||
+		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND));
 	s->shared->strict = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
 	s->shared->asked_paused = s->opts.flags & OM_FLAG_PAUSED;
 	make_uris(s);

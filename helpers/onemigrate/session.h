@@ -19,14 +19,14 @@
 /* What the working process and its supervisor share: one page of memory that outlives the former. */
 enum om_answer_kind { OM_ANSWER_EXIT, OM_ANSWER_STOCK };
 struct om_shared {
-	atomic_bool answered;	/* the fields below are complete */
+	atomic_bool answered; /* the fields below are complete */
 	enum om_answer_kind kind;
-	int exit_status;	/* OM_ANSWER_EXIT */
-	char sentence[1024];	/* the final untagged line of a failure, or why stock runs */
-	atomic_bool touched;	/* from here on nothing may run after the helper */
+	int exit_status;     /* OM_ANSWER_EXIT */
+	char sentence[1024]; /* the final untagged line of a failure, or why stock runs */
+	atomic_bool touched; /* from here on nothing may run after the helper */
 	bool fast_configured, strict;
 	bool asked_paused;
-	int snapshots_fd;	/* memfd: the saved metadata, each text ended by a NUL */
+	int snapshots_fd; /* memfd: the saved metadata, each text ended by a NUL */
 };
 
 /* The argv of the driver; texts of the process's own argv. */
@@ -55,20 +55,21 @@ struct om_session {
 	struct om_strv snapshots;
 	struct om_watch watch;
 
-	volatile int stop;	/* set once by the main thread */
-	int stop_fd;		/* eventfd: readable once stop is set */
-	int done_fd;		/* eventfd: the worker has answered */
-	pthread_mutex_t lock;	/* guards `state` and the step to `touched` */
+	volatile int stop;    /* set once by the main thread */
+	int stop_fd;	      /* eventfd: readable once stop is set */
+	int done_fd;	      /* eventfd: the worker has answered */
+	pthread_mutex_t lock; /* guards `state` and the step to `touched` */
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
-	uint64_t first_pass_ms; /* when QEMU began to send; 0 = not seen */
-	int aftermath_fd;	/* stdin of the process for the time after; -1 = none */
+	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
+	int aftermath_fd; /* stdin of the process for the time after; -1 = none */
 };
 
 uint64_t om_now_ms(void);
 
 /* session.c */
-bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err) OM_MUST_CHECK;
+bool om_session_read(struct om_session *s, const char *document, size_t len,
+		     struct om_err *err) OM_MUST_CHECK;
 void om_session_answer(struct om_session *s, int exit_status, const char *fmt, ...) OM_PRINTF(3, 4);
 void om_session_leave_to_stock(struct om_session *s, const char *why);
 

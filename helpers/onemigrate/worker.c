@@ -57,8 +57,10 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
 					       .downtime_ms = done.downtime_ms,
 					       .data_bytes = done.data_bytes,
-					       .copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms :
-									     done.elapsed_ms,
+					       .copy_ms = s->first_pass_ms
+								  ? s->call_ended_ms -
+									    s->first_pass_ms
+								  : done.elapsed_ms,
 					       .passes = done.iterations,
 					       .via = way },
 			  text, sizeof(text));
@@ -77,10 +79,12 @@ static void answer(struct om_session *s, const struct om_run_end *end)
 
 	om_report_whereabouts(end->verdict, s->args.src, s->args.dst, where, sizeof(where));
 	if (status == 0 && end->has_err)
-		om_log(OM_LOG_WARN, "libvirt reported '%s', but both hosts say: %s", end->err.msg, where);
+		om_log(OM_LOG_WARN, "libvirt reported '%s', but both hosts say: %s", end->err.msg,
+		       where);
 	else if (status == 0 && end->verdict != OM_VERDICT_DEST)
 		om_log(OM_LOG_ERROR, "%s", where);
-	om_session_answer(s, status, "%s; %s", end->has_err ? end->err.msg : "the migration failed", where);
+	om_session_answer(s, status, "%s; %s", end->has_err ? end->err.msg : "the migration failed",
+			  where);
 }
 
 static void warn_and_inform(const struct om_session *s)
@@ -92,8 +96,10 @@ static void warn_and_inform(const struct om_session *s)
 	for (size_t i = 0; i < s->plan.warnings.n; i++)
 		om_log(OM_LOG_WARN, "%s", s->plan.warnings.v[i]);
 	if (s->facts.persistent)
-		om_log(OM_LOG_WARN, "the domain is defined on %s and stays defined there", s->args.src);
-	for (char *save = NULL, *line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		om_log(OM_LOG_WARN, "the domain is defined on %s and stays defined there",
+		       s->args.src);
+	for (char *save = NULL, *line = strtok_r(plan, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		om_log(OM_LOG_DEBUG, "plan: %s", line);
 }
 
@@ -103,7 +109,8 @@ static void refuse(struct om_session *s, const struct om_err *err)
 	if (err->code == OM_E_STOCK)
 		om_session_leave_to_stock(s, err->msg);
 	else
-		om_session_answer(s, 1, "%s; nothing was touched, the VM still runs on %s", err->msg, s->args.src);
+		om_session_answer(s, 1, "%s; nothing was touched, the VM still runs on %s",
+				  err->msg, s->args.src);
 }
 
 /* What this release leaves to the stock script, or NULL. */
@@ -155,8 +162,8 @@ static bool was_done_before(struct om_session *s, const struct om_run_ops *ops)
 	ops->sides(ops->ctx, &src, &dst);
 	if (om_outcome_entry(&src, &dst) != OM_ENTRY_DONE_BEFORE)
 		return false;
-	om_log(OM_LOG_INFO, "VM %s is on %s already and no longer on %s; nothing was touched", s->req.vm_id,
-	       s->args.dst, s->args.src);
+	om_log(OM_LOG_INFO, "VM %s is on %s already and no longer on %s; nothing was touched",
+	       s->req.vm_id, s->args.dst, s->args.src);
 	pthread_mutex_lock(&s->lock);
 	s->state.phase = OM_PHASE_DONE;
 	pthread_mutex_unlock(&s->lock);
@@ -196,10 +203,12 @@ static void debug_times(const struct om_session *s)
 
 	if (!s->call_begun_ms || getrusage(RUSAGE_SELF, &usage))
 		return;
-	om_log(OM_LOG_DEBUG, "time from start to the call of libvirt %llu ms, of which %llu ms waiting for "
-			     "connections; the call %llu ms; from its return until now %llu ms; peak memory "
-			     "%ld KiB",
-	       (unsigned long long)(s->call_begun_ms - s->begun_ms), (unsigned long long)s->connect_ms,
+	om_log(OM_LOG_DEBUG,
+	       "time from start to the call of libvirt %llu ms, of which %llu ms waiting for "
+	       "connections; the call %llu ms; from its return until now %llu ms; peak memory "
+	       "%ld KiB",
+	       (unsigned long long)(s->call_begun_ms - s->begun_ms),
+	       (unsigned long long)s->connect_ms,
 	       (unsigned long long)(s->call_ended_ms - s->call_begun_ms),
 	       (unsigned long long)(om_now_ms() - s->call_ended_ms), usage.ru_maxrss);
 }
@@ -209,9 +218,9 @@ static void set_end_phase(struct om_session *s, const struct om_run_end *end)
 	bool unknown = end->verdict == OM_VERDICT_UNKNOWN || end->verdict == OM_VERDICT_NEITHER;
 
 	pthread_mutex_lock(&s->lock);
-	s->state.phase = om_report_exit_status(end->verdict) == 0 ? OM_PHASE_DONE :
-			 unknown				  ? OM_PHASE_UNKNOWN :
-								    OM_PHASE_FAILED;
+	s->state.phase = om_report_exit_status(end->verdict) == 0 ? OM_PHASE_DONE
+			 : unknown				  ? OM_PHASE_UNKNOWN
+								  : OM_PHASE_FAILED;
 	if (end->has_err)
 		om_str_copy(s->state.result, sizeof(s->state.result), end->err.msg);
 	pthread_mutex_unlock(&s->lock);
@@ -227,7 +236,8 @@ static void migrate(struct om_session *s, const struct om_run_ops *ops)
 	warn_and_inform(s);
 	om_log_syslog("migration from %s to %s begins", s->args.src, s->args.dst);
 	om_aftermath_prepare(s);
-	om_run_migrate(ops, &s->plan, (uint32_t)om_knob_number(&s->knobs, OM_KNOB_VIRSH_TRIES), &end);
+	om_run_migrate(ops, &s->plan, (uint32_t)om_knob_number(&s->knobs, OM_KNOB_VIRSH_TRIES),
+		       &end);
 	set_end_phase(s, &end);
 	if (om_report_exit_status(end.verdict) == 0) {
 		summarise(s, &end);
@@ -250,7 +260,8 @@ static void settle(struct om_session *s, const struct om_run_ops *ops)
 		s->vir = om_vir_new(s->src_uri, s->dst_uri);
 		if (!om_vir_open(s->vir, OM_VIR_DST, &err))
 			om_log(OM_LOG_WARN, "%s", err.msg); /* asked again while settling */
-		if (om_vir_open(s->vir, OM_VIR_MON, &err) && om_vir_open(s->vir, OM_VIR_SRC, &err) &&
+		if (om_vir_open(s->vir, OM_VIR_MON, &err) &&
+		    om_vir_open(s->vir, OM_VIR_SRC, &err) &&
 		    om_vir_identify(s->vir, s->args.deploy_id, &err)) {
 			identify_state(s);
 			om_session_load_snapshots(s);
@@ -326,7 +337,8 @@ static void stop(struct om_session *s)
 	if (write(s->stop_fd, &one, sizeof(one)) < 0)
 		_exit(1);
 	if (!s->shared->touched && !s->shared->answered)
-		om_session_answer(s, 1, "cancelled before anything was touched; the VM still runs on %s",
+		om_session_answer(s, 1,
+				  "cancelled before anything was touched; the VM still runs on %s",
 				  s->args.src);
 }
 
@@ -382,7 +394,9 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 
 	/* Killed with its supervisor, nobody would be left to cancel the migration. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	w.s = (struct om_session){ .args = *args, .shared = shared, .begun_ms = begun_ms, .aftermath_fd = -1 };
+	w.s = (struct om_session){
+		.args = *args, .shared = shared, .begun_ms = begun_ms, .aftermath_fd = -1
+	};
 	w.settle_only = settle_only;
 	w.s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	w.s.done_fd = eventfd(0, EFD_CLOEXEC);

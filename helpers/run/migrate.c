@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define BLOCK_JOB_WAIT_MS 5000 /* as stock */
-#define BUSY_WAIT_MS 10000     /* the job of a process that has just died goes with its connection */
+#define BUSY_WAIT_MS 10000 /* the job of a process that has just died goes with its connection */
 #define ASK_EVERY_MS 200
 
 /* The end without having touched anything. */
@@ -45,21 +45,25 @@ static enum om_verdict untouched(const struct om_side *src, const struct om_side
 	switch (src->state) {
 	case OM_SIDE_POSTCOPY:
 	case OM_SIDE_POSTCOPY_FAILED:
-		return dst->state == OM_SIDE_POSTCOPY || dst->state == OM_SIDE_POSTCOPY_FAILED ?
-			       OM_VERDICT_DEST_POSTCOPY : OM_VERDICT_UNKNOWN;
+		return dst->state == OM_SIDE_POSTCOPY || dst->state == OM_SIDE_POSTCOPY_FAILED
+			       ? OM_VERDICT_DEST_POSTCOPY
+			       : OM_VERDICT_UNKNOWN;
 	case OM_SIDE_RUNNING:
 	case OM_SIDE_ROLLED_BACK:
 	case OM_SIDE_PAUSED:
 		if (dst->state == OM_SIDE_PAUSED)
 			return OM_VERDICT_SOURCE_LEFTOVER;
 		return dst->state == OM_SIDE_ABSENT || dst->state == OM_SIDE_INCOMING ||
-		       dst->state == OM_SIDE_UNREACHABLE ? OM_VERDICT_SOURCE : OM_VERDICT_UNKNOWN;
+				       dst->state == OM_SIDE_UNREACHABLE
+			       ? OM_VERDICT_SOURCE
+			       : OM_VERDICT_UNKNOWN;
 	default:
 		return OM_VERDICT_UNKNOWN;
 	}
 }
 
-static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src, struct om_side *dst)
+static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src,
+			       struct om_side *dst)
 {
 	uint64_t begun_ms = ops->now_ms(ops->ctx);
 	enum om_entry entry;
@@ -84,11 +88,16 @@ static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *so
 	switch (entry) {
 	case OM_ENTRY_GO:
 		return src.state != OM_SIDE_INCOMING ||
-		       repair_first(ops, "an earlier migration left the VM stopped on the source; it is "
-					 "started first", end);
+		       repair_first(ops,
+				    "an earlier migration left the VM stopped on the source; it is "
+				    "started first",
+				    end);
 	case OM_ENTRY_LEFTOVER:
-		return repair_first(ops, "a paused leftover of an earlier migration is on the destination; "
-					 "it is removed first", end);
+		return repair_first(
+			ops,
+			"a paused leftover of an earlier migration is on the destination; "
+			"it is removed first",
+			end);
 	case OM_ENTRY_DONE_BEFORE:
 		end->verdict = OM_VERDICT_DEST;
 		end->repeated = true;
@@ -114,7 +123,8 @@ static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *so
 	}
 }
 
-static bool wait_for_block_jobs(const struct om_run_ops *ops, uint32_t tries, struct om_run_end *end)
+static bool wait_for_block_jobs(const struct om_run_ops *ops, uint32_t tries,
+				struct om_run_end *end)
 {
 	char target[32], line[128];
 
@@ -127,7 +137,8 @@ static bool wait_for_block_jobs(const struct om_run_ops *ops, uint32_t tries, st
 			refuse(end, "disk %s has an active block job (asked %u times)", target, i);
 			return false;
 		}
-		snprintf(line, sizeof(line), "disk %s has an active block job; trying again in 5 s", target);
+		snprintf(line, sizeof(line), "disk %s has an active block job; trying again in 5 s",
+			 target);
 		ops->log(ops->ctx, OM_LOG_INFO, line);
 		ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
 	}
@@ -150,7 +161,8 @@ static bool drop_snapshots(const struct om_run_ops *ops, struct om_run_end *end)
 }
 
 /* The call has failed: releases what it holds, then lets both sides say where the guest is. */
-static enum om_verdict settle_failure(const struct om_run_ops *ops, struct om_outcome_context context)
+static enum om_verdict settle_failure(const struct om_run_ops *ops,
+				      struct om_outcome_context context)
 {
 	struct om_err err = { 0 };
 
@@ -167,8 +179,8 @@ static void warn_next_path(const struct om_run_ops *ops, const struct om_plan *p
 
 	snprintf(line, sizeof(line), "%s failed before the first byte (%s); memory takes %s",
 		 fast ? "the fast path" : "the default path", failed->text,
-		 plan->attempts[attempt + 1].path == OM_PATH_NAME ? "the host's OpenNebula name" :
-								    "the default path");
+		 plan->attempts[attempt + 1].path == OM_PATH_NAME ? "the host's OpenNebula name"
+								  : "the default path");
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 
@@ -192,7 +204,8 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 
 		ops->phase(ops->ctx, OM_PHASE_COPY);
 		ops->memory(ops->ctx, end->attempt, &call);
-		end->verdict = call.ok ? om_run_settle(ops, &context) : settle_failure(ops, context);
+		end->verdict = call.ok ? om_run_settle(ops, &context)
+				       : settle_failure(ops, context);
 		if (call.ok || end->verdict != OM_VERDICT_SOURCE) {
 			end->has_err = !call.ok;
 			if (!call.ok)
