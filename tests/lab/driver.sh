@@ -56,7 +56,7 @@ place() {
 	lab guest where "$1" | awk '$2 == "running" { print $1; exit }'
 }
 
-# drive VMID [--to HOST] [--local] [--release R] [--document FILE] [--option K=V]...: the action as
+# drive VMID [--to HOST] [--local] [--release R] [--document FILE] [--option K=V]... [--shared NO]: the action as
 # OpenNebula's driver does it, by default from where the guest runs to the other node.
 drive() {
 	local vmid=$1 to='' from='' document='' script=/var/tmp/one/vmm/kvm/migrate
@@ -67,7 +67,7 @@ drive() {
 		--to) to=$2 ;;
 		--from) from=$2 ;;
 		--document) document=$2 ;;
-		--option) options+=(--option "$2") ;;
+		--option | --shared) options+=("$1" "$2") ;;
 		--release | --timeout) driver+=("$1" "$2") ;;
 		--local)
 			driver+=(--local)
@@ -102,7 +102,7 @@ filed() {
 		'[VMM][I]: WARN: migrate: '*) ;;
 		'[ONED]['[IWED]']: migrate: '*) ;;
 		'[VMM][I]: Error migrating VM '*.) [[ $1 == FAILURE ]] || return 1 ;;
-		'[VMM][E]: Error migrating VM '*) [[ $1 == FAILURE ]] || return 1 ;;
+		'[VMM][E]: MIGRATE: Error migrating VM '*) [[ $1 == FAILURE ]] || return 1 ;;
 		'[VMM][I]: Command execution fail'*) [[ $1 == FAILURE ]] || return 1 ;;
 		'[VMM][I]: ExitCode: '[01]) ;;
 		'[VMM][I]: '*'execute virtualization driver operation: migrate.') ;;
@@ -167,27 +167,54 @@ by_leg() {
 	((mine > 30 << 20 && rest * 99 < mine))
 }
 
-# slow VMID ...: `drive` in the background; returns when memory has been moving for a while. The
-# migration has to be slowed down by MIGRATE_OPTIONS.
-slow() {
-	local vmid=$1 from
-	from=$(place "$vmid")
-	DRIVE=
+# begin_drive VMID ...: `drive` in the background; finish_drive waits for it.
+begin_drive() {
+	local from
+	from=$(place "$1")
+	DRIVE=''
 	(
 		drive "$@" --from "$from"
 		echo "$DRIVE" >"$T/status"
 	) &
-	SLOW=$!
-	SLOW_FROM=$from
-	poll 20 copying "$vmid" "$from" || fail "the migration of $vmid did not begin"
+	DRIVEN=$!
+}
+
+finish_drive() {
+	wait "$DRIVEN" || true
+	DRIVE=$(cat "$T/status")
+}
+
+# slow VMID ...: begin_drive, and returns when memory moves. MIGRATE_OPTIONS has to slow it down.
+slow() {
+	local from
+	from=$(place "$1")
+	begin_drive "$@"
+	poll 20 copying "$1" "$from" || fail "the migration of $1 did not begin"
 }
 
 # Memory is moving: a pass has begun.
 copying() {
-	lab exec "$2" -- virsh -q domjobinfo "one-$1" | grep -qE '^Memory processed: +[0-9.]+ MiB'
+	[[ $(lab exec "$2" -- virsh -q domjobinfo "one-$1") =~ Memory\ processed:\ +[0-9.]+\ MiB ]]
 }
 
-finish_slow() {
-	wait "$SLOW" || true
-	DRIVE=$(cat "$T/status")
+# How often a node's libvirt has started a QEMU for a guest, to run it or to receive it.
+starts() {
+	lab exec "$1" -- cat "/var/log/libvirt/qemu/one-$2.log" 2>/dev/null | grep -c 'starting up libvirt' || true
+}
+
+# restart_libvirtd NODE [-KILL]: one that holds a migration goes by force only.
+restart_libvirtd() {
+	lab exec "$1" -- pkill "${2:--TERM}" -x libvirtd || true
+	poll 10 no_libvirtd "$1"
+	lab exec "$1" -- libvirtd --daemon
+}
+
+no_libvirtd() {
+	! lab exec "$1" -- pgrep -x libvirtd
+}
+
+# within SECONDS CMD...: as poll, and what CMD prints at last can be shown.
+within() {
+	poll "$@" || true
+	"${@:2}"
 }
