@@ -33,7 +33,8 @@ struct fake {
 	int param_count;
 	unsigned int flags;
 	unsigned long long number;
-	unsigned int migrate3, to_uri3, suspended, resumed, destroyed_gently, destroyed, aborted, postcopies;
+	unsigned int migrate3, to_uri3, suspended, resumed, destroyed_gently, destroyed, aborted,
+		postcopies;
 	/* what it answers */
 	int state, reason, job_type, stats_type;
 	bool no_job_info, gentle_fails;

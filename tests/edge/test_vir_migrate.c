@@ -27,8 +27,9 @@ static void keep_arguments(virTypedParameterPtr params, unsigned int count, unsi
 	fake.flags = flags;
 }
 
-virDomainPtr __wrap_virDomainMigrate3(virDomainPtr dom, virConnectPtr dconn, virTypedParameterPtr params,
-				      unsigned int count, unsigned int flags)
+virDomainPtr __wrap_virDomainMigrate3(virDomainPtr dom, virConnectPtr dconn,
+				      virTypedParameterPtr params, unsigned int count,
+				      unsigned int flags)
 {
 	assert_non_null(dom);
 	fake.migrate3++;
@@ -49,7 +50,8 @@ int __wrap_virDomainMigrateToURI3(virDomainPtr dom, const char *uri, virTypedPar
 	return fake_call();
 }
 
-int __wrap_virDomainMigrateSetMaxDowntime(virDomainPtr dom, unsigned long long downtime, unsigned int flags)
+int __wrap_virDomainMigrateSetMaxDowntime(virDomainPtr dom, unsigned long long downtime,
+					  unsigned int flags)
 {
 	assert_non_null(dom);
 	fake.number = downtime;
@@ -75,8 +77,8 @@ int __wrap_virDomainAbortJob(virDomainPtr dom)
 static virTypedParameterPtr stats;
 static int stats_count, stats_max;
 
-int __wrap_virDomainGetJobStats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count,
-				unsigned int flags)
+int __wrap_virDomainGetJobStats(virDomainPtr dom, int *type, virTypedParameterPtr *params,
+				int *count, unsigned int flags)
 {
 	assert_non_null(dom);
 	fake.flags = flags;
@@ -127,7 +129,8 @@ static void a_direct_migration_passes_flags_parameters_and_the_destination(void 
 	assert_int_equal(fake.migrate3, 1);
 	assert_int_equal(fake.to_uri3, 0);
 	assert_ptr_equal(fake.dconn, &fake.conns[OM_VIR_DST]);
-	assert_int_equal(fake.flags, VIR_MIGRATE_LIVE | VIR_MIGRATE_PARALLEL | VIR_MIGRATE_AUTO_CONVERGE);
+	assert_int_equal(fake.flags,
+			 VIR_MIGRATE_LIVE | VIR_MIGRATE_PARALLEL | VIR_MIGRATE_AUTO_CONVERGE);
 	assert_int_equal(fake.param_count, OM_ARRAY_LEN(expected));
 	for (size_t i = 0; i < OM_ARRAY_LEN(expected); i++) {
 		assert_string_equal(fake.params[i].field, expected[i].name);
@@ -183,8 +186,9 @@ static void code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(void **
 	assert_int_equal(end.vir_code, VIR_ERR_SYSTEM_ERROR);
 	assert_string_equal(end.text, "unable to connect to server at '10.1.0.2:49152'");
 	assert_false(om_vir_set_downtime(vir, 30, &err));
-	assert_string_equal(err.msg, "the downtime limit could not be set: unable to connect to server at "
-				     "'10.1.0.2:49152'");
+	assert_string_equal(err.msg,
+			    "the downtime limit could not be set: unable to connect to server at "
+			    "'10.1.0.2:49152'");
 	assert_false(om_vir_start_postcopy(vir, &err));
 	assert_non_null(strstr(err.msg, "unable to connect"));
 	assert_false(om_vir_abort(vir, &err));
@@ -286,10 +290,10 @@ static void the_record_of_the_end_is_the_events_or_else_the_destinations(void **
 	om_vir_completed(vir, &done);
 	assert_false(done.known);
 	add_stat(VIR_DOMAIN_JOB_DOWNTIME_NET, 41);
-	on_completed = (virConnectDomainEventJobCompletedCallback)(void (*)(void))
-			       fake.callbacks[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_JOB_COMPLETED];
-	on_completed((virConnectPtr)&fake.conns[OM_VIR_MON], (virDomainPtr)&fake.doms[0], stats, stats_count,
-		     fake.opaques[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_JOB_COMPLETED]);
+	on_completed = (virConnectDomainEventJobCompletedCallback)(void (*)(
+		void))fake.callbacks[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_JOB_COMPLETED];
+	on_completed((virConnectPtr)&fake.conns[OM_VIR_MON], (virDomainPtr)&fake.doms[0], stats,
+		     stats_count, fake.opaques[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_JOB_COMPLETED]);
 	om_vir_completed(vir, &done);
 	assert_true(done.known);
 	assert_int_equal(done.downtime_ms, 41);
@@ -301,8 +305,8 @@ static void the_record_of_the_end_is_the_events_or_else_the_destinations(void **
 
 static void lifecycle(size_t role, void *dom, int event, int detail)
 {
-	virConnectDomainEventCallback fn = (virConnectDomainEventCallback)(void (*)(void))
-						   fake.callbacks[role][VIR_DOMAIN_EVENT_ID_LIFECYCLE];
+	virConnectDomainEventCallback fn = (virConnectDomainEventCallback)(void (*)(
+		void))fake.callbacks[role][VIR_DOMAIN_EVENT_ID_LIFECYCLE];
 
 	assert_non_null(fn);
 	fn((virConnectPtr)&fake.conns[role], dom, event, detail,
@@ -317,31 +321,38 @@ static void events_are_noted_for_our_domain_and_wake_the_reader(void **unused)
 	uint64_t count;
 
 	(void)unused;
-	lifecycle(OM_VIR_DST, &fake.moved, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
+	lifecycle(OM_VIR_DST, &fake.moved, VIR_DOMAIN_EVENT_RESUMED,
+		  VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
 	assert_false(events->dest_resumed);
 	assert_int_equal(read(events->wake_fd, &count, sizeof(count)), -1);
-	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
+	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_RESUMED,
+		  VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
 	assert_false(events->dest_resumed);
-	lifecycle(OM_VIR_DST, &fake.doms[0], VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
+	lifecycle(OM_VIR_DST, &fake.doms[0], VIR_DOMAIN_EVENT_RESUMED,
+		  VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
 	assert_true(events->dest_resumed);
 	assert_int_equal(read(events->wake_fd, &count, sizeof(count)), sizeof(count));
-	lifecycle(OM_VIR_DST, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED);
+	lifecycle(OM_VIR_DST, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED,
+		  VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED);
 	assert_false(events->source_stopped);
-	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED);
+	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED,
+		  VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED);
 	assert_true(events->source_stopped);
 	assert_false(events->source_postcopy);
-	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY);
+	lifecycle(OM_VIR_MON, &fake.doms[0], VIR_DOMAIN_EVENT_SUSPENDED,
+		  VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY);
 	assert_true(events->source_postcopy);
-	on_iteration = (virConnectDomainEventMigrationIterationCallback)(void (*)(void))
-			       fake.callbacks[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION];
+	on_iteration = (virConnectDomainEventMigrationIterationCallback)(void (*)(
+		void))fake.callbacks[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION];
 	for (int i = 3; i >= -1; i--)
 		on_iteration((virConnectPtr)&fake.conns[OM_VIR_MON], (virDomainPtr)&fake.doms[0], i,
 			     fake.opaques[OM_VIR_MON][VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION]);
 	assert_int_equal(events->iteration, 3);
-	fake.on_close[OM_VIR_DST]((virConnectPtr)&fake.conns[OM_VIR_DST], VIR_CONNECT_CLOSE_REASON_CLIENT,
-				  fake.close_opaque[OM_VIR_DST]);
+	fake.on_close[OM_VIR_DST]((virConnectPtr)&fake.conns[OM_VIR_DST],
+				  VIR_CONNECT_CLOSE_REASON_CLIENT, fake.close_opaque[OM_VIR_DST]);
 	assert_false(events->lost[OM_VIR_DST]);
-	fake.on_close[OM_VIR_DST]((virConnectPtr)&fake.conns[OM_VIR_DST], VIR_CONNECT_CLOSE_REASON_KEEPALIVE,
+	fake.on_close[OM_VIR_DST]((virConnectPtr)&fake.conns[OM_VIR_DST],
+				  VIR_CONNECT_CLOSE_REASON_KEEPALIVE,
 				  fake.close_opaque[OM_VIR_DST]);
 	assert_true(events->lost[OM_VIR_DST]);
 	om_vir_events_reset(vir);

@@ -121,8 +121,10 @@ static void every_state_and_reason_is_taken_for_what_it_is(void **unused)
 
 static void only_no_such_domain_means_that_it_is_not_there(void **unused)
 {
-	static const int others[] = { VIR_ERR_INTERNAL_ERROR, VIR_ERR_SYSTEM_ERROR, VIR_ERR_RPC,
-				      VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_AUTH_FAILED, VIR_ERR_NO_CONNECT };
+	static const int others[] = {
+		VIR_ERR_INTERNAL_ERROR,	   VIR_ERR_SYSTEM_ERROR, VIR_ERR_RPC,
+		VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_AUTH_FAILED,	 VIR_ERR_NO_CONNECT
+	};
 	struct om_vir *vir = fake_start();
 	struct om_side side;
 
@@ -181,7 +183,8 @@ static void jobs_and_events_are_told_of_the_side_that_they_belong_to(void **unus
 	for (int type = VIR_DOMAIN_JOB_NONE; type <= VIR_DOMAIN_JOB_CANCELLED; type++) {
 		fake.job_type = type;
 		om_vir_side(vir, OM_VIR_MON, &side);
-		assert_int_equal(side.job, type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED);
+		assert_int_equal(side.job, type == VIR_DOMAIN_JOB_BOUNDED ||
+						   type == VIR_DOMAIN_JOB_UNBOUNDED);
 	}
 	fake.no_job_info = true;
 	om_vir_side(vir, OM_VIR_MON, &side);
@@ -233,7 +236,8 @@ static int snap_index(virDomainSnapshotPtr snap)
 	return (int)((int *)(void *)snap - snaps.tokens);
 }
 
-int __wrap_virDomainListAllSnapshots(virDomainPtr dom, virDomainSnapshotPtr **list, unsigned int flags)
+int __wrap_virDomainListAllSnapshots(virDomainPtr dom, virDomainSnapshotPtr **list,
+				     unsigned int flags)
 {
 	assert_non_null(dom);
 	snaps.list_flags = flags;
@@ -276,7 +280,8 @@ int __wrap_virDomainSnapshotDelete(virDomainSnapshotPtr snap, unsigned int flags
 	return 0;
 }
 
-virDomainSnapshotPtr __wrap_virDomainSnapshotCreateXML(virDomainPtr dom, const char *xml, unsigned int flags)
+virDomainSnapshotPtr __wrap_virDomainSnapshotCreateXML(virDomainPtr dom, const char *xml,
+						       unsigned int flags)
 {
 	assert_non_null(dom);
 	snprintf(snaps.xml[snaps.defined], sizeof(snaps.xml[0]), "%s", xml);
@@ -383,8 +388,8 @@ static void snapshots_are_defined_again_in_order_with_the_current_one_told(void 
 
 /* ---- block jobs ---- */
 
-int __wrap_virDomainGetBlockJobInfo(virDomainPtr dom, const char *disk, virDomainBlockJobInfoPtr info,
-				    unsigned int flags)
+int __wrap_virDomainGetBlockJobInfo(virDomainPtr dom, const char *disk,
+				    virDomainBlockJobInfoPtr info, unsigned int flags)
 {
 	assert_non_null(dom);
 	assert_non_null(info);
@@ -395,9 +400,11 @@ int __wrap_virDomainGetBlockJobInfo(virDomainPtr dom, const char *disk, virDomai
 
 static void the_first_disk_with_a_block_job_is_named(void **unused)
 {
-	struct om_dom_disk disks[] = { { .target = (char[]){ "hda" }, .kind = OM_DISK_EMPTY, .cdrom = true },
-				       { .target = (char[]){ "vda" }, .kind = OM_DISK_FILE },
-				       { .target = (char[]){ "vdb" }, .kind = OM_DISK_BLOCK } };
+	struct om_dom_disk disks[] = {
+		{ .target = (char[]){ "hda" }, .kind = OM_DISK_EMPTY, .cdrom = true },
+		{ .target = (char[]){ "vda" }, .kind = OM_DISK_FILE },
+		{ .target = (char[]){ "vdb" }, .kind = OM_DISK_BLOCK }
+	};
 	struct om_dom dom = { .disks = disks, .disk_count = OM_ARRAY_LEN(disks) };
 	struct om_vir *vir = start_with_snapshots(0, 0);
 	char target[8] = "";

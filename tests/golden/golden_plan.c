@@ -38,11 +38,13 @@ static void die(const char *what, const char *detail)
 }
 
 /* Calls fn for each NAME=VALUE line. */
-static void each_pair(char *text, void (*fn)(void *ctx, const char *name, const char *value), void *ctx)
+static void each_pair(char *text, void (*fn)(void *ctx, const char *name, const char *value),
+		      void *ctx)
 {
 	char *save = NULL;
 
-	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		char *value = strchr(line, '=');
 
 		if (*line == '#')
@@ -57,11 +59,11 @@ static void each_pair(char *text, void (*fn)(void *ctx, const char *name, const 
 static void set_req(void *ctx, const char *name, const char *value)
 {
 	struct om_req *req = ctx;
-	char **field = strcmp(name, "src_host") == 0	  ? &req->src_host :
-		       strcmp(name, "dst_host") == 0	  ? &req->dst_host :
-		       strcmp(name, "auto_converge") == 0 ? &req->auto_converge :
-		       strcmp(name, "compressed") == 0	  ? &req->compressed :
-							    NULL;
+	char **field = strcmp(name, "src_host") == 0	    ? &req->src_host
+		       : strcmp(name, "dst_host") == 0	    ? &req->dst_host
+		       : strcmp(name, "auto_converge") == 0 ? &req->auto_converge
+		       : strcmp(name, "compressed") == 0    ? &req->compressed
+							    : NULL;
 
 	if (!field)
 		die("unknown argument", name);
@@ -80,8 +82,9 @@ static uint64_t version(const char *text)
 
 static enum om_answer answer(const char *text)
 {
-	return strcmp(text, "yes") == 0 ? OM_ANSWER_YES : strcmp(text, "no") == 0 ? OM_ANSWER_NO :
-										      OM_ANSWER_NOT_CHECKED;
+	return strcmp(text, "yes") == 0	 ? OM_ANSWER_YES
+	       : strcmp(text, "no") == 0 ? OM_ANSWER_NO
+					 : OM_ANSWER_NOT_CHECKED;
 }
 
 static void set_fact(void *ctx, const char *name, const char *value)
@@ -141,7 +144,8 @@ static void add_source(void *ctx, const char *name, const char *value)
 static void read_request(const char *dir, struct om_req *req)
 {
 	OM_AUTOFREE char *name = slurp(dir, "req"), *args = slurp(dir, "args");
-	OM_AUTOFREE char *path = name ? om_xasprintf("../../req/%s", om_str_strip(name)) : om_xstrdup("req.xml");
+	OM_AUTOFREE char *path = name ? om_xasprintf("../../req/%s", om_str_strip(name))
+				      : om_xstrdup("req.xml");
 	OM_AUTOFREE char *text = slurp(dir, path);
 	struct om_err err;
 
@@ -153,7 +157,8 @@ static void read_request(const char *dir, struct om_req *req)
 }
 
 /* What the fast network is called, as the gatherer of facts would have it. */
-static void name_fast(struct om_facts *facts, const struct om_req *req, const struct om_knobs *knobs)
+static void name_fast(struct om_facts *facts, const struct om_req *req,
+		      const struct om_knobs *knobs)
 {
 	char candidates[2][OM_HOST_TEXT];
 
@@ -163,7 +168,8 @@ static void name_fast(struct om_facts *facts, const struct om_req *req, const st
 		om_str_copy(facts->fast.name, sizeof(facts->fast.name),
 			    om_knob_text(knobs, OM_KNOB_MIGRATE_NETWORK));
 	if (facts->fast_source == OM_FAST_APPEND &&
-	    om_host_append(req->dst_host, om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND), candidates))
+	    om_host_append(req->dst_host, om_knob_text(knobs, OM_KNOB_DEST_HOST_APPEND),
+			   candidates))
 		om_str_copy(facts->fast.name, sizeof(facts->fast.name), candidates[0]);
 }
 

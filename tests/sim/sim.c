@@ -21,8 +21,8 @@
 #define WINDOW_MS 100
 #define SAMPLE_MS 250
 #define STOCK_LIMIT_MS 300
-#define FIXED_PAUSE_MS 8   /* device state and the like */
-#define AROUND_MS 1300	    /* measured: destination's start, source's end, whatever is copied */
+#define FIXED_PAUSE_MS 8 /* device state and the like */
+#define AROUND_MS 1300	 /* measured: destination's start, source's end, whatever is copied */
 #define ENDLESS_MS 3000000
 #define MIB ((double)(1 << 20))
 
@@ -95,8 +95,9 @@ static bool fits(struct copy *c)
 	/* The estimate says yes: the exact count is a new pass, and the second half of the question. */
 	c->remaining += c->dirty;
 	c->dirty = 0;
-	c->dirty_rate = c->now_ms > c->pass_begun_ms ?
-				c->remaining * 1000 / (c->now_ms - c->pass_begun_ms) : 0;
+	c->dirty_rate = c->now_ms > c->pass_begun_ms
+				? c->remaining * 1000 / (c->now_ms - c->pass_begun_ms)
+				: 0;
 	c->pass++;
 	c->pass_begun_ms = c->now_ms;
 	return c->remaining <= threshold;
@@ -139,11 +140,15 @@ static struct result migrate(const struct guest *g, struct om_watch *watch)
 		if (c.remaining < 1)
 			next_pass(&c);
 		if (c.now_ms > ENDLESS_MS)
-			return (struct result){ .total_ms = INFINITY, .pause_ms = INFINITY, .passes = c.pass };
+			return (struct result){ .total_ms = INFINITY,
+						.pause_ms = INFINITY,
+						.passes = c.pass };
 	}
 	double pause_ms = FIXED_PAUSE_MS + c.remaining * 1000 / g->bandwidth;
 
-	return (struct result){ .total_ms = AROUND_MS + c.now_ms + pause_ms, .pause_ms = pause_ms, .passes = c.pass };
+	return (struct result){ .total_ms = AROUND_MS + c.now_ms + pause_ms,
+				.pause_ms = pause_ms,
+				.passes = c.pass };
 }
 
 static struct result with_watch(const struct guest *g)
@@ -188,18 +193,22 @@ static struct worst all_guests(double ratio)
 						   .ratio = ratio };
 				struct result stock = migrate(&g, NULL), ours = with_watch(&g);
 
-				worst.total_ratio = fmax(worst.total_ratio, ours.total_ms / stock.total_ms);
+				worst.total_ratio = fmax(worst.total_ratio,
+							 ours.total_ms / stock.total_ms);
 				if (!isinf(stock.total_ms))
-					worst.over_ms = fmax(worst.over_ms, ours.total_ms - 1.1 * stock.total_ms);
-				worst.pause_ratio = fmax(worst.pause_ratio, ours.pause_ms / stock.pause_ms);
+					worst.over_ms = fmax(worst.over_ms,
+							     ours.total_ms - 1.1 * stock.total_ms);
+				worst.pause_ratio = fmax(worst.pause_ratio,
+							 ours.pause_ms / stock.pause_ms);
 				if (!isinf(stock.pause_ms)) /* endless either way */
 					worst.pause_ms = fmax(worst.pause_ms, ours.pause_ms);
 				if (verbose)
 					printf("%6.0f MiB, hot %3.0f %%, %4.0f MiB/s, dirty %.2f: stock %8.0f "
 					       "ms, pause %3.0f, %2u passes; ours %8.0f ms, pause %3.0f, %2u "
-					       "passes; %.3f\n", sizes_mib[s], hot_parts[h] * 100,
-					       links_mibps[l], ratio, stock.total_ms, stock.pause_ms,
-					       stock.passes, ours.total_ms, ours.pause_ms, ours.passes,
+					       "passes; %.3f\n",
+					       sizes_mib[s], hot_parts[h] * 100, links_mibps[l],
+					       ratio, stock.total_ms, stock.pause_ms, stock.passes,
+					       ours.total_ms, ours.pause_ms, ours.passes,
 					       ours.total_ms / stock.total_ms);
 			}
 	return worst;
@@ -214,8 +223,8 @@ int main(int argc, char **argv)
 	struct worst idle = all_guests(0);
 
 	if (verbose)
-		printf("idle: total at most %.3f of stock's, pause at most %.0f ms\n", idle.total_ratio,
-		       idle.pause_ms);
+		printf("idle: total at most %.3f of stock's, pause at most %.0f ms\n",
+		       idle.total_ratio, idle.pause_ms);
 	verdict(idle.total_ratio <= 1.02, "an idle guest takes no longer than with 300 ms");
 	verdict(idle.pause_ratio <= 1 && idle.pause_ms <= OM_DOWNTIME_START_MS + FIXED_PAUSE_MS + 1,
 		"an idle guest is paused no longer than with 300 ms, and for 30 ms at most");
@@ -223,13 +232,17 @@ int main(int argc, char **argv)
 		struct worst w = all_guests(bound[i]);
 
 		if (verbose)
-			printf("dirty %.1f: total at most %.3f of stock's, pause at most %.0f ms\n", bound[i],
-			       w.total_ratio, w.pause_ms);
-		snprintf(line, sizeof(line), "a guest that dirties at %.1f of the link ends within 1.1 times "
-			 "stock's time", bound[i]);
+			printf("dirty %.1f: total at most %.3f of stock's, pause at most %.0f ms\n",
+			       bound[i], w.total_ratio, w.pause_ms);
+		snprintf(line, sizeof(line),
+			 "a guest that dirties at %.1f of the link ends within 1.1 times "
+			 "stock's time",
+			 bound[i]);
 		verdict(w.over_ms <= WINDOW_MS, line);
-		snprintf(line, sizeof(line), "a guest that dirties at %.1f of the link is paused no longer "
-			 "than the domain's limit", bound[i]);
+		snprintf(line, sizeof(line),
+			 "a guest that dirties at %.1f of the link is paused no longer "
+			 "than the domain's limit",
+			 bound[i]);
 		verdict(w.pause_ms <= STOCK_LIMIT_MS + FIXED_PAUSE_MS + 1, line);
 	}
 	struct worst hard = all_guests(0.95);

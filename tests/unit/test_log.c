@@ -17,7 +17,8 @@ static void lines_are_formed_by_the_rules_of_the_driver(void **unused)
 		bool tagged;
 		const char *text, *expected;
 	} rows[] = {
-		{ OM_LOG_INFO, true, "memory goes to 10.1.0.2", "INFO: migrate: memory goes to 10.1.0.2\n" },
+		{ OM_LOG_INFO, true, "memory goes to 10.1.0.2",
+		  "INFO: migrate: memory goes to 10.1.0.2\n" },
 		{ OM_LOG_INFO, true, "16 GiB sent", "INFO: migrate: 16 GiB sent\n" },
 		{ OM_LOG_WARN, true, "x", "WARN: migrate: x\n" },
 		{ OM_LOG_ERROR, true, "x", "ERROR: migrate: x\n" },
@@ -117,7 +118,8 @@ static void what_is_said_reaches_stderr_in_order_and_debug_only_on_demand(void *
 
 	(void)unused;
 	capture(say_everything, text, sizeof(text));
-	assert_string_equal(text, "INFO: migrate: 2 hosts\nWARN: migrate: a?b\nError migrating VM x\n");
+	assert_string_equal(text,
+			    "INFO: migrate: 2 hosts\nWARN: migrate: a?b\nError migrating VM x\n");
 	capture(say_debug, text, sizeof(text));
 	assert_string_equal(text, "DEBUG: migrate: shown\n");
 	capture(say_progress, text, sizeof(text));

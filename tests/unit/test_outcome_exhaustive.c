@@ -96,10 +96,11 @@ static const char *broken_rule(const struct situation *s, enum om_verdict v)
 		return "success leaves no complete copy on the source";
 	if (status == 0 && IS(s->src, SILENT))
 		return "success needs a source that answers";
-	if ((v == OM_VERDICT_SOURCE || v == OM_VERDICT_SOURCE_LEFTOVER) && !IS(s->src, RUNS | PAUSED))
+	if ((v == OM_VERDICT_SOURCE || v == OM_VERDICT_SOURCE_LEFTOVER) &&
+	    !IS(s->src, RUNS | PAUSED))
 		return "the source has it only where it says so";
-	if (v == OM_VERDICT_SOURCE && !IS(s->dst, ABSENT) && !(IS(s->dst, SILENT) && !s->src.stopped &&
-	    s->src.state == OM_SIDE_RUNNING))
+	if (v == OM_VERDICT_SOURCE && !IS(s->dst, ABSENT) &&
+	    !(IS(s->dst, SILENT) && !s->src.stopped && s->src.state == OM_SIDE_RUNNING))
 		return "the source alone has it only if the destination cannot";
 	if (v == OM_VERDICT_NEITHER && !(IS(s->src, ABSENT) && IS(s->dst, ABSENT)))
 		return "neither means neither";
@@ -132,8 +133,9 @@ static void every_situation_keeps_every_rule(void **unused)
 		assert_true(v < OM_VERDICT_COUNT);
 		seen[v]++;
 		if (rule)
-			fail_msg("%s: source %s, destination %s, %u s, verdict %d (situation %u)", rule,
-				 om_side_state_name(s.src.state), om_side_state_name(s.dst.state),
+			fail_msg("%s: source %s, destination %s, %u s, verdict %d (situation %u)",
+				 rule, om_side_state_name(s.src.state),
+				 om_side_state_name(s.dst.state),
 				 (unsigned int)(s.c.waited_ms / 1000), (int)v, i);
 	}
 	for (int v = 0; v < OM_VERDICT_COUNT; v++)
@@ -157,8 +159,9 @@ struct world {
 static enum truth worth_dst(const struct world *w)
 {
 	if (SET(RUNS | PAUSED) >> w->dst & 1)
-		return w->src != OM_SIDE_POSTCOPY && w->src != OM_SIDE_POSTCOPY_FAILED ? WHOLE :
-		       w->dst == OM_SIDE_PAUSED ? PIECE : WHOLE;
+		return w->src != OM_SIDE_POSTCOPY && w->src != OM_SIDE_POSTCOPY_FAILED ? WHOLE
+		       : w->dst == OM_SIDE_PAUSED				       ? PIECE
+										       : WHOLE;
 	if (SET(HALF) >> w->dst & 1)
 		return PIECE;
 	/* Complete, but only if the source had sent all: unknown, so that it must not be lost. */
@@ -197,8 +200,9 @@ static struct om_side says(enum om_side_state state, bool silent)
 static void complain(const struct world *w, const char *what)
 {
 	fail_msg("%s: source %s%s, destination %s%s, job %d, ran %d, step %u", what,
-		 om_side_state_name(w->src), w->src_silent ? " (silent)" : "", om_side_state_name(w->dst),
-		 w->dst_silent ? " (silent)" : "", w->job, w->dst_ran, w->steps);
+		 om_side_state_name(w->src), w->src_silent ? " (silent)" : "",
+		 om_side_state_name(w->dst), w->dst_silent ? " (silent)" : "", w->job, w->dst_ran,
+		 w->steps);
 }
 
 static void check_end(const struct world *w, enum om_verdict v, bool safe)
@@ -359,7 +363,8 @@ static void from_every_start_it_ends_and_no_last_copy_is_lost(void **unused)
 		w.stopped_seen = take(&rest, 2);
 		w.c.asked_paused = take(&rest, 2);
 		w.c.source_paused = take(&rest, 2);
-		if (w.src == OM_SIDE_UNREACHABLE || w.dst == OM_SIDE_UNREACHABLE || !is_possible(&w))
+		if (w.src == OM_SIDE_UNREACHABLE || w.dst == OM_SIDE_UNREACHABLE ||
+		    !is_possible(&w))
 			continue;
 		explore(w, is_safe(&w));
 	}

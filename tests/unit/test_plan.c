@@ -74,7 +74,8 @@ static void the_first_that_is_configured_names_the_fast_network(void **unused)
 	}
 }
 
-static void the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(void **unused)
+static void
+the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(void **unused)
 {
 	static const struct {
 		unsigned int flags;
@@ -90,10 +91,20 @@ static void the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_
 		{ 0, false, { .vir_code = OPERATION_FAILED }, false },
 		{ OM_FLAG_PARALLEL, false, { .vir_code = OPERATION_FAILED }, true },
 		{ OM_FLAG_POSTCOPY, false, { .vir_code = OPERATION_FAILED }, true },
-		{ OM_FLAG_PARALLEL, false, { .vir_code = OPERATION_FAILED, .bytes_sent = true }, false },
-		{ 0, false, { .vir_code = INTERNAL_ERROR, .text = "'migrate-incoming': Failed to bind" }, false },
-		{ 0, true, { .vir_code = INTERNAL_ERROR, .text = "unable to execute QEMU command "
-			     "'migrate-incoming': Failed to bind socket: Cannot assign requested address" }, true },
+		{ OM_FLAG_PARALLEL,
+		  false,
+		  { .vir_code = OPERATION_FAILED, .bytes_sent = true },
+		  false },
+		{ 0,
+		  false,
+		  { .vir_code = INTERNAL_ERROR, .text = "'migrate-incoming': Failed to bind" },
+		  false },
+		{ 0,
+		  true,
+		  { .vir_code = INTERNAL_ERROR,
+		    .text = "unable to execute QEMU command "
+			    "'migrate-incoming': Failed to bind socket: Cannot assign requested address" },
+		  true },
 		{ 0, true, { .vir_code = INVALID_ARG }, false },
 		{ 0, true, { .vir_code = OPERATION_ABORTED }, false },
 		{ 0, true, { .vir_code = MIGRATE_UNSAFE }, false },
@@ -105,7 +116,8 @@ static void the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_
 		struct om_plan plan = { .flags = OM_FLAG_LIVE | rows[i].flags, .attempt_count = 2 };
 
 		if (rows[i].listens)
-			om_params_set_text(&plan.attempts[0].params, "listen_address", "10.1.0.2", "x");
+			om_params_set_text(&plan.attempts[0].params, "listen_address", "10.1.0.2",
+					   "x");
 		if (om_plan_path_failed(&plan, 0, &rows[i].end) != rows[i].expected)
 			fail_msg("row %zu", i);
 		/* There is nothing after the last one. */
@@ -118,7 +130,8 @@ static void a_low_limit_of_the_domain_is_never_raised(void **unused)
 {
 	static const struct {
 		uint32_t own_ms, start_ms, ceiling_ms;
-	} rows[] = { { 0, 30, 300 }, { 300, 30, 300 }, { 5000, 30, 5000 }, { 30, 30, 30 }, { 29, 29, 29 }, { 1, 1, 1 } };
+	} rows[] = { { 0, 30, 300 }, { 300, 30, 300 }, { 5000, 30, 5000 },
+		     { 30, 30, 30 }, { 29, 29, 29 },   { 1, 1, 1 } };
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
@@ -159,23 +172,31 @@ static void a_refusal_leaves_nothing_behind(void **unused)
 
 static void every_part_of_a_plan_is_printed(void **unused)
 {
-	struct om_plan plan = { .flags = ~0u, .postcopy_after_precopy = true, .never_switch = true,
-				.timeout_s = 7, .timeout_action = OM_TIMEOUT_POSTCOPY, .attempt_count = 1,
-				.downtime_start_ms = 1, .downtime_ceiling_ms = 2 };
+	struct om_plan plan = { .flags = ~0u,
+				.postcopy_after_precopy = true,
+				.never_switch = true,
+				.timeout_s = 7,
+				.timeout_action = OM_TIMEOUT_POSTCOPY,
+				.attempt_count = 1,
+				.downtime_start_ms = 1,
+				.downtime_ceiling_ms = 2 };
 	OM_AUTOFREE char *text = NULL;
 
 	(void)unused;
-	om_params_set_number(&plan.attempts[0].params, "bandwidth", OM_PARAM_U64, UINT64_MAX, "MIGRATE_OPTIONS");
+	om_params_set_number(&plan.attempts[0].params, "bandwidth", OM_PARAM_U64, UINT64_MAX,
+			     "MIGRATE_OPTIONS");
 	om_strv_add(&plan.infos, "an info");
 	om_strv_add(&plan.warnings, "a warning");
 	text = om_plan_print(&plan);
-	assert_string_equal(text, "flags: live peer-to-peer tunnelled paused change-protection unsafe compressed "
-				  "abort-on-error auto-converge rdma-pin-all post-copy tls parallel zero-copy\n"
-				  "downtime limit: 1 ms, at most 2 ms\n"
-				  "post-copy: after one pass\npost-copy: never started\n"
-				  "timeout: 7 s, then post-copy\n"
-				  "attempt 1: fast\n  bandwidth = 18446744073709551615 (MIGRATE_OPTIONS)\n"
-				  "INFO: an info\nWARN: a warning\n");
+	assert_string_equal(
+		text,
+		"flags: live peer-to-peer tunnelled paused change-protection unsafe compressed "
+		"abort-on-error auto-converge rdma-pin-all post-copy tls parallel zero-copy\n"
+		"downtime limit: 1 ms, at most 2 ms\n"
+		"post-copy: after one pass\npost-copy: never started\n"
+		"timeout: 7 s, then post-copy\n"
+		"attempt 1: fast\n  bandwidth = 18446744073709551615 (MIGRATE_OPTIONS)\n"
+		"INFO: an info\nWARN: a warning\n");
 	om_plan_free(&plan);
 }
 
@@ -183,7 +204,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_that_is_configured_names_the_fast_network),
-		cmocka_unit_test(the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
+		cmocka_unit_test(
+			the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
 		cmocka_unit_test(a_low_limit_of_the_domain_is_never_raised),
 		cmocka_unit_test(a_refusal_leaves_nothing_behind),
 		cmocka_unit_test(every_part_of_a_plan_is_printed),

@@ -13,7 +13,8 @@
 
 struct way {
 	enum om_fast_source source;
-	bool have_addr, routed, mgmt_same, mgmt_routed, strict, tls, tls_name, tunnelled, listen, configured;
+	bool have_addr, routed, mgmt_same, mgmt_routed, strict, tls, tls_name, tunnelled, listen,
+		configured;
 	enum om_answer answer, own;
 };
 
@@ -65,7 +66,8 @@ static void add(char *text, const char *more)
 	strcat(text, more);
 }
 
-static void expect_attempt(char *text, const struct way *w, const char *path, const char *uri, bool fast)
+static void expect_attempt(char *text, const struct way *w, const char *path, const char *uri,
+			   bool fast)
 {
 	add(text, "[");
 	add(text, path);
@@ -113,7 +115,8 @@ static void expect(char *text, const struct way *w)
 		add(text, " warn:unusable");
 	if (usable && !w->listen && w->own == OM_ANSWER_NO)
 		add(text, " warn:listens");
-	if ((usable || (w->source == OM_FAST_OPTION && w->routed)) && w->mgmt_routed && w->mgmt_same)
+	if ((usable || (w->source == OM_FAST_OPTION && w->routed)) && w->mgmt_routed &&
+	    w->mgmt_same)
 		add(text, " warn:same");
 }
 
@@ -150,11 +153,11 @@ static void tell(char *text, const struct om_plan *plan)
 	for (size_t i = 0; i < plan->warnings.n; i++) {
 		const char *warning = plan->warnings.v[i];
 
-		add(text, strstr(warning, "cannot be used") || strstr(warning, "does not apply") ?
-				  " warn:unusable" :
-			  strstr(warning, "listens on every")	       ? " warn:listens" :
-			  strstr(warning, "also leads to the management") ? " warn:same" :
-									     " warn:?");
+		add(text, strstr(warning, "cannot be used") || strstr(warning, "does not apply")
+				  ? " warn:unusable"
+			  : strstr(warning, "listens on every")		    ? " warn:listens"
+			  : strstr(warning, "also leads to the management") ? " warn:same"
+									    : " warn:?");
 	}
 }
 
@@ -164,7 +167,8 @@ static struct om_knobs settings(const struct way *w)
 {
 	bool append = w->source == OM_FAST_APPEND;
 	const struct om_knob_source sources[] = {
-		{ "MIGRATE_NETWORK", w->configured && !append ? "10.1.0.0/24" : "", OM_ORIGIN_KVMRC },
+		{ "MIGRATE_NETWORK", w->configured && !append ? "10.1.0.0/24" : "",
+		  OM_ORIGIN_KVMRC },
 		{ "DEST_HOST_APPEND", w->configured && append ? "-10g1" : "", OM_ORIGIN_KVMRC },
 		{ "MIGRATE_NETWORK_POLICY", w->strict ? "strict" : "fallback", OM_ORIGIN_KVMRC },
 	};
@@ -184,11 +188,13 @@ static struct om_opts options(const struct way *w)
 	if (w->tunnelled)
 		opts.flags |= OM_FLAG_TUNNELLED | OM_FLAG_PEER2PEER;
 	if (w->source == OM_FAST_OPTION)
-		om_params_set_text(&opts.params, "migrate_uri", "tcp://192.0.2.7", "MIGRATE_OPTIONS");
+		om_params_set_text(&opts.params, "migrate_uri", "tcp://192.0.2.7",
+				   "MIGRATE_OPTIONS");
 	if (w->listen)
 		om_params_set_text(&opts.params, "listen_address", "10.5.5.5", "MIGRATE_OPTIONS");
 	if (w->tls && w->tls_name)
-		om_params_set_text(&opts.params, "tls.destination", "cert.example.org", "MIGRATE_OPTIONS");
+		om_params_set_text(&opts.params, "tls.destination", "cert.example.org",
+				   "MIGRATE_OPTIONS");
 	return opts;
 }
 

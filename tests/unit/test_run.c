@@ -118,7 +118,8 @@ static bool suspend_source(void *ctx, struct om_err *err)
 
 	if (!w->suspend_fails)
 		w->src.state = OM_SIDE_PAUSED;
-	return w->suspend_fails ? om_err_set(err, OM_E_UNKNOWN, "no") : done(w, "suspend-source", false, err);
+	return w->suspend_fails ? om_err_set(err, OM_E_UNKNOWN, "no")
+				: done(w, "suspend-source", false, err);
 }
 
 static bool destroy_source(void *ctx, struct om_err *err)
@@ -171,7 +172,8 @@ static bool snapshots_drop(void *ctx, struct om_err *err)
 
 static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
 {
-	return done(ctx, on_dest ? "define-dest" : "define-source", ((struct world *)ctx)->define_fails, err);
+	return done(ctx, on_dest ? "define-dest" : "define-source",
+		    ((struct world *)ctx)->define_fails, err);
 }
 
 static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
@@ -231,9 +233,15 @@ static struct om_run_end run(struct world *w, unsigned int flags, size_t attempt
 	return end;
 }
 
-#define SUCCESS { .end = { .ok = true }, .src = { .state = ABSENT }, .dst = { .state = RUNNING } }
-#define REFUSAL(code, words) { .end = { .vir_code = (code), .text = words }, \
-			       .src = { .state = RUNNING }, .dst = { .state = ABSENT } }
+#define SUCCESS                                                                                    \
+	{                                                                                          \
+		.end = { .ok = true }, .src = { .state = ABSENT }, .dst = {.state = RUNNING }      \
+	}
+#define REFUSAL(code, words)                                                                       \
+	{                                                                                          \
+		.end = { .vir_code = (code), .text = words }, .src = { .state = RUNNING },         \
+		.dst = {.state = ABSENT }                                                          \
+	}
 
 struct row {
 	const char *what;
@@ -250,7 +258,8 @@ static void check(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct world w = rows[i].w;
-		struct om_run_end end = run(&w, rows[i].flags, rows[i].attempts ? rows[i].attempts : 2, 3);
+		struct om_run_end end = run(&w, rows[i].flags,
+					    rows[i].attempts ? rows[i].attempts : 2, 3);
 
 		if (end.verdict != rows[i].verdict)
 			fail_msg("%s: verdict %d, not %d (%s)", rows[i].what, (int)end.verdict,
@@ -258,8 +267,10 @@ static void check(const struct row *rows, size_t count)
 		if (strcmp(w.trace, rows[i].trace) != 0)
 			fail_msg("%s: %s", rows[i].what, w.trace);
 		if (w.warnings != rows[i].warnings)
-			fail_msg("%s: %u warnings, the last: %s", rows[i].what, w.warnings, w.warning);
-		if (end.has_err != (rows[i].err != NULL) || (rows[i].err && strcmp(end.err.msg, rows[i].err) != 0))
+			fail_msg("%s: %u warnings, the last: %s", rows[i].what, w.warnings,
+				 w.warning);
+		if (end.has_err != (rows[i].err != NULL) ||
+		    (rows[i].err && strcmp(end.err.msg, rows[i].err) != 0))
 			fail_msg("%s: error '%s'", rows[i].what, end.has_err ? end.err.msg : "");
 	}
 }
@@ -269,25 +280,42 @@ static void check(const struct row *rows, size_t count)
 static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(void **unused)
 {
 	static const struct row rows[] = {
-		{ "success", { START, .calls = { SUCCESS } }, .verdict = OM_VERDICT_DEST,
+		{ "success",
+		  { START, .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
 		  .trace = "save touch drop memory0 define-dest" },
-		{ "the snapshots cannot be defined", { START, .calls = { SUCCESS }, .define_fails = true },
-		  .verdict = OM_VERDICT_DEST, .warnings = 1, .trace = "save touch drop memory0 define-dest" },
-		{ "--suspend", { START, .calls = { { .end = { .ok = true }, .src = { .state = ABSENT },
-						     .dst = { .state = OM_SIDE_PAUSED } } } },
-		  .flags = OM_FLAG_PAUSED, .verdict = OM_VERDICT_DEST,
+		{ "the snapshots cannot be defined",
+		  { START, .calls = { SUCCESS }, .define_fails = true },
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "--suspend",
+		  { START, .calls = { { .end = { .ok = true },
+					.src = { .state = ABSENT },
+					.dst = { .state = OM_SIDE_PAUSED } } } },
+		  .flags = OM_FLAG_PAUSED,
+		  .verdict = OM_VERDICT_DEST,
 		  .trace = "save touch drop memory0 define-dest" },
 		{ "an error, but it runs there",
 		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "reply lost" },
-					.src = { .state = ABSENT }, .dst = { .state = RUNNING } } } },
-		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 reopen define-dest",
+					.src = { .state = ABSENT },
+					.dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 reopen define-dest",
 		  .err = "reply lost" },
-		{ "no error, but a copy is left", { START, .calls = { { .end = { .ok = true },
-			.src = { .state = INCOMING }, .dst = { .state = RUNNING } } } },
-		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 destroy-source define-dest" },
-		{ "no error, a copy that stays", { START, .destroy_fails = true, .calls = { {
-			.end = { .ok = true }, .src = { .state = INCOMING }, .dst = { .state = RUNNING } } } },
-		  .verdict = OM_VERDICT_DEST_LEFTOVER, .warnings = 1,
+		{ "no error, but a copy is left",
+		  { START, .calls = { { .end = { .ok = true },
+					.src = { .state = INCOMING },
+					.dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 destroy-source define-dest" },
+		{ "no error, a copy that stays",
+		  { START, .destroy_fails = true,
+		    .calls = { { .end = { .ok = true },
+				 .src = { .state = INCOMING },
+				 .dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_DEST_LEFTOVER,
+		  .warnings = 1,
 		  .trace = "save touch drop memory0 destroy-source define-dest" },
 	};
 
@@ -298,50 +326,83 @@ static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(v
 static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
 {
 	static const struct row rows[] = {
-		{ "refused", { START, .calls = { REFUSAL(INVALID_ARG, "no such CPU") } },
-		  .verdict = OM_VERDICT_SOURCE, .trace = "save touch drop memory0 reopen define-source",
+		{ "refused",
+		  { START, .calls = { REFUSAL(INVALID_ARG, "no such CPU") } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
 		  .err = "no such CPU" },
 		{ "failed in mid-copy",
-		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED, .bytes_sent = true, .text = "cut" },
-					.src = { .state = RUNNING }, .dst = { .state = INCOMING } } },
+		  { START,
+		    .calls = { { .end = { .vir_code = OPERATION_FAILED,
+					  .bytes_sent = true,
+					  .text = "cut" },
+				 .src = { .state = RUNNING },
+				 .dst = { .state = INCOMING } } },
 		    .autodestroy_ms = 2000 },
-		  .verdict = OM_VERDICT_SOURCE, .trace = "save touch drop memory0 reopen define-source",
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
 		  .err = "cut" },
-		{ "left stopped", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true,
-								  .text = "gone" },
-							 .src = { .state = INCOMING },
-							 .dst = { .state = ABSENT } } } },
+		{ "left stopped",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .bytes_sent = true,
+						 .text = "gone" },
+					.src = { .state = INCOMING },
+					.dst = { .state = ABSENT } } } },
 		  .verdict = OM_VERDICT_SOURCE,
-		  .trace = "save touch drop memory0 reopen resume-source define-source", .err = "gone" },
-		{ "nobody cleans up", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-								      .bytes_sent = true, .text = "gone" },
-							     .src = { .state = INCOMING },
-							     .dst = { .state = INCOMING } } } },
-		  .verdict = OM_VERDICT_SOURCE,
-		  .trace = "save touch drop memory0 reopen resume-source destroy-dest define-source",
+		  .trace = "save touch drop memory0 reopen resume-source define-source",
 		  .err = "gone" },
-		{ "the connection does not come back", { START, .reopen_fails = true,
-							 .calls = { REFUSAL(INVALID_ARG, "no") } },
-		  .verdict = OM_VERDICT_SOURCE, .warnings = 1,
-		  .trace = "save touch drop memory0 reopen define-source", .err = "no" },
-		{ "dropping fails", { START, .drop_fails = true }, .verdict = OM_VERDICT_SOURCE,
-		  .trace = "save touch drop define-source", .err = "drop failed" },
-		{ "saving fails", { START, .save_fails = true }, .verdict = OM_VERDICT_SOURCE,
-		  .trace = "save", .err = "save failed" },
+		{ "nobody cleans up",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .bytes_sent = true,
+						 .text = "gone" },
+					.src = { .state = INCOMING },
+					.dst = { .state = INCOMING } } } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace =
+			  "save touch drop memory0 reopen resume-source destroy-dest define-source",
+		  .err = "gone" },
+		{ "the connection does not come back",
+		  { START, .reopen_fails = true, .calls = { REFUSAL(INVALID_ARG, "no") } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "no" },
+		{ "dropping fails",
+		  { START, .drop_fails = true },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop define-source",
+		  .err = "drop failed" },
+		{ "saving fails",
+		  { START, .save_fails = true },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save",
+		  .err = "save failed" },
 		{ "unknown: they are put nowhere",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true, .text = "gone" },
-					.src = { .state = BACK }, .dst = { .state = OM_SIDE_UNREACHABLE } } } },
-		  .verdict = OM_VERDICT_UNKNOWN, .trace = "save touch drop memory0 reopen", .err = "gone" },
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .bytes_sent = true,
+						 .text = "gone" },
+					.src = { .state = BACK },
+					.dst = { .state = OM_SIDE_UNREACHABLE } } } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen",
+		  .err = "gone" },
 		{ "post-copy broke: they are put nowhere",
-		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED, .bytes_sent = true, .text = "broke" },
+		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED,
+						 .bytes_sent = true,
+						 .text = "broke" },
 					.src = { .state = OM_SIDE_POSTCOPY_FAILED },
 					.dst = { .state = OM_SIDE_POSTCOPY_FAILED } } } },
-		  .verdict = OM_VERDICT_DEST_POSTCOPY, .trace = "save touch drop memory0 reopen",
+		  .verdict = OM_VERDICT_DEST_POSTCOPY,
+		  .trace = "save touch drop memory0 reopen",
 		  .err = "broke" },
-		{ "it ran twice", { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true,
-								  .text = "reply lost" },
-							 .src = { .state = BACK }, .dst = { .state = RUNNING } } } },
-		  .verdict = OM_VERDICT_BOTH, .trace = "save touch drop memory0 reopen suspend-source",
+		{ "it ran twice",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .bytes_sent = true,
+						 .text = "reply lost" },
+					.src = { .state = BACK },
+					.dst = { .state = RUNNING } } } },
+		  .verdict = OM_VERDICT_BOTH,
+		  .trace = "save touch drop memory0 reopen suspend-source",
 		  .err = "reply lost" },
 	};
 
@@ -352,38 +413,67 @@ static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
 static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warning(void **unused)
 {
 	static const struct row rows[] = {
-		{ "the fast path does not connect", { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"), SUCCESS } },
-		  .attempts = 3, .verdict = OM_VERDICT_DEST, .warnings = 1,
+		{ "the fast path does not connect",
+		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"), SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
 		  .trace = "save touch drop memory0 reopen memory1 define-dest" },
 		{ "nor does the default path",
-		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"), REFUSAL(SYSTEM_ERROR, "no name"), SUCCESS } },
-		  .attempts = 3, .verdict = OM_VERDICT_DEST, .warnings = 2,
+		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"),
+				      REFUSAL(SYSTEM_ERROR, "no name"), SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 2,
 		  .trace = "save touch drop memory0 reopen memory1 reopen memory2 define-dest" },
 		{ "nor does the name",
 		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "a"), REFUSAL(SYSTEM_ERROR, "b"),
 				      REFUSAL(SYSTEM_ERROR, "c") } },
-		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .warnings = 2, .err = "c",
-		  .trace = "save touch drop memory0 reopen memory1 reopen memory2 reopen define-source" },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .warnings = 2,
+		  .err = "c",
+		  .trace =
+			  "save touch drop memory0 reopen memory1 reopen memory2 reopen define-source" },
 		{ "bytes were sent",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .bytes_sent = true, .text = "cut" },
-					.src = { .state = RUNNING }, .dst = { .state = ABSENT } } } },
-		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "cut",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .bytes_sent = true,
+						 .text = "cut" },
+					.src = { .state = RUNNING },
+					.dst = { .state = ABSENT } } } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .err = "cut",
 		  .trace = "save touch drop memory0 reopen define-source" },
-		{ "the failure is not the path's", { START, .calls = { REFUSAL(INVALID_ARG, "bad flag") } },
-		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "bad flag",
+		{ "the failure is not the path's",
+		  { START, .calls = { REFUSAL(INVALID_ARG, "bad flag") } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .err = "bad flag",
 		  .trace = "save touch drop memory0 reopen define-source" },
 		{ "a stop was asked for",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .stop_requested = true, .text = "stop" },
-					.src = { .state = RUNNING }, .dst = { .state = ABSENT } } } },
-		  .attempts = 3, .verdict = OM_VERDICT_SOURCE, .err = "cancelled on request (stop)",
+		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
+						 .stop_requested = true,
+						 .text = "stop" },
+					.src = { .state = RUNNING },
+					.dst = { .state = ABSENT } } } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .err = "cancelled on request (stop)",
 		  .trace = "save touch drop memory0 reopen define-source" },
-		{ "strict has one attempt", { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused") } },
-		  .attempts = 1, .verdict = OM_VERDICT_SOURCE, .err = "refused",
+		{ "strict has one attempt",
+		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused") } },
+		  .attempts = 1,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .err = "refused",
 		  .trace = "save touch drop memory0 reopen define-source" },
 		{ "something is left on the destination",
 		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "refused" },
-					.src = { .state = RUNNING }, .dst = { .state = OM_SIDE_PAUSED } } } },
-		  .attempts = 3, .verdict = OM_VERDICT_SOURCE_LEFTOVER, .err = "refused",
+					.src = { .state = RUNNING },
+					.dst = { .state = OM_SIDE_PAUSED } } } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER,
+		  .err = "refused",
 		  .trace = "save touch drop memory0 reopen define-source" },
 	};
 
@@ -398,13 +488,15 @@ static void the_warning_names_the_path_and_the_reason(void **unused)
 
 	(void)unused;
 	assert_int_equal(end.attempt, 1);
-	assert_string_equal(w.warning, "the fast path failed before the first byte (no route to host); memory "
-				       "takes the default path");
+	assert_string_equal(w.warning,
+			    "the fast path failed before the first byte (no route to host); memory "
+			    "takes the default path");
 	w = (struct world){ START, .calls = { REFUSAL(SYSTEM_ERROR, "no such name"), SUCCESS } };
 	end = run(&w, 0, 2, 3);
 	assert_int_equal(end.attempt, 1);
-	assert_string_equal(w.warning, "the default path failed before the first byte (no such name); memory "
-				       "takes the host's OpenNebula name");
+	assert_string_equal(w.warning,
+			    "the default path failed before the first byte (no such name); memory "
+			    "takes the host's OpenNebula name");
 }
 
 static void a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered(void **unused)
@@ -416,18 +508,23 @@ static void a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answe
 	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
 	assert_int_equal(end.err.code, OM_E_ABORTED);
 	assert_string_equal(w.trace, "save");
-	w = (struct world){ START,
-			    .calls = { { .end = { .vir_code = OPERATION_ABORTED, .bytes_sent = true,
-						  .stop_requested = true, .text = "canceled by client" },
-					 .src = { .state = RUNNING }, .dst = { .state = ABSENT } } } };
+	w = (struct world){ START, .calls = { { .end = { .vir_code = OPERATION_ABORTED,
+							 .bytes_sent = true,
+							 .stop_requested = true,
+							 .text = "canceled by client" },
+						.src = { .state = RUNNING },
+						.dst = { .state = ABSENT } } } };
 	end = run(&w, 0, 2, 3);
 	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
 	assert_int_equal(end.err.code, OM_E_ABORTED);
 	assert_string_equal(w.trace, "save touch drop memory0 reopen define-source");
 	/* Too late: it is there. */
-	w = (struct world){ START,
-			    .calls = { { .end = { .ok = true, .bytes_sent = true, .stop_requested = true },
-					 .src = { .state = ABSENT }, .dst = { .state = RUNNING } } } };
+	w = (struct world){
+		START,
+		.calls = { { .end = { .ok = true, .bytes_sent = true, .stop_requested = true },
+			     .src = { .state = ABSENT },
+			     .dst = { .state = RUNNING } } }
+	};
 	end = run(&w, 0, 2, 3);
 	assert_int_equal(end.verdict, OM_VERDICT_DEST);
 	assert_false(end.has_err);
@@ -460,15 +557,18 @@ static void a_block_job_is_waited_for_as_often_as_virsh_tries_says(void **unused
 static void a_block_job_that_began_later_is_waited_for_too(void **unused)
 {
 	struct world w = { START, .block_jobs = 1, .block_jobs_from = 1,
-			   .calls = { REFUSAL(OPERATION_FAILED, "domain has active block job"), SUCCESS } };
+			   .calls = { REFUSAL(OPERATION_FAILED, "domain has active block job"),
+				      SUCCESS } };
 	struct om_run_end end = run(&w, 0, 2, 3);
 
 	(void)unused;
 	assert_int_equal(end.verdict, OM_VERDICT_DEST);
 	assert_false(end.has_err);
-	assert_string_equal(w.trace, "save touch drop memory0 reopen block-job memory0 define-dest");
+	assert_string_equal(w.trace,
+			    "save touch drop memory0 reopen block-job memory0 define-dest");
 	w = (struct world){ START, .block_jobs = 9, .block_jobs_from = 1,
-			    .calls = { REFUSAL(OPERATION_FAILED, "job"), REFUSAL(OPERATION_FAILED, "job"),
+			    .calls = { REFUSAL(OPERATION_FAILED, "job"),
+				       REFUSAL(OPERATION_FAILED, "job"),
 				       REFUSAL(OPERATION_FAILED, "job") } };
 	end = run(&w, 0, 2, 3);
 	assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
@@ -479,58 +579,100 @@ static void a_block_job_that_began_later_is_waited_for_too(void **unused)
 static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 {
 	static const struct row rows[] = {
-		{ "repeated", { .src = { .state = ABSENT }, .dst = { .state = RUNNING } },
-		  .verdict = OM_VERDICT_DEST, .trace = "" },
-		{ "on neither", { .src = { .state = ABSENT }, .dst = { .state = ABSENT } },
-		  .verdict = OM_VERDICT_NEITHER, .trace = "", .err = "the VM is on neither host" },
-		{ "runs on both", { .src = { .state = RUNNING }, .dst = { .state = RUNNING } },
-		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		{ "repeated",
+		  { .src = { .state = ABSENT }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "" },
+		{ "on neither",
+		  { .src = { .state = ABSENT }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_NEITHER,
+		  .trace = "",
+		  .err = "the VM is on neither host" },
+		{ "runs on both",
+		  { .src = { .state = RUNNING }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "",
 		  .err = "the VM is active on both hosts (source: running, destination: running)" },
-		{ "paused on the destination", { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_PAUSED } },
-		  .verdict = OM_VERDICT_SOURCE_LEFTOVER, .trace = "",
+		{ "paused on the destination",
+		  { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_PAUSED } },
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER,
+		  .trace = "",
 		  .err = "the VM is active on both hosts (source: running, destination: paused)" },
 		{ "the source was stopped, and it runs there",
 		  { .src = { .state = INCOMING }, .dst = { .state = RUNNING } },
-		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "",
 		  .err = "the VM is active on both hosts (source: paused for the migration, destination: running)" },
-		{ "in post-copy", { .src = { .state = OM_SIDE_POSTCOPY }, .dst = { .state = OM_SIDE_POSTCOPY } },
-		  .verdict = OM_VERDICT_DEST_POSTCOPY, .trace = "",
+		{ "in post-copy",
+		  { .src = { .state = OM_SIDE_POSTCOPY }, .dst = { .state = OM_SIDE_POSTCOPY } },
+		  .verdict = OM_VERDICT_DEST_POSTCOPY,
+		  .trace = "",
 		  .err = "another job of this VM is active on the source" },
-		{ "the destination is silent", { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_UNREACHABLE } },
-		  .verdict = OM_VERDICT_SOURCE, .trace = "",
+		{ "the destination is silent",
+		  { .src = { .state = RUNNING }, .dst = { .state = OM_SIDE_UNREACHABLE } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "",
 		  .err = "the state of the VM cannot be proven (source: running, destination: not reachable)" },
-		{ "the source is silent", { .src = { .state = OM_SIDE_UNREACHABLE }, .dst = { .state = RUNNING } },
-		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		{ "the source is silent",
+		  { .src = { .state = OM_SIDE_UNREACHABLE }, .dst = { .state = RUNNING } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "",
 		  .err = "the state of the VM cannot be proven (source: not reachable, destination: running)" },
-		{ "gone, and the destination waits", { .src = { .state = ABSENT }, .dst = { .state = INCOMING } },
-		  .verdict = OM_VERDICT_UNKNOWN, .trace = "",
+		{ "gone, and the destination waits",
+		  { .src = { .state = ABSENT }, .dst = { .state = INCOMING } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "",
 		  .err = "the state of the VM cannot be proven (source: not there, destination: paused for the "
 			 "migration)" },
-		{ "busy for ever", { .src = { .state = RUNNING, .job = true }, .dst = { .state = ABSENT } },
-		  .verdict = OM_VERDICT_SOURCE, .trace = "",
+		{ "busy for ever",
+		  { .src = { .state = RUNNING, .job = true }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "",
 		  .err = "another job of this VM is active on the source" },
-		{ "the job of a dead process ends", { .src = { .state = RUNNING, .job = true },
-						      .dst = { .state = ABSENT }, .job_ends_ms = 3000,
-						      .calls = { SUCCESS } },
-		  .verdict = OM_VERDICT_DEST, .trace = "save touch drop memory0 define-dest" },
-		{ "a leftover that its libvirt removes", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
-							   .autodestroy_ms = 9000, .calls = { SUCCESS } },
-		  .verdict = OM_VERDICT_DEST, .warnings = 1, .trace = "save touch drop memory0 define-dest" },
-		{ "a leftover that nobody removes", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
-						      .calls = { SUCCESS } },
-		  .verdict = OM_VERDICT_DEST, .warnings = 1,
+		{ "the job of a dead process ends",
+		  { .src = { .state = RUNNING, .job = true },
+		    .dst = { .state = ABSENT },
+		    .job_ends_ms = 3000,
+		    .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "a leftover that its libvirt removes",
+		  { .src = { .state = RUNNING },
+		    .dst = { .state = INCOMING },
+		    .autodestroy_ms = 9000,
+		    .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "a leftover that nobody removes",
+		  { .src = { .state = RUNNING },
+		    .dst = { .state = INCOMING },
+		    .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
 		  .trace = "destroy-dest save touch drop memory0 define-dest" },
-		{ "a leftover that stays", { .src = { .state = RUNNING }, .dst = { .state = INCOMING },
-					     .destroy_fails = true },
-		  .verdict = OM_VERDICT_SOURCE_LEFTOVER, .warnings = 2, .trace = "destroy-dest",
+		{ "a leftover that stays",
+		  { .src = { .state = RUNNING },
+		    .dst = { .state = INCOMING },
+		    .destroy_fails = true },
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER,
+		  .warnings = 2,
+		  .trace = "destroy-dest",
 		  .err = "what an earlier migration left behind could not be repaired" },
-		{ "a source that was left stopped", { .src = { .state = INCOMING }, .dst = { .state = ABSENT },
-						      .calls = { SUCCESS } },
-		  .verdict = OM_VERDICT_DEST, .warnings = 1,
+		{ "a source that was left stopped",
+		  { .src = { .state = INCOMING },
+		    .dst = { .state = ABSENT },
+		    .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
 		  .trace = "resume-source save touch drop memory0 define-dest" },
-		{ "a source that cannot be started", { .src = { .state = INCOMING }, .dst = { .state = ABSENT },
-						       .resume_fails = true },
-		  .verdict = OM_VERDICT_UNKNOWN, .warnings = 2, .trace = "resume-source",
+		{ "a source that cannot be started",
+		  { .src = { .state = INCOMING },
+		    .dst = { .state = ABSENT },
+		    .resume_fails = true },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .warnings = 2,
+		  .trace = "resume-source",
 		  .err = "what an earlier migration left behind could not be repaired" },
 	};
 
@@ -553,11 +695,14 @@ static void a_repeated_action_says_so(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_migration_that_succeeds_defines_the_snapshots_on_the_destination),
+		cmocka_unit_test(
+			a_migration_that_succeeds_defines_the_snapshots_on_the_destination),
 		cmocka_unit_test(a_failure_puts_the_snapshots_back_where_the_guest_is),
-		cmocka_unit_test(the_next_path_is_tried_only_before_the_first_byte_and_with_one_warning),
+		cmocka_unit_test(
+			the_next_path_is_tried_only_before_the_first_byte_and_with_one_warning),
 		cmocka_unit_test(the_warning_names_the_path_and_the_reason),
-		cmocka_unit_test(a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered),
+		cmocka_unit_test(
+			a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered),
 		cmocka_unit_test(a_block_job_is_waited_for_as_often_as_virsh_tries_says),
 		cmocka_unit_test(a_block_job_that_began_later_is_waited_for_too),
 		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),

@@ -17,8 +17,8 @@ struct change {
 struct world {
 	struct change changes[4]; /* by time; ends where at_ms is 0, but for the first */
 	uint64_t now_ms;
-	bool fail;		  /* every repair */
-	bool lie;		  /* every repair is reported as done and changes nothing */
+	bool fail; /* every repair */
+	bool lie;  /* every repair is reported as done and changes nothing */
 	enum om_side_state src, dst;
 	unsigned int resumes, suspends, src_destroys, dst_destroys, warnings, asked, phases;
 };
@@ -62,8 +62,8 @@ static void sides(void *ctx, struct om_side *src, struct om_side *dst)
 	*dst = (struct om_side){ .state = w->dst };
 }
 
-static bool repair(struct world *w, unsigned int *count, enum om_side_state *side, enum om_side_state to,
-		   struct om_err *err)
+static bool repair(struct world *w, unsigned int *count, enum om_side_state *side,
+		   enum om_side_state to, struct om_err *err)
 {
 	++*count;
 	if (w->fail)
@@ -91,7 +91,8 @@ static bool destroy_source(void *ctx, struct om_err *err)
 {
 	struct world *w = ctx;
 
-	assert_true(w->dst == OM_SIDE_RUNNING || w->dst == OM_SIDE_ROLLED_BACK || w->dst == OM_SIDE_PAUSED);
+	assert_true(w->dst == OM_SIDE_RUNNING || w->dst == OM_SIDE_ROLLED_BACK ||
+		    w->dst == OM_SIDE_PAUSED);
 	return repair(w, &w->src_destroys, &w->src, OM_SIDE_ABSENT, err);
 }
 
@@ -125,7 +126,8 @@ static enum om_verdict settle(struct world *w)
 }
 
 #define HOSTS(s, d) .changes = { { 0, OM_SIDE_##s, OM_SIDE_##d } }
-#define LATER(s, d, t, s2, d2) .changes = { { 0, OM_SIDE_##s, OM_SIDE_##d }, { t, OM_SIDE_##s2, OM_SIDE_##d2 } }
+#define LATER(s, d, t, s2, d2)                                                                     \
+	.changes = { { 0, OM_SIDE_##s, OM_SIDE_##d }, { t, OM_SIDE_##s2, OM_SIDE_##d2 } }
 
 static void what_needs_no_time_is_answered_at_once(void **unused)
 {
@@ -159,11 +161,15 @@ static void hosts_that_clean_up_by_themselves_are_waited_for(void **unused)
 		uint64_t at_most_ms;
 	} rows[] = {
 		{ { LATER(RUNNING, INCOMING, 2000, RUNNING, ABSENT) }, OM_VERDICT_SOURCE, 2200 },
-		{ { LATER(INCOMING, INCOMING, 30000, INCOMING, ABSENT) }, OM_VERDICT_SOURCE, 30200 },
+		{ { LATER(INCOMING, INCOMING, 30000, INCOMING, ABSENT) },
+		  OM_VERDICT_SOURCE,
+		  30200 },
 		{ { LATER(INCOMING, INCOMING, 900, INCOMING, RUNNING) }, OM_VERDICT_DEST, 1100 },
 		{ { LATER(ABSENT, UNREACHABLE, 50000, ABSENT, RUNNING) }, OM_VERDICT_DEST, 50200 },
 		{ { LATER(POSTCOPY, POSTCOPY, 5000, ABSENT, RUNNING) }, OM_VERDICT_DEST, 5200 },
-		{ { LATER(UNREACHABLE, UNREACHABLE, 9000, RUNNING, ABSENT) }, OM_VERDICT_SOURCE, 9200 },
+		{ { LATER(UNREACHABLE, UNREACHABLE, 9000, RUNNING, ABSENT) },
+		  OM_VERDICT_SOURCE,
+		  9200 },
 	};
 
 	(void)unused;
@@ -172,7 +178,8 @@ static void hosts_that_clean_up_by_themselves_are_waited_for(void **unused)
 		enum om_verdict verdict = settle(&w);
 
 		if (verdict != rows[i].verdict || w.now_ms > rows[i].at_most_ms)
-			fail_msg("row %zu: verdict %d after %u ms", i, (int)verdict, (unsigned int)w.now_ms);
+			fail_msg("row %zu: verdict %d after %u ms", i, (int)verdict,
+				 (unsigned int)w.now_ms);
 		assert_int_equal(w.dst_destroys, 0);
 	}
 }
@@ -205,7 +212,8 @@ static void it_ends_whatever_the_hosts_say_and_however_repairs_go(void **unused)
 			for (int way = 0; way < 3; way++) {
 				struct world w = { .changes = { { 0, (enum om_side_state)src,
 								  (enum om_side_state)dst } },
-						   .fail = way == 1, .lie = way == 2 };
+						   .fail = way == 1,
+						   .lie = way == 2 };
 
 				assert_true(om_verdict_is_final(settle(&w)));
 				assert_true(w.now_ms <= 2 * OM_UNREACHABLE_WAIT_MS);

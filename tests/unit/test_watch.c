@@ -20,7 +20,8 @@ static struct om_watch begin(struct om_plan plan)
 	return watch;
 }
 
-static struct om_sample busy(uint32_t pass, uint64_t now_ms, uint64_t remaining_mib, uint64_t dirty_mib)
+static struct om_sample busy(uint32_t pass, uint64_t now_ms, uint64_t remaining_mib,
+			     uint64_t dirty_mib)
 {
 	return (struct om_sample){ .now_ms = now_ms,
 				   .processed_bytes = 512 * MIB,
@@ -82,7 +83,8 @@ static void an_idle_guest_keeps_the_low_limit(void **unused)
 	(void)unused;
 	om_watch_iteration(&watch, 1, 1);
 	for (uint64_t dirty_mib = 0; dirty_mib <= 7; dirty_mib++)
-		assert_int_equal(step(&watch, busy(2, 2 + dirty_mib, 100, dirty_mib)).kind, OM_ACTION_NONE);
+		assert_int_equal(step(&watch, busy(2, 2 + dirty_mib, 100, dirty_mib)).kind,
+				 OM_ACTION_NONE);
 	assert_int_equal(watch.limit_ms, 30);
 }
 
@@ -92,11 +94,11 @@ static void a_busy_guest_gets_what_the_end_of_its_pass_will_need(void **unused)
 		uint64_t remaining_mib, dirty_mib;
 		uint32_t expected_ms;
 	} rows[] = {
-		{ 20, 30, 76 },	  /* 20 * 0.3 = 6 MiB, 60 ms, and a quarter */
+		{ 20, 30, 76 }, /* 20 * 0.3 = 6 MiB, 60 ms, and a quarter */
 		{ 40, 30, 151 },
-		{ 40, 60, 300 },  /* 240 ms and a quarter meet the ceiling exactly */
+		{ 40, 60, 300 }, /* 240 ms and a quarter meet the ceiling exactly */
 		{ 100, 60, 300 },
-		{ 5, 30, 30 },	  /* 15 ms: the low limit does */
+		{ 5, 30, 30 }, /* 15 ms: the low limit does */
 		{ 1000000, 100, 300 },
 	};
 
@@ -146,7 +148,8 @@ static void post_copy_that_would_lose_the_guest_is_never_started(void **unused)
 
 	(void)unused;
 	for (uint32_t pass = 1; pass < 9; pass++) {
-		assert_int_not_equal(om_watch_iteration(&watch, pass, pass * 1000).kind, OM_ACTION_POSTCOPY);
+		assert_int_not_equal(om_watch_iteration(&watch, pass, pass * 1000).kind,
+				     OM_ACTION_POSTCOPY);
 		assert_int_not_equal(step(&watch, busy(pass, pass * 1000, 100, 60)).kind,
 				     OM_ACTION_POSTCOPY);
 	}
@@ -165,8 +168,8 @@ static void the_timeout_acts_once(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		struct om_watch watch = begin((struct om_plan){ .timeout_s = 10,
-								.timeout_action = rows[i].action });
+		struct om_watch watch = begin(
+			(struct om_plan){ .timeout_s = 10, .timeout_action = rows[i].action });
 
 		om_watch_iteration(&watch, 1, 1000);
 		assert_int_equal(step(&watch, busy(1, 10999, 100, 0)).kind, OM_ACTION_NONE);
@@ -178,8 +181,8 @@ static void the_timeout_acts_once(void **unused)
 
 static void nothing_is_done_once_post_copy_has_begun(void **unused)
 {
-	struct om_watch watch = begin((struct om_plan){ .timeout_s = 1,
-							.timeout_action = OM_TIMEOUT_SUSPEND });
+	struct om_watch watch =
+		begin((struct om_plan){ .timeout_s = 1, .timeout_action = OM_TIMEOUT_SUSPEND });
 	struct om_sample s = busy(9, 90000, 100, 60);
 
 	(void)unused;
@@ -195,11 +198,13 @@ static void percent_never_falls_and_never_reaches_100(void **unused)
 	(void)unused;
 	step(&watch, (struct om_sample){ .now_ms = 1, .iteration = 1 });
 	assert_int_equal(watch.percent, 0);
-	step(&watch, (struct om_sample){ .now_ms = 2, .iteration = 1, .processed_bytes = 50,
-					 .remaining_bytes = 50 });
+	step(&watch,
+	     (struct om_sample){
+		     .now_ms = 2, .iteration = 1, .processed_bytes = 50, .remaining_bytes = 50 });
 	assert_int_equal(watch.percent, 50);
-	step(&watch, (struct om_sample){ .now_ms = 3, .iteration = 2, .processed_bytes = 60,
-					 .remaining_bytes = 540 });
+	step(&watch,
+	     (struct om_sample){
+		     .now_ms = 3, .iteration = 2, .processed_bytes = 60, .remaining_bytes = 540 });
 	assert_int_equal(watch.percent, 50);
 	step(&watch, (struct om_sample){ .now_ms = 4, .iteration = 3, .processed_bytes = 100 });
 	assert_int_equal(watch.percent, 99);
@@ -210,14 +215,26 @@ static void percent_never_falls_and_never_reaches_100(void **unused)
 static const struct om_sample alphabet[] = {
 	{ .iteration = 0 },
 	{ .iteration = 1, .remaining_bytes = 900 * MIB, .processed_bytes = 100 * MIB },
-	{ .iteration = 2, .remaining_bytes = 10 * MIB, .processed_bytes = 990 * MIB,
-	  .rate_bytes_ps = 100 * MIB, .dirty_bytes_ps = MIB },
-	{ .iteration = 2, .remaining_bytes = 500 * MIB, .processed_bytes = 900 * MIB,
-	  .rate_bytes_ps = 100 * MIB, .dirty_bytes_ps = 90 * MIB },
-	{ .iteration = 3, .remaining_bytes = 30 * MIB, .processed_bytes = 999 * MIB,
-	  .rate_bytes_ps = 100 * MIB, .dirty_bytes_ps = 30 * MIB },
-	{ .iteration = 4, .remaining_bytes = UINT64_MAX / 4, .processed_bytes = UINT64_MAX / 4,
-	  .rate_bytes_ps = 1, .dirty_bytes_ps = UINT64_MAX / 200 },
+	{ .iteration = 2,
+	  .remaining_bytes = 10 * MIB,
+	  .processed_bytes = 990 * MIB,
+	  .rate_bytes_ps = 100 * MIB,
+	  .dirty_bytes_ps = MIB },
+	{ .iteration = 2,
+	  .remaining_bytes = 500 * MIB,
+	  .processed_bytes = 900 * MIB,
+	  .rate_bytes_ps = 100 * MIB,
+	  .dirty_bytes_ps = 90 * MIB },
+	{ .iteration = 3,
+	  .remaining_bytes = 30 * MIB,
+	  .processed_bytes = 999 * MIB,
+	  .rate_bytes_ps = 100 * MIB,
+	  .dirty_bytes_ps = 30 * MIB },
+	{ .iteration = 4,
+	  .remaining_bytes = UINT64_MAX / 4,
+	  .processed_bytes = UINT64_MAX / 4,
+	  .rate_bytes_ps = 1,
+	  .dirty_bytes_ps = UINT64_MAX / 200 },
 	{ .iteration = 9, .postcopy = true },
 };
 #define LETTERS OM_ARRAY_LEN(alphabet)
@@ -243,10 +260,11 @@ static void check_action(const struct om_watch *watch, struct om_action action, 
 	/* A guest that was paused may still be let run by post-copy, as with virsh. */
 	if (seen->postcopy > 1 || seen->suspend > 1)
 		fail_msg("a last resort twice");
-	if (seen->postcopy && !plan->postcopy_after_precopy && plan->timeout_action != OM_TIMEOUT_POSTCOPY)
+	if (seen->postcopy && !plan->postcopy_after_precopy &&
+	    plan->timeout_action != OM_TIMEOUT_POSTCOPY)
 		fail_msg("post-copy that nobody asked for");
-	if (action.kind == OM_ACTION_DOWNTIME && (action.downtime_ms > plan->downtime_ceiling_ms ||
-						  action.downtime_ms == 0))
+	if (action.kind == OM_ACTION_DOWNTIME &&
+	    (action.downtime_ms > plan->downtime_ceiling_ms || action.downtime_ms == 0))
 		fail_msg("a limit of %u ms", action.downtime_ms);
 	if (watch->percent > 99 || watch->percent < seen->percent)
 		fail_msg("%u %% after %u %%", watch->percent, seen->percent);
@@ -265,14 +283,16 @@ static void try_sequence(const struct om_plan *plan, unsigned int number, unsign
 
 		s.now_ms = i * 700;
 		if (i % 2 && s.iteration)
-			check_action(&watch, om_watch_iteration(&watch, s.iteration, s.now_ms), &seen, plan);
+			check_action(&watch, om_watch_iteration(&watch, s.iteration, s.now_ms),
+				     &seen, plan);
 		check_action(&watch, om_watch_step(&watch, &s), &seen, plan);
 		seen.in_postcopy |= s.postcopy;
 		highest = s.iteration > highest ? s.iteration : highest;
 		if (watch.limit_ms < limit_ms)
 			fail_msg("the limit falls");
 		limit_ms = watch.limit_ms;
-		if (highest > 3 && !seen.in_postcopy && !seen.suspend && limit_ms != plan->downtime_ceiling_ms)
+		if (highest > 3 && !seen.in_postcopy && !seen.suspend &&
+		    limit_ms != plan->downtime_ceiling_ms)
 			fail_msg("%u ms in pass %u", limit_ms, highest);
 	}
 }
