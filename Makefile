@@ -78,7 +78,7 @@ $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay_main.c $(call obj,$(PUR
 
 $(B)/tests/onedriver: tests/driver/onedriver.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Werror $(CFLAGS) -o $@ $<
+	$(CC) -std=gnu11 $(WARN) -Werror $(CFLAGS) -o $@ $<
 
 $(B)/tests/golden_plan: $(B)/san/tests/golden/golden_plan.o $(call obj,$(PURE) $(filter helpers/edge/xml_%,$(EDGE)),san)
 	@mkdir -p $(@D)
