@@ -278,6 +278,8 @@ linked_directory()
 	mkdir -p src/remotes/tm/{qcow2,shared}
 	cp src/remotes/vmm/kvm/migrate_local src/remotes/tm/qcow2/premigrate
 	cp src/remotes/vmm/kvm/migrate_local src/remotes/tm/shared/premigrate
+	inst --dry-run
+	is "$(grep -c 'would: save .*premigrate' out)" 1
 	inst
 	is "$STATUS" 0
 	is "$(grep -c 'save .*premigrate' out)" 1
