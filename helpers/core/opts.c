@@ -150,7 +150,7 @@ static void take(struct om_opts *opts, const struct om_opt_row *row, const char 
 		break;
 	}
 	case OM_OPT_STOCK:
-		to_stock(opts, "--%s is left to the stock script: %s", row->name, row->help);
+		to_stock(opts, "--%s in MIGRATE_OPTIONS (%s)", row->name, row->help);
 		break;
 	case OM_OPT_IGNORED:
 	case OM_OPT_KIND_COUNT:

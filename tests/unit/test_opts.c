@@ -243,7 +243,7 @@ static void what_this_release_does_not_do_is_left_to_stock(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++)
-		is_stock(words[i], "is left to the stock script: ");
+		is_stock(words[i], " in MIGRATE_OPTIONS (");
 }
 
 static void what_virsh_does_not_know_is_left_to_virsh(void **state)
