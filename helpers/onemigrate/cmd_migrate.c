@@ -144,10 +144,33 @@ static int fail(const struct supervisor *sup, const char *text)
 	return 1;
 }
 
+/* Each reader of kvmrc has its own ideas; stock is to see what its own one makes of the file, and
+ * nothing of ours. PATH stays: the driver's own environment is not known any more. */
+static void forget_settings(void)
+{
+	static const char *const lists[] = { "ONEMIGRATE_KVMRC_SET", "ONEMIGRATE_RC_SET" };
+	static const char *const ours[] = { "ONEMIGRATE_KVMRC_SET", "ONEMIGRATE_RC_SET",
+					    "ONEMIGRATE_KVMRC", "ONEMIGRATE_RC",
+					    "ONEMIGRATE_STOCK" };
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(lists); i++) {
+		const char *names = getenv(lists[i]);
+		OM_AUTOFREE char *copy = om_xstrdup(names ? names : "");
+
+		for (char *save = NULL, *name = strtok_r(copy, " ", &save); name;
+		     name = strtok_r(NULL, " ", &save))
+			if (strcmp(name, "PATH"))
+				unsetenv(name);
+	}
+	for (size_t i = 0; i < OM_ARRAY_LEN(ours); i++)
+		unsetenv(ours[i]);
+}
+
 /* Only while nothing has been touched. The script gets what we got, to the byte. */
 static int run_stock(struct supervisor *sup, const char *why)
 {
-	const char *stock = getenv("ONEMIGRATE_STOCK");
+	const char *saved = getenv("ONEMIGRATE_STOCK");
+	OM_AUTOFREE char *stock = om_xstrdup(saved ? saved : "");
 	char text[1200];
 
 	if (sup->shared->strict && sup->shared->fast_configured) {
@@ -168,11 +191,12 @@ static int run_stock(struct supervisor *sup, const char *why)
 	}
 	om_log(sup->shared->fast_configured ? OM_LOG_WARN : OM_LOG_INFO,
 	       "left to OpenNebula's own script: %s", why);
+	forget_settings();
 	sigprocmask(SIG_SETMASK, &sup->old_mask, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	if (lseek(sup->document_fd, 0, SEEK_SET) == 0 &&
 	    dup2(sup->document_fd, STDIN_FILENO) == STDIN_FILENO) {
-		sup->argv[0] = (char *)(uintptr_t)stock;
+		sup->argv[0] = stock;
 		execv(stock, sup->argv);
 	}
 	snprintf(text, sizeof(text),
