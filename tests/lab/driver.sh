@@ -85,6 +85,7 @@ drive() {
 		document=$T/document.$vmid
 		lab action "$vmid" --from "$from" --to "$to" "${options[@]}" >"$document"
 	fi
+	printf '%s' "${driver[*]}" >"$T/how"
 	shell=(ssh -o ForwardAgent=yes -o ControlMaster=no -o ControlPath=none "$from" bash -s)
 	DRIVE=0
 	lab exec fe --user "$USER_OF_LAB" -- onedriver "${driver[@]}" --script "$script" \
@@ -95,12 +96,16 @@ drive() {
 # The log and the answer are what the driver's rules make of output that keeps them: every line is
 # the VM's own, none was taken for another VM's or for a marker, and stdout was empty.
 filed() {
-	local line
+	local line id=''
+	# A local action's lines name the VM, else they would be nobody's (contract 1.2).
+	[[ $(<"$T/how") != *--local* ]] || id='[0-9]* '
 	while IFS= read -r line; do
 		case $line in
-		'[VMM][I]:  migrate: '* | '[VMM][E]:  migrate: '* | '[VMM][D]:  migrate: '*) ;;
-		'[VMM][I]: WARN: migrate: '*) ;;
-		'[ONED]['[IWED]']: migrate: '*) ;;
+		'[VMM]['[IED]']:  '$id'migrate: '* | '[VMM][I]: WARN: '$id'migrate: '*) continue ;;
+		'[VM '[0-9]*']['[IWED]']: migrate: '*) [[ -n $id ]] && continue ;;
+		'[ONED]['[IWED]']: migrate: '*) [[ -z $id ]] && continue ;;
+		esac
+		case $line in
 		'[VMM][I]: Error migrating VM '*.) [[ $1 == FAILURE ]] || return 1 ;;
 		'[VMM][E]: MIGRATE: Error migrating VM '*) [[ $1 == FAILURE ]] || return 1 ;;
 		'[VMM][I]: Command execution fail'*) [[ $1 == FAILURE ]] || return 1 ;;

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Debian 12 and Debian 13 together: one helper, two versions of libvirt and QEMU, both directions; and
+# a CPU model that the older one does not know.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../driver.sh
+. "$(dirname "$0")/../driver.sh"
+
+begin --mgmt 1gbit --src debian12 --dst debian13 "$@"
+lab guest start 31 --mem 128 --fill 32 --disk --snapshots 1 --verify 64
+settings MIGRATE_NETWORK="10.77.1.0/24"
+count
+drive 31
+check "from Debian 12 to Debian 13: the VM moves" moved 31 node02
+check "from Debian 12 to Debian 13: by the fast leg" by_leg node01 fast
+check "its snapshot arrives" lab exec node02 -- virsh -q snapshot-current --name one-31
+settings MIGRATE_NETWORK="10.77.1.0/24" MIGRATE_OPTIONS="--unsafe --parallel --comp-methods zstd"
+drive 31
+check "an option that the older libvirt lacks is refused with a sentence" stayed 31 node02
+check "the sentence names it" said 'Error migrating VM 31: .*zstd'
+settings MIGRATE_NETWORK="fd77:1::/64"
+drive 31
+check "from Debian 13 to Debian 12: the VM moves" moved 31 node01
+check "memory is whole, and the guest has booted once" lab guest verify 31
