@@ -20,8 +20,9 @@ enum om_log_level { OM_LOG_ERROR, OM_LOG_WARN, OM_LOG_INFO, OM_LOG_DEBUG, OM_LOG
 /* Opens syslog as "onemigrate". `who` ("31 web front 01") is put into syslog lines. Not thread-safe. */
 void om_log_open(const char *who);
 
-/* Puts the VM's id behind the tag: "INFO: 31 migrate: text". OpenNebula 7 shows the lines of a
- * successful local action (migrate_local) only so, and those of a remote one twice. */
+/* Puts the VM's id behind the tag: "INFO: 31 migrate: text", "INFO: 31 migrate: WARN: text".
+ * OpenNebula 7 shows the lines of a successful local action (migrate_local) only so, and those of a
+ * remote one twice. */
 void om_log_name_vm(const char *vm_id);
 
 /* Any thread. To stderr (DEBUG only where om_log_debug_enable() was called) and to syslog. */

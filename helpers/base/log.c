@@ -56,8 +56,13 @@ void om_log_format(char *line, unsigned long size, enum om_log_level level, bool
 	om_str_copy(clean, sizeof(clean), text);
 	om_str_sanitize(clean);
 	/* "migrate:" stands before the text, so that no digit of it is where OpenNebula takes the
-	 * id of a VM; an untagged text must not begin with '-', which oned drops, nor be a marker. */
-	if (tagged)
+	 * id of a VM; an untagged text must not begin with '-', which oned drops, nor be a marker.
+	 * Of a local action that succeeds, lines `INFO: <id> ` alone are passed on: a warning is
+	 * one of them. */
+	if (tagged && state.vm_id[0] && level != OM_LOG_INFO)
+		snprintf(line, size - 1, "INFO: %smigrate: %s: %s", state.vm_id, levels[level].tag,
+			 clean);
+	else if (tagged)
 		snprintf(line, size - 1, "%s: %smigrate: %s", levels[level].tag, state.vm_id,
 			 clean);
 	else if (*clean == '-' || om_str_starts(clean, "ExitCode:") ||

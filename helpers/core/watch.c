@@ -64,7 +64,7 @@ struct om_action om_watch_iteration(struct om_watch *watch, uint32_t iteration, 
 	note_begin(watch, now_ms);
 	if (iteration > watch->iteration)
 		watch->iteration = iteration;
-	if (watch->postcopy_started)
+	if (watch->postcopy_started || watch->timed_out)
 		return none();
 	if (watch->postcopy_after_precopy && watch->iteration >= 2)
 		return start_postcopy(watch, "the first pass is over");

@@ -106,6 +106,6 @@ lab exec node02 -- mv "$RUN" "$RUN.gone"
 settings DEST_HOST_APPEND=-10g1
 drive 31 --local
 check "migrate_local, the source cannot be asked: the VM moves" moved 31 node01
-check "migrate_local, the source cannot be asked: WARN" grep -q '^.VM 31..W.: migrate: .*not checked' "$OUT"
+check "migrate_local, the source cannot be asked: WARN" grep '^.VM 31..I.: migrate: WARN: .*not checked' "$OUT"
 lab exec node02 -- mv "$RUN.gone" "$RUN"
 check "memory is whole after all that, and the guest has booted once" lab guest verify 31
