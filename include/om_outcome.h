@@ -28,9 +28,10 @@ const char *om_side_state_name(enum om_side_state state);
 
 struct om_side {
 	enum om_side_state state;
-	bool job;     /* a migration job is active */
-	bool resumed; /* an event told that its CPUs were started here (destination) */
-	bool stopped; /* an event told that it was stopped for the switch-over (source) */
+	bool job;	/* a migration job is active, or may be: its state could not be read */
+	bool resumed;	/* an event told that its CPUs were started here (destination) */
+	bool stopped;	/* an event told that it was stopped for the switch-over (source) */
+	bool unwatched; /* events may have been missed: the connection was opened again */
 };
 
 enum om_verdict {
@@ -39,7 +40,8 @@ enum om_verdict {
 	OM_VERDICT_DESTROY_DEST,
 	OM_VERDICT_DESTROY_SOURCE,
 	OM_VERDICT_SUSPEND_SOURCE,
-	OM_VERDICT_SOURCE,	    /* final: the source holds it */
+	OM_VERDICT_ABORT_JOB, /* the job of a failed call goes on (peer-to-peer): cancel it */
+	OM_VERDICT_SOURCE,    /* final: the source holds it */
 	OM_VERDICT_SOURCE_LEFTOVER, /* final: and something that we must not touch is on the destination */
 	OM_VERDICT_DEST,	    /* final: the destination holds it, nothing on the source */
 	OM_VERDICT_DEST_LEFTOVER, /* final: and a stopped copy could not be removed from the source */
@@ -55,9 +57,11 @@ static inline bool om_verdict_is_final(enum om_verdict v)
 }
 
 struct om_outcome_context {
-	uint64_t waited_ms; /* since libvirt's call returned */
-	bool asked_paused;  /* --suspend: the destination was to stay paused */
-	bool source_paused; /* the guest was paused before the migration */
+	uint64_t waited_ms;   /* since libvirt's call returned */
+	bool asked_paused;    /* --suspend: the destination was to stay paused */
+	bool source_paused;   /* the guest was paused before the migration */
+	bool call_ok;	      /* libvirt's call succeeded: the destination acknowledged its start */
+	bool suspended_by_us; /* --timeout-suspend: it may have come too late for the migration */
 	bool resume_failed, destroy_dest_failed, destroy_source_failed, suspended;
 };
 

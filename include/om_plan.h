@@ -92,8 +92,11 @@ void om_plan_free(struct om_plan *plan);
 struct om_attempt_end {
 	bool ok;
 	int vir_code;	     /* virErrorNumber; 0 = none */
+	int vir_domain;	     /* virErrorDomain: the part of libvirt that failed */
 	bool bytes_sent;     /* memory has moved, or QEMU has begun its first pass */
 	bool stop_requested; /* by a signal */
+	bool suspended;	     /* the watch paused the guest */
+	bool dest_lost;	     /* the connection to the destination's libvirt broke */
 	char text[400];	     /* libvirt's message */
 };
 

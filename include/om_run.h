@@ -23,6 +23,7 @@ struct om_run_ops {
 	void (*sides)(void *ctx, struct om_side *src, struct om_side *dst);
 	bool (*resume_source)(void *ctx, struct om_err *err);
 	bool (*suspend_source)(void *ctx, struct om_err *err);
+	bool (*abort_source)(void *ctx, struct om_err *err); /* its migration job */
 	bool (*destroy_source)(void *ctx, struct om_err *err);
 	bool (*destroy_dest)(void *ctx, struct om_err *err);
 
@@ -45,6 +46,14 @@ struct om_run_end {
 	bool has_err;
 	struct om_err err; /* why it is not on the destination, without its whereabouts */
 };
+
+/* May a migration begin? Repairs what an earlier one left behind. False: `end` says what is so
+ * instead; for a repeated action that is success. Asked again by om_run_migrate(). */
+bool om_run_enter(const struct om_run_ops *ops, struct om_run_end *end,
+		  bool *source_paused) OM_MUST_CHECK;
+
+/* Where the guest is when this action has touched nothing; asks, repairs nothing. */
+enum om_verdict om_run_look(const struct om_run_ops *ops, bool *repeated);
 
 /* Runs all stages. `tries`: how often an active block job is waited for, 5 s apart. */
 void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,

@@ -11,7 +11,7 @@
 
 static void *check(void *memory)
 {
-	static const char msg[] = "Error migrating VM: out of memory before the migration.\n";
+	static const char msg[] = "WARN: migrate: out of memory\n";
 
 	if (memory)
 		return memory;

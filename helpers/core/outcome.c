@@ -37,7 +37,9 @@ static enum om_verdict wait_or(const struct om_outcome_context *context, uint64_
 static enum om_verdict source_unreachable(const struct om_side *dst,
 					  const struct om_outcome_context *c)
 {
-	(void)dst;
+	/* It was started there, so that a copy on the source can only be a stopped one. */
+	if (runs(dst->state) && (c->call_ok || dst->resumed))
+		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_DEST_LEFTOVER);
 	return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 }
 
@@ -57,31 +59,40 @@ static enum om_verdict source_gone(const struct om_side *dst, const struct om_ou
 	case OM_SIDE_INCOMING:
 		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_UNKNOWN);
 	default:
-		return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
+		return wait_or(c, OM_UNREACHABLE_WAIT_MS,
+			       c->call_ok ? OM_VERDICT_DEST : OM_VERDICT_UNKNOWN);
 	}
+}
+
+/* libvirt's call has ended, and yet the migration goes on: it would end with the guest on the
+ * destination after the source was named. */
+static enum om_verdict cancel_job(const struct om_outcome_context *c)
+{
+	return c->waited_ms < OM_UNREACHABLE_WAIT_MS ? OM_VERDICT_ABORT_JOB : OM_VERDICT_UNKNOWN;
 }
 
 static enum om_verdict source_runs(const struct om_side *src, const struct om_side *dst,
 				   const struct om_outcome_context *c)
 {
+	if (src->job && !runs(dst->state))
+		return cancel_job(c);
 	switch (dst->state) {
 	case OM_SIDE_ABSENT:
-		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE)
-				: OM_VERDICT_SOURCE;
+		return OM_VERDICT_SOURCE;
 	case OM_SIDE_UNREACHABLE:
 		/* Never stopped for a switch-over, so the destination was never told to start. */
-		if (src->state == OM_SIDE_RUNNING && !src->stopped && !src->job)
+		if (src->state == OM_SIDE_RUNNING && !src->stopped)
 			return OM_VERDICT_SOURCE;
 		return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 	case OM_SIDE_INCOMING:
 		if (c->waited_ms < OM_AUTODESTROY_WAIT_MS)
 			return OM_VERDICT_WAIT;
-		if (src->job || dst->resumed || c->destroy_dest_failed)
+		if (dst->resumed || c->destroy_dest_failed)
 			return OM_VERDICT_SOURCE_LEFTOVER;
 		return OM_VERDICT_DESTROY_DEST;
 	case OM_SIDE_PAUSED:
 		/* Asked to stay paused, its CPUs never ran; else somebody stopped a guest that ran. */
-		if (c->asked_paused && !dst->resumed && !c->destroy_dest_failed)
+		if (c->asked_paused && !dst->resumed && !dst->unwatched && !c->destroy_dest_failed)
 			return OM_VERDICT_DESTROY_DEST;
 		return OM_VERDICT_SOURCE_LEFTOVER;
 	case OM_SIDE_RUNNING:
@@ -117,7 +128,7 @@ static enum om_verdict source_stopped(const struct om_side *src, const struct om
 	case OM_SIDE_INCOMING:
 		/* Nobody is left who could start the destination; its daemon removes it. If it does
 		 * not, the source runs first, and only then may the other one go. */
-		if (c->waited_ms < OM_AUTODESTROY_WAIT_MS)
+		if (c->waited_ms < OM_UNREACHABLE_WAIT_MS)
 			return OM_VERDICT_WAIT;
 		if (src->job || dst->resumed || c->resume_failed)
 			return OM_VERDICT_UNKNOWN;
@@ -131,10 +142,14 @@ static enum om_verdict source_stopped(const struct om_side *src, const struct om
 static enum om_verdict source_paused(const struct om_side *src, const struct om_side *dst,
 				     const struct om_outcome_context *c)
 {
+	if (src->job && (dst->state == OM_SIDE_ABSENT || dst->state == OM_SIDE_INCOMING))
+		return cancel_job(c);
 	switch (dst->state) {
 	case OM_SIDE_ABSENT:
-		return src->job ? wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_SOURCE)
-				: OM_VERDICT_SOURCE;
+		/* Our pause met no migration any more; nobody else would end it. */
+		if (c->suspended_by_us && !c->source_paused && !dst->resumed && !c->resume_failed)
+			return OM_VERDICT_RESUME_SOURCE;
+		return OM_VERDICT_SOURCE;
 	case OM_SIDE_RUNNING:
 	case OM_SIDE_ROLLED_BACK:
 		return c->suspended ? OM_VERDICT_BOTH

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* libvirt's virErrorNumber, as far as the path can be judged by it; asserted in edge/vir_error.c. */
+/* libvirt's virErrorNumber and virErrorDomain, as far as the path can be judged by them; asserted
+ * in edge/vir_migrate.c. */
 enum {
+	VIR_DOMAIN_RPC = 7,
+	VIR_DOMAIN_QEMU = 10,
 	VIR_INTERNAL_ERROR = 1,
 	VIR_OPERATION_FAILED = 9,
 	VIR_SYSTEM_ERROR = 38,
@@ -70,8 +73,9 @@ static void describe_fast(struct om_plan *plan, const struct om_facts *facts)
 	else if (fast->route.speed_mbit)
 		snprintf(speed, sizeof(speed), "%u Mbit/s", fast->route.speed_mbit);
 	info(plan, om_xasprintf("memory goes to %s (%s) by interface %s, %s", addr, fast->name,
-				fast->route.ifname, speed));
-	if (facts->mgmt_routed && strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
+				*fast->route.ifname ? fast->route.ifname : "(not checked)", speed));
+	if (facts->mgmt_routed && *fast->route.ifname &&
+	    strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
 		warn(plan, om_xasprintf("%s is reached by %s, the interface that also leads to the "
 					"management address",
 					addr, fast->route.ifname));
@@ -233,14 +237,18 @@ bool om_plan_path_failed(const struct om_plan *plan, size_t attempt,
 	const struct om_attempt *tried = &plan->attempts[attempt];
 	bool qemu_connects = plan->flags & (OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY);
 
-	if (end->ok || end->bytes_sent || end->stop_requested || attempt + 1 >= plan->attempt_count)
+	if (end->ok || end->bytes_sent || end->stop_requested || end->dest_lost ||
+	    attempt + 1 >= plan->attempt_count)
 		return false;
 	switch (end->vir_code) {
 	case VIR_SYSTEM_ERROR: /* libvirt resolves and connects by itself */
-		return true;
+		return end->vir_domain == VIR_DOMAIN_RPC;
 	case VIR_OPERATION_FAILED: /* QEMU does, and tells it as the failure of the job */
-		return qemu_connects;
+		return qemu_connects && end->vir_domain == VIR_DOMAIN_QEMU;
 	case VIR_INTERNAL_ERROR:
+		/* A destination whose own name is a loopback one can hand out no address. */
+		if (tried->path == OM_PATH_DEFAULT)
+			return strstr(end->text, "localhost");
 		/* The destination's QEMU could not bind the address. A QEMU that does not start at all
 		 * (a CPU model that it lacks) has the same code; the command's name is no language. */
 		return om_params_get(&tried->params, "listen_address") &&

@@ -86,10 +86,13 @@ bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 	om_vir_close(vir, role);
 	vir->events.lost[role] = false;
 	vir->conn[role] = virConnectOpen(vir->uri[role]);
-	if (!vir->conn[role])
+	if (!vir->conn[role]) {
+		vir->events.lost[role] = true; /* so that whoever needs it tries again */
 		return om_vir_fail(err, OM_E_INPUT,
 				   role == OM_VIR_DST ? "no connection to the destination's libvirt"
 						      : "no connection to the source's libvirt");
+	}
+	vir->opened[role]++;
 	/* Not every transport has a keepalive; without it ssh's own notices a dead host. */
 	if (virConnectSetKeepAlive(vir->conn[role], KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT) < 0)
 		virResetLastError();

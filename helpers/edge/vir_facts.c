@@ -3,8 +3,7 @@
 
 bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
 
 	*xml = dom ? virDomainGetXMLDesc(dom, 0) : NULL;
 	return *xml || om_vir_fail(err, OM_E_INPUT, "the domain could not be read");
@@ -12,16 +11,14 @@ bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err)
 
 bool om_vir_domain_persistent(struct om_vir *vir)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
 
 	return dom && virDomainIsPersistent(dom) == 1;
 }
 
 uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 	unsigned long long downtime_ms;
 
 	if (!dom || virDomainMigrateGetMaxDowntime(dom, &downtime_ms, 0) < 0 ||
@@ -48,8 +45,7 @@ void om_vir_versions(struct om_vir *vir, struct om_versions *versions)
 
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom_facts, char *target, size_t size)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
 	virDomainBlockJobInfo info;
 
 	for (size_t i = 0; dom && i < dom_facts->disk_count; i++) {

@@ -22,6 +22,7 @@ struct om_vir {
 	char *p2p_uri;
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	char uuid_text[VIR_UUID_STRING_BUFLEN];
+	unsigned int opened[OM_VIR_ROLES]; /* how often */
 	struct om_vir_events events;
 	int callbacks[OM_VIR_ROLES][OM_VIR_CALLBACKS_MAX]; /* registered ids + 1; 0 = none */
 };

@@ -18,7 +18,7 @@ static_assert(OM_FLAG_LIVE == VIR_MIGRATE_LIVE && OM_FLAG_PEER2PEER == VIR_MIGRA
 		      OM_FLAG_ZEROCOPY == VIR_MIGRATE_ZEROCOPY,
 	      "the plan's flags are libvirt's");
 static_assert(VIR_ERR_INTERNAL_ERROR == 1 && VIR_ERR_OPERATION_FAILED == 9 &&
-		      VIR_ERR_SYSTEM_ERROR == 38,
+		      VIR_ERR_SYSTEM_ERROR == 38 && VIR_FROM_RPC == 7 && VIR_FROM_QEMU == 10,
 	      "om_plan_path_failed() judges by these codes");
 
 static bool add_params(const struct om_params *from, virTypedParameterPtr *params, int *count,
@@ -48,8 +48,7 @@ static bool add_params(const struct om_params *from, virTypedParameterPtr *param
 static bool call(struct om_vir *vir, const struct om_plan *plan, virDomainPtr dom,
 		 virTypedParameterPtr params, int count)
 {
-	OM_AUTODOMAIN
-	moved = NULL;
+	OM_AUTODOMAIN moved = NULL;
 
 	if (plan->peer_to_peer)
 		return virDomainMigrateToURI3(dom, vir->p2p_uri, params, (unsigned int)count,
@@ -62,8 +61,7 @@ static bool call(struct om_vir *vir, const struct om_plan *plan, virDomainPtr do
 void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attempt,
 		    struct om_attempt_end *end)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
 	virTypedParameterPtr params = NULL;
 	int count = 0, max = 0;
 	virErrorPtr last;
@@ -73,6 +71,7 @@ void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attem
 		  call(vir, plan, dom, params, count);
 	if (!end->ok) {
 		last = virGetLastError();
+		end->vir_domain = last ? last->domain : VIR_FROM_NONE;
 		end->vir_code = last ? last->code : VIR_ERR_INTERNAL_ERROR;
 		om_str_copy(end->text, sizeof(end->text),
 			    last && last->message ? last->message : "libvirt gave no reason");
@@ -82,8 +81,7 @@ void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attem
 
 bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainMigrateSetMaxDowntime(dom, downtime_ms, 0) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "the downtime limit could not be set");
@@ -92,8 +90,7 @@ bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err
 
 bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainMigrateStartPostCopy(dom, 0) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "post-copy could not be started");
@@ -102,8 +99,7 @@ bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err)
 
 bool om_vir_abort(struct om_vir *vir, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
 
 	if (!dom || virDomainAbortJob(dom) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "the migration could not be cancelled");

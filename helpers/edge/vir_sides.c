@@ -41,21 +41,35 @@ static enum om_side_state side_state(int state, int reason)
 	case VIR_DOMAIN_PAUSED:
 		return paused_state(reason);
 	case VIR_DOMAIN_PMSUSPENDED:
+	case VIR_DOMAIN_CRASHED: /* kept by on_crash=preserve: it ran here */
 		return OM_SIDE_PAUSED;
 	case VIR_DOMAIN_SHUTOFF:
-	case VIR_DOMAIN_CRASHED:
 		return OM_SIDE_ABSENT;
 	default: /* going down, or nothing that can be relied on: ask again */
 		return OM_SIDE_UNREACHABLE;
 	}
 }
 
+/* A migration, or something that may be one because libvirt does not say. */
+static bool has_job(virDomainPtr dom)
+{
+	virTypedParameterPtr params = NULL;
+	int type = VIR_DOMAIN_JOB_NONE, count = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+
+	if (virDomainGetJobStats(dom, &type, &params, &count, 0) < 0)
+		return virGetLastErrorCode() != VIR_ERR_NO_DOMAIN;
+	if (virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation) < 0)
+		virResetLastError();
+	virTypedParamsFree(params, count);
+	return (type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED) &&
+	       (operation == VIR_DOMAIN_JOB_OPERATION_UNKNOWN ||
+		operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
+}
+
 /* UNREACHABLE where libvirt's answer is anything but a state or "no such domain". */
 static enum om_side_state ask(struct om_vir *vir, enum om_vir_role role, bool *job)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
-	virDomainJobInfo info;
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 	int state, reason;
 
 	if (!dom)
@@ -66,8 +80,7 @@ static enum om_side_state ask(struct om_vir *vir, enum om_vir_role role, bool *j
 		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT
 								  : OM_SIDE_UNREACHABLE;
 	/* An incoming domain answers no question about its job. */
-	if (role != OM_VIR_DST && virDomainGetJobInfo(dom, &info) == 0)
-		*job = info.type == VIR_DOMAIN_JOB_BOUNDED || info.type == VIR_DOMAIN_JOB_UNBOUNDED;
+	*job = role != OM_VIR_DST && has_job(dom);
 	return side_state(state, reason);
 }
 
@@ -83,13 +96,13 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 		}
 	side->state = ask(vir, role, &side->job);
 	side->resumed = role == OM_VIR_DST && vir->events.dest_resumed;
+	side->unwatched = role == OM_VIR_DST && vir->opened[role] != 1;
 	side->stopped = role != OM_VIR_DST && vir->events.source_stopped;
 }
 
 bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 
 	if (!dom || virDomainSuspend(dom) < 0)
 		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be paused");
@@ -98,8 +111,7 @@ bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *er
 
 bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 
 	if (!dom || virDomainResume(dom) < 0)
 		return om_vir_fail(err, OM_E_UNKNOWN, "the guest could not be resumed");
@@ -108,8 +120,7 @@ bool om_vir_resume(struct om_vir *vir, enum om_vir_role role, struct om_err *err
 
 bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 
 	if (dom && virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_GRACEFUL) == 0)
 		return true;
@@ -120,8 +131,7 @@ bool om_vir_destroy(struct om_vir *vir, enum om_vir_role role, struct om_err *er
 
 bool om_vir_sync_time(struct om_vir *vir, enum om_vir_role role)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, role);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
 
 	return dom && virDomainSetTime(dom, 0, 0, VIR_DOMAIN_TIME_SYNC) == 0;
 }

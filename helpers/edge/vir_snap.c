@@ -9,8 +9,7 @@ typedef bool (*snap_fn)(virDomainSnapshotPtr snap, void *ctx, struct om_err *err
 
 static bool each_snapshot(struct om_vir *vir, snap_fn fn, void *ctx, struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_SRC);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
 	virDomainSnapshotPtr *snaps = NULL;
 	bool ok = true;
 	int count;
@@ -61,8 +60,7 @@ bool om_vir_snapshots_drop(struct om_vir *vir, struct om_err *err)
 bool om_vir_snapshots_define(struct om_vir *vir, enum om_vir_role role, const struct om_strv *xml,
 			     struct om_err *err)
 {
-	OM_AUTODOMAIN
-	dom = xml->n ? om_vir_lookup(vir, role) : NULL;
+	OM_AUTODOMAIN dom = xml->n ? om_vir_lookup(vir, role) : NULL;
 	bool ok = true;
 
 	if (!xml->n)

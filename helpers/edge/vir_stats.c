@@ -38,8 +38,7 @@ static void read_sample(struct om_sample *s, virTypedParameterPtr params, int co
 
 bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms)
 {
-	OM_AUTODOMAIN
-	dom = om_vir_lookup(vir, OM_VIR_MON);
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
 	virTypedParameterPtr params = NULL;
 	int type, count = 0;
 
@@ -73,8 +72,7 @@ void om_vir_read_completed(struct om_vir_completed *c, virTypedParameterPtr para
 
 void om_vir_completed(struct om_vir *vir, struct om_vir_completed *completed)
 {
-	OM_AUTODOMAIN
-	dom = NULL;
+	OM_AUTODOMAIN dom = NULL;
 	virTypedParameterPtr params = NULL;
 	int type, count = 0;
 

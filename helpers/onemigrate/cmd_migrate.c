@@ -64,6 +64,29 @@ static int keep_document(void)
 	return fd;
 }
 
+/* With one of them closed the document would become our stderr. */
+static void occupy_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What holds until the settings have been read in full: even a crash before that must not send
+ * the memory another way than strict allows. */
+static void assume_settings(struct om_shared *shared)
+{
+	const char *policy = getenv("MIGRATE_NETWORK_POLICY");
+
+	shared->fast_configured = !om_str_empty(getenv("MIGRATE_NETWORK")) ||
+				  !om_str_empty(getenv("DEST_HOST_APPEND"));
+	shared->strict = policy && om_str_eq_nocase(policy, "strict");
+}
+
 static struct om_shared *make_shared(void)
 {
 	struct om_shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -81,6 +104,7 @@ struct supervisor {
 	struct om_shared *shared;
 	int document_fd, signal_fd;
 	sigset_t old_mask;
+	bool stopped; /* a signal, or the driver's connection has gone */
 	uint64_t begun_ms;
 };
 
@@ -105,6 +129,8 @@ static pid_t start_worker(struct supervisor *sup, bool settle_only)
 
 	if (pid)
 		return pid;
+	/* Killed with its supervisor, nobody would be left to cancel the migration. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	setsid();
 	close(sup->signal_fd);
 	if (getppid() != supervisor)
@@ -126,13 +152,17 @@ static int attend_worker(struct supervisor *sup, pid_t pid)
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			usleep(100000);
-		if (fds[1].revents & (POLLERR | POLLHUP))
+		if (fds[1].revents & (POLLERR | POLLHUP)) {
+			sup->stopped = true;
 			kill(pid, SIGTERM);
+		}
 		if (fds[1].revents) /* told once; or no stderr at all, which nobody can close */
 			fds[1].fd = -1;
 		if (fds[0].revents && read(sup->signal_fd, &info, sizeof(info)) == sizeof(info) &&
-		    info.ssi_signo != SIGCHLD)
+		    info.ssi_signo != SIGCHLD) {
+			sup->stopped = true;
 			kill(pid, SIGTERM);
+		}
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
 	}
@@ -173,6 +203,12 @@ static int run_stock(struct supervisor *sup, const char *why)
 	OM_AUTOFREE char *stock = om_xstrdup(saved ? saved : "");
 	char text[1200];
 
+	if (sup->stopped) {
+		snprintf(text, sizeof(text),
+			 "cancelled before anything was touched; the VM still runs on %s",
+			 sup->args.src);
+		return fail(sup, text);
+	}
 	if (sup->shared->strict && sup->shared->fast_configured) {
 		snprintf(
 			text, sizeof(text),
@@ -207,7 +243,9 @@ static int run_stock(struct supervisor *sup, const char *why)
 
 static bool crashed(int status)
 {
-	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+	if (WIFEXITED(status))
+		return true; /* out of memory */
+	return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
 }
 
 /* The worker ended without an answer: by now only the two hosts know. */
@@ -220,7 +258,7 @@ static int answer_for(struct supervisor *sup, int status)
 	pid = start_worker(sup, true);
 	if (pid > 0)
 		attend_worker(sup, pid);
-	if (!sup->shared->answered)
+	if (!sup->shared->answered || sup->shared->kind != OM_ANSWER_EXIT)
 		return fail(
 			sup,
 			"the migration's working process ended twice without an answer; where the "
@@ -262,7 +300,8 @@ int om_cmd_migrate(int argc, char **argv)
 		argv++;
 	}
 	if (argc < 5 || argc > 6) {
-		fputs(usage, stderr);
+		om_log_final("Error migrating VM: wrong arguments; `onemigrate migrate --help` "
+			     "tells the right ones.");
 		return 2;
 	}
 	sup.argv = argv;
@@ -273,10 +312,12 @@ int om_cmd_migrate(int argc, char **argv)
 	if (sup.args.local)
 		om_log_name_vm(sup.args.vm_id);
 	protect_secrets();
+	occupy_standard_fds();
 	sup.document_fd = keep_document();
 	sup.shared = make_shared();
 	sup.signal_fd = block_signals(&sup.old_mask);
 	if (sup.document_fd < 0 || !sup.shared || sup.signal_fd < 0)
 		return fail(&sup, "no memory for the document on stdin; nothing was touched");
+	assume_settings(sup.shared);
 	return supervise(&sup);
 }

@@ -202,6 +202,7 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 {
 	struct task dst = { 0 }, way = { 0 };
 	uint64_t begun_ms = om_now_ms();
+	struct om_err ignored;
 	bool ok;
 
 	s->vir = om_vir_new(s->src_uri, s->dst_uri);
@@ -218,11 +219,11 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 	join(&dst);
 	join(&way);
 	s->connect_ms = om_now_ms() - begun_ms;
-	if (ok && !dst.ok) {
+	/* A UUID needs no connection: sides can be asked later even if one is silent now. */
+	s->identified = om_vir_identify(s->vir, s->args.deploy_id, ok ? err : &ignored);
+	if (ok && !dst.ok)
 		*err = dst.err;
-		ok = false;
-	}
-	return ok && om_vir_identify(s->vir, s->args.deploy_id, err);
+	return ok && s->identified && dst.ok;
 }
 
 /* Only combinations of these can be refused by one version and taken by another. */

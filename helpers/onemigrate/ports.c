@@ -42,6 +42,7 @@ static void set_phase(void *ctx, enum om_phase phase)
 
 	pthread_mutex_lock(&s->lock);
 	s->state.phase = phase;
+	s->phase_since_ms = om_now_ms();
 	pthread_mutex_unlock(&s->lock);
 	om_log_syslog("phase %s", om_phase_name(phase));
 }
@@ -62,6 +63,11 @@ static bool resume_source(void *ctx, struct om_err *err)
 static bool suspend_source(void *ctx, struct om_err *err)
 {
 	return om_vir_suspend(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
+}
+
+static bool abort_source(void *ctx, struct om_err *err)
+{
+	return om_vir_abort(((struct om_session *)ctx)->vir, err);
 }
 
 static bool destroy_source(void *ctx, struct om_err *err)
@@ -139,6 +145,17 @@ static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
 				       err);
 }
 
+/* libvirt restores the limit with the end of a failed migration; one that was set just after that
+ * end would stay in QEMU. */
+static void restore_downtime(struct om_session *s)
+{
+	uint32_t now = om_vir_max_downtime_ms(s->vir, OM_VIR_MON), own = s->facts.max_downtime_ms;
+	struct om_err err;
+
+	if (now && own && now != own && !om_vir_set_downtime(s->vir, own, &err))
+		om_log_syslog("%s", err.msg);
+}
+
 static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
 {
 	struct om_session *s = ctx;
@@ -146,13 +163,20 @@ static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
 
 	om_watch_init(&s->watch, &s->plan);
 	s->first_pass_ms = 0;
+	s->guest_suspended = false;
 	om_vir_events_reset(s->vir);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();
 	om_vir_migrate(s->vir, &s->plan, attempt, end);
 	s->call_ended_ms = om_now_ms();
+	s->call_ok = end->ok;
+	set_phase(s, OM_PHASE_SETTLE); /* from here the main thread sees to it that this ends */
 	end->bytes_sent = om_sampler_stop(sampler);
 	end->stop_requested = s->stop;
+	end->suspended = s->guest_suspended;
+	end->dest_lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
+	if (!end->ok)
+		restore_downtime(s);
 }
 
 static bool reopen_source(void *ctx, struct om_err *err)
@@ -172,6 +196,7 @@ void om_session_ops(struct om_session *s, struct om_run_ops *ops)
 		.sides = sides,
 		.resume_source = resume_source,
 		.suspend_source = suspend_source,
+		.abort_source = abort_source,
 		.destroy_source = destroy_source,
 		.destroy_dest = destroy_dest,
 		.touch = touch,

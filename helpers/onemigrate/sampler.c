@@ -46,6 +46,7 @@ static void act(struct om_session *s, const struct om_action *action)
 		break;
 	case OM_ACTION_SUSPEND:
 		ok = om_vir_suspend(s->vir, OM_VIR_MON, &err);
+		s->guest_suspended = ok;
 		break;
 	default:
 		return;
@@ -129,17 +130,18 @@ static void follow_events(struct om_sampler *sampler)
 static void abort_if_needed(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
-	bool lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
+	struct om_vir_events *events = om_vir_events(s->vir);
+	bool lost = events->lost[OM_VIR_DST] && !s->plan.peer_to_peer;
 	struct om_err err;
 
-	if (!s->stop && !lost)
+	if ((!s->stop && !lost) || events->source_postcopy)
 		return;
 	if (!sampler->abort_sent)
 		note_decision(s, lost ? "cancel: the connection to the destination is lost"
 				      : "cancel: asked by a signal");
-	sampler->abort_sent = true;
-	if (!om_vir_abort(s->vir, &err))
+	if (!om_vir_abort(s->vir, &err) && !sampler->abort_sent)
 		om_log_syslog("%s", err.msg);
+	sampler->abort_sent = true;
 }
 
 static void wait_for_something(struct om_sampler *sampler)

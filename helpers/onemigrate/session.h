@@ -50,6 +50,7 @@ struct om_session {
 	struct om_dom dom;
 	struct om_facts facts;
 	uint64_t connect_ms; /* time spent waiting for connections */
+	bool identified;     /* the domain's UUID is known, both sides can be asked */
 
 	struct om_plan plan;
 	struct om_strv snapshots;
@@ -57,15 +58,21 @@ struct om_session {
 
 	volatile int stop;    /* set once by the main thread */
 	int stop_fd;	      /* eventfd: readable once stop is set */
+	uint64_t answered_ms; /* main thread's: when it first saw the answer */
 	int done_fd;	      /* eventfd: the worker has answered */
 	pthread_mutex_t lock; /* guards `state` and the step to `touched` */
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
-	int aftermath_fd; /* stdin of the process for the time after; -1 = none */
+	atomic_bool call_ok;		       /* it succeeded */
+	bool guest_suspended;		       /* by the watch */
+	uint64_t phase_since_ms;	       /* under lock */
+	atomic_bool asking; /* since phase_since_ms: connections are opened, facts gathered */
+	int aftermath_fd;   /* stdin of the process for the time after; -1 = none */
 };
 
 uint64_t om_now_ms(void);
+uint64_t om_epoch_ms(void);
 
 /* session.c */
 bool om_session_read(struct om_session *s, const char *document, size_t len,
@@ -91,6 +98,13 @@ bool om_sampler_stop(struct om_sampler *sampler);
 void om_aftermath_prepare(struct om_session *s);
 void om_aftermath_go(struct om_session *s);
 int om_cmd_aftermath(int argc, char **argv);
+
+/* migration.c: what the worker thread does; each ends with an answer. */
+void om_session_migrate(struct om_session *s, const struct om_run_ops *ops);
+void om_session_settle(struct om_session *s, const struct om_run_ops *ops);
+void om_session_refuse(struct om_session *s, const struct om_err *err);
+/* What this release leaves to the stock script, or NULL. */
+const char *om_session_stock_case(const struct om_session *s);
 
 /* worker.c: the working process; never returns. */
 _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shared, int document_fd,

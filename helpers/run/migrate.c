@@ -30,6 +30,11 @@ static bool repair_first(const struct om_run_ops *ops, const char *what, struct 
 	struct om_outcome_context context = { 0 };
 	enum om_verdict verdict;
 
+	if (!ops->touch(ops->ctx, &end->err)) {
+		end->has_err = true;
+		end->verdict = OM_VERDICT_SOURCE;
+		return false;
+	}
 	ops->log(ops->ctx, OM_LOG_WARN, what);
 	verdict = om_run_settle(ops, &context);
 	if (verdict == OM_VERDICT_SOURCE)
@@ -62,6 +67,19 @@ static enum om_verdict untouched(const struct om_side *src, const struct om_side
 	}
 }
 
+enum om_verdict om_run_look(const struct om_run_ops *ops, bool *repeated)
+{
+	struct om_side src, dst;
+
+	ops->sides(ops->ctx, &src, &dst);
+	*repeated = om_outcome_entry(&src, &dst) == OM_ENTRY_DONE_BEFORE;
+	if (*repeated)
+		return OM_VERDICT_DEST;
+	if (src.state == OM_SIDE_ABSENT && dst.state == OM_SIDE_ABSENT)
+		return OM_VERDICT_NEITHER;
+	return untouched(&src, &dst);
+}
+
 static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src,
 			       struct om_side *dst)
 {
@@ -78,8 +96,7 @@ static enum om_entry ask_entry(const struct om_run_ops *ops, struct om_side *src
 	}
 }
 
-/* May the migration begin? False: `end` says what is so instead. */
-static bool enter(const struct om_run_ops *ops, struct om_run_end *end, bool *source_paused)
+bool om_run_enter(const struct om_run_ops *ops, struct om_run_end *end, bool *source_paused)
 {
 	struct om_side src, dst;
 	enum om_entry entry = ask_entry(ops, &src, &dst);
@@ -202,8 +219,16 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 	for (end->attempt = 0;;) {
 		struct om_attempt_end call = { 0 };
 
+		if (ops->stop_requested(ops->ctx)) {
+			end->has_err = true;
+			end->verdict = OM_VERDICT_SOURCE;
+			om_err_set(&end->err, OM_E_ABORTED, "cancelled on request");
+			return;
+		}
 		ops->phase(ops->ctx, OM_PHASE_COPY);
 		ops->memory(ops->ctx, end->attempt, &call);
+		context.call_ok = call.ok;
+		context.suspended_by_us = call.suspended;
 		end->verdict = call.ok ? om_run_settle(ops, &context)
 				       : settle_failure(ops, context);
 		if (call.ok || end->verdict != OM_VERDICT_SOURCE) {
@@ -230,10 +255,14 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 void om_run_put_snapshots(const struct om_run_ops *ops, enum om_verdict verdict)
 {
 	struct om_err err = { 0 };
-	bool on_dest = verdict == OM_VERDICT_DEST || verdict == OM_VERDICT_DEST_LEFTOVER;
+	bool on_dest = verdict == OM_VERDICT_DEST || verdict == OM_VERDICT_DEST_LEFTOVER ||
+		       verdict == OM_VERDICT_BOTH;
 
-	if (!on_dest && verdict != OM_VERDICT_SOURCE && verdict != OM_VERDICT_SOURCE_LEFTOVER)
+	if (!on_dest && verdict != OM_VERDICT_SOURCE && verdict != OM_VERDICT_SOURCE_LEFTOVER) {
+		ops->log(ops->ctx, OM_LOG_DEBUG,
+			 "snapshot metadata, if any, was not defined again");
 		return;
+	}
 	if (!ops->snapshots_define(ops->ctx, on_dest, &err))
 		ops->log(ops->ctx, OM_LOG_WARN, err.msg);
 }
@@ -244,8 +273,8 @@ void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, ui
 	struct om_outcome_context context = { .asked_paused = plan->flags & OM_FLAG_PAUSED };
 
 	memset(end, 0, sizeof(*end));
-	if (!enter(ops, end, &context.source_paused) || !wait_for_block_jobs(ops, tries, end) ||
-	    !drop_snapshots(ops, end))
+	if (!om_run_enter(ops, end, &context.source_paused) ||
+	    !wait_for_block_jobs(ops, tries, end) || !drop_snapshots(ops, end))
 		return;
 	move_memory(ops, plan, tries, context, end);
 	om_run_put_snapshots(ops, end->verdict);

@@ -49,6 +49,12 @@ static void act(const struct om_run_ops *ops, enum om_verdict verdict, struct om
 	case OM_VERDICT_SUSPEND_SOURCE:
 		suspend(ops, c);
 		break;
+	case OM_VERDICT_ABORT_JOB:
+		/* Asked for until it has gone; a refusal says that it is about to. */
+		if (!ops->abort_source(ops->ctx, &err))
+			ops->log(ops->ctx, OM_LOG_DEBUG, err.msg);
+		ops->sleep_ms(ops->ctx, ASK_EVERY_MS);
+		break;
 	default:
 		ops->sleep_ms(ops->ctx, ASK_EVERY_MS);
 	}
@@ -70,7 +76,7 @@ enum om_verdict om_run_settle(const struct om_run_ops *ops, struct om_outcome_co
 		if (om_verdict_is_final(verdict))
 			return verdict;
 		if (verdict != OM_VERDICT_WAIT && verdict != OM_VERDICT_SUSPEND_SOURCE &&
-		    ++repairs > REPAIRS_MAX)
+		    verdict != OM_VERDICT_ABORT_JOB && ++repairs > REPAIRS_MAX)
 			give_up_repairs(context);
 		else
 			act(ops, verdict, context);
