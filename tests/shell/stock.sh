@@ -191,6 +191,17 @@ library_missing()
 }
 it 'without the shared part, or with half of it, the stock script runs with one line' library_missing
 
+library_missing_strict()
+{
+	make_tree <<<'MIGRATE_NETWORK_POLICY="strict"'
+	rm "$TREE/onemigrate/driver.sh"
+	migrate
+	is "$STATUS" 1
+	has "$ERR" 'Error migrating VM: onemigrate/driver.sh is missing'
+	[[ ! -e stock.argv ]]
+}
+it 'without the shared part and with strict nothing runs' library_missing_strict
+
 reader_missing()
 {
 	make_tree <<<'A=1'
