@@ -98,6 +98,16 @@ done
 late "migration ports silent" 'timed out' MIGRATE_NETWORK=10.77.1.0/24
 lab fault restore
 
+# What OpenNebula's users know as #7276: the name that the destination has of itself.
+turn
+settings
+lab exec "$there" -- hostname no-such-name
+drive 31
+check "nothing configured, the destination's own name does not resolve: the VM moves" moved 31 "$there"
+check "one WARN says why, and that OpenNebula's name was taken" \
+	one_warning "before the first byte.*no-such-name.*OpenNebula name"
+lab exec "$there" -- hostname "$there"
+
 turn
 settings DEST_HOST_APPEND=-crossed
 drive 31
