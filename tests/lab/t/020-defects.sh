@@ -57,7 +57,7 @@ late() {
 }
 
 begin --mgmt 1gbit "$@"
-lab guest start 31 --mem 128 --fill 16 --disk --snapshots 1 --verify 64
+lab guest start 31 --mem 96 --fill 16 --disk --snapshots 1 --verify 64
 for node in node01 node02; do
 	# Addresses that a host answers on without having them, and a name of the other host.
 	lab exec "$node" -- bash -c 'cat >>/etc/hosts' <<-'END'

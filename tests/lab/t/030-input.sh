@@ -84,7 +84,7 @@ lines() {
 }
 
 begin --mgmt 1gbit "$@"
-lab guest start 31 --mem 128 --fill 16 --snapshots 1 --verify 64
+lab guest start 31 --mem 96 --fill 16 --snapshots 1 --verify 64
 settings DEST_HOST_APPEND=-10g1
 
 # ---- documents

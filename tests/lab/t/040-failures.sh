@@ -152,6 +152,7 @@ for setting in MIGRATE_NETWORK=10.77.1.0/24 DEST_HOST_APPEND=-10g1; do
 		check "the other VM's QEMU waited for its memory all the time" waits_for_memory 2
 	fi
 done
+lab exec node01 -- virsh -q migrate-setspeed one-32 400
 status=0
 wait "$COPY" || status=$?
 check "the other VM's migration ends well" test "$status" = 0
