@@ -373,15 +373,21 @@ om_refuse()
 # DIR NAME ARGV...: the whole of a driver script. DIR is the script's own directory, absolute.
 om_driver()
 {
-	local dir=$1 name=$2 tree fast='' setting why
+	local dir=$1 name=$2 tree fast='' setting why om_found
 	local -a verb=(migrate)
 	shift 2
 	tree=${dir%/*} tree=${tree%/*}
 	[[ $name != migrate_local ]] || verb+=(--local)
 
 	om_find_stock "$dir" "$tree" "$name"
+	# A helper has to load libvirt's libraries before it can say anything: meanwhile the rc files
+	# are read. They have no say in which helper it is.
+	exec {om_found}< <(om_find_helper "$tree" </dev/null; printf '%s\0%s\0' "$OM_HELPER" "$OM_WHY")
 	om_rc_load "$tree" "$dir"
-	if om_find_helper "$tree"; then
+	IFS= read -r -d '' OM_HELPER <&"$om_found" || OM_HELPER=''
+	IFS= read -r -d '' OM_WHY <&"$om_found" || OM_WHY='the search for it has failed'
+	exec {om_found}<&-
+	if [[ -n $OM_HELPER ]]; then
 		om_exec_helper "$OM_STOCK" "${verb[@]}" "$@"
 		OM_WHY="$OM_HELPER: cannot be executed"
 	fi
