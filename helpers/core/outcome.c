@@ -122,7 +122,7 @@ static enum om_verdict source_stopped(const struct om_side *src, const struct om
 		if (src->job)
 			return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 		/* It ran there and is gone: the memory here is older than what is on its disks. */
-		if (dst->resumed)
+		if (dst->resumed || (c->call_ok && !c->asked_paused))
 			return OM_VERDICT_UNKNOWN;
 		return c->resume_failed ? OM_VERDICT_UNKNOWN : OM_VERDICT_RESUME_SOURCE;
 	case OM_SIDE_INCOMING:
