@@ -37,9 +37,11 @@ static enum om_verdict wait_or(const struct om_outcome_context *context, uint64_
 static enum om_verdict source_unreachable(const struct om_side *dst,
 					  const struct om_outcome_context *c)
 {
-	/* It was started there, so that a copy on the source can only be a stopped one. */
-	if (runs(dst->state) && (c->call_ok || dst->resumed))
-		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_DEST_LEFTOVER);
+	/* It was started there, so that a copy on the source can only be a stopped one; unless the
+	 * source was seen to run beside it. */
+	if (runs(dst->state) && (c->call_ok || dst->resumed || c->suspended))
+		return wait_or(c, OM_AUTODESTROY_WAIT_MS,
+			       c->suspended ? OM_VERDICT_BOTH : OM_VERDICT_DEST_LEFTOVER);
 	return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 }
 
