@@ -16,15 +16,18 @@
 
 #define UUID "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c4"
 
+#define FAKE_CONNS 24 /* opened in one test */
+
 struct fake {
 	struct {
 		int token;
-	} conns[8], doms[64], moved;
+	} conns[FAKE_CONNS], doms[64], moved;
 	unsigned int opened, closed, doms_out, doms_in;
 	struct _virError error;
 	bool has_error;
 	int lookup_code; /* 0: the domain is there */
 	int call_code;	 /* 0: calls succeed */
+	int call_domain; /* the part of libvirt that fails */
 	const char *call_text;
 	/* what the last call was given */
 	virConnectPtr dconn;
@@ -34,15 +37,17 @@ struct fake {
 	unsigned int flags;
 	unsigned long long number;
 	unsigned int migrate3, to_uri3, suspended, resumed, destroyed_gently, destroyed, aborted,
-		postcopies;
+		jobs_asked, postcopies;
 	/* what it answers */
-	int state, reason, job_type, stats_type;
-	bool no_job_info, gentle_fails;
-	virConnectDomainEventGenericCallback callbacks[OM_VIR_ROLES + 1][32];
-	void *opaques[OM_VIR_ROLES + 1][32];
-	virFreeCallback frees[OM_VIR_ROLES + 1][33];
-	virConnectCloseFunc on_close[OM_VIR_ROLES + 1];
-	void *close_opaque[OM_VIR_ROLES + 1];
+	int state, reason, stats_type;
+	int operation; /* of the job; negative: not told */
+	int job_code;  /* 0: the job's state can be asked */
+	bool gentle_fails;
+	virConnectDomainEventGenericCallback callbacks[FAKE_CONNS][32];
+	void *opaques[FAKE_CONNS][32];
+	virFreeCallback frees[FAKE_CONNS][33];
+	virConnectCloseFunc on_close[FAKE_CONNS];
+	void *close_opaque[FAKE_CONNS];
 };
 
 static struct fake fake;
@@ -50,6 +55,7 @@ static struct fake fake;
 static void fake_error(int code, const char *text)
 {
 	free(fake.error.message);
+	fake.error.domain = VIR_FROM_NONE;
 	fake.error.code = code;
 	fake.error.message = strdup(text);
 	fake.has_error = true;
@@ -66,6 +72,7 @@ static int fake_call(void)
 	if (!fake.call_code)
 		return 0;
 	fake_error(fake.call_code, fake.call_text ? fake.call_text : "fake");
+	fake.error.domain = fake.call_domain;
 	return -1;
 }
 
@@ -89,14 +96,16 @@ virConnectPtr __wrap_virConnectOpen(const char *uri)
 	if (fake_call() < 0)
 		return NULL;
 	snprintf(fake.uri, sizeof(fake.uri), "%s", uri);
-	return (virConnectPtr)&fake.conns[fake.opened++ % OM_ARRAY_LEN(fake.conns)];
+	assert_true(fake.opened < FAKE_CONNS);
+	return (virConnectPtr)&fake.conns[fake.opened++];
 }
 
 static size_t fake_conn_index(virConnectPtr conn)
 {
 	size_t i = (size_t)((char *)conn - (char *)fake.conns) / sizeof(fake.conns[0]);
 
-	return i <= OM_VIR_ROLES ? i : OM_VIR_ROLES;
+	assert_true(i < FAKE_CONNS);
+	return i;
 }
 
 /* A callback that is still registered would keep the real connection open, and its job alive. */

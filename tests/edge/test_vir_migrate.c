@@ -126,6 +126,7 @@ static void a_direct_migration_passes_flags_parameters_and_the_destination(void 
 	om_vir_migrate(vir, &plan, 0, &end);
 	assert_true(end.ok);
 	assert_int_equal(end.vir_code, 0);
+	assert_int_equal(end.vir_domain, 0);
 	assert_int_equal(fake.migrate3, 1);
 	assert_int_equal(fake.to_uri3, 0);
 	assert_ptr_equal(fake.dconn, &fake.conns[OM_VIR_DST]);
@@ -164,14 +165,16 @@ static void a_peer_to_peer_migration_passes_the_uri_that_the_source_opens(void *
 	assert_int_equal(fake.flags, VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER);
 	assert_int_equal(fake.param_count, 6);
 	fake.call_code = VIR_ERR_OPERATION_FAILED;
+	fake.call_domain = VIR_FROM_QEMU;
 	om_vir_migrate(vir, &plan, 0, &end);
 	assert_false(end.ok);
+	assert_int_equal(end.vir_domain, VIR_FROM_QEMU);
 	assert_int_equal(end.vir_code, VIR_ERR_OPERATION_FAILED);
 	om_plan_free(&plan);
 	fake_end(vir);
 }
 
-static void code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(void **unused)
+static void domain_code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(void **unused)
 {
 	struct om_vir *vir = fake_start();
 	struct om_plan plan = plan_of(OM_FLAG_LIVE);
@@ -180,10 +183,12 @@ static void code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(void **
 
 	(void)unused;
 	fake.call_code = VIR_ERR_SYSTEM_ERROR;
+	fake.call_domain = VIR_FROM_RPC;
 	fake.call_text = "unable to connect to server at '10.1.0.2:49152'";
 	om_vir_migrate(vir, &plan, 0, &end);
 	assert_false(end.ok);
 	assert_int_equal(end.vir_code, VIR_ERR_SYSTEM_ERROR);
+	assert_int_equal(end.vir_domain, VIR_FROM_RPC);
 	assert_string_equal(end.text, "unable to connect to server at '10.1.0.2:49152'");
 	assert_false(om_vir_set_downtime(vir, 30, &err));
 	assert_string_equal(err.msg,
@@ -395,7 +400,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_direct_migration_passes_flags_parameters_and_the_destination),
 		cmocka_unit_test(a_peer_to_peer_migration_passes_the_uri_that_the_source_opens),
-		cmocka_unit_test(code_and_text_of_a_failure_outlive_the_freeing_of_the_domain),
+		cmocka_unit_test(
+			domain_code_and_text_of_a_failure_outlive_the_freeing_of_the_domain),
 		cmocka_unit_test(tuning_reaches_libvirt_as_it_is),
 		cmocka_unit_test(a_sample_has_every_field_and_pages_become_bytes),
 		cmocka_unit_test(the_record_of_the_end_is_the_events_or_else_the_destinations),

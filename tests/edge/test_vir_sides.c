@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each side's state is taken for, the repairs, and the snapshots' metadata. */
 /* WRAP: virGetLastError virGetLastErrorCode virResetLastError virConnectOpen virConnectClose virConnectSetKeepAlive virConnectRegisterCloseCallback virConnectUnregisterCloseCallback virConnectDomainEventRegisterAny virConnectDomainEventDeregisterAny virDomainLookupByUUID virDomainLookupByName virDomainGetUUID virDomainFree */
-/* WRAP: virDomainGetState virDomainGetJobInfo virDomainSuspend virDomainResume virDomainDestroy virDomainDestroyFlags virDomainListAllSnapshots virDomainSnapshotGetXMLDesc virDomainSnapshotIsCurrent virDomainSnapshotDelete virDomainSnapshotCreateXML virDomainSnapshotFree virDomainGetBlockJobInfo */
+/* WRAP: virDomainGetState virDomainGetJobStats virDomainSuspend virDomainResume virDomainDestroy virDomainDestroyFlags virDomainListAllSnapshots virDomainSnapshotGetXMLDesc virDomainSnapshotIsCurrent virDomainSnapshotDelete virDomainSnapshotCreateXML virDomainSnapshotFree virDomainGetBlockJobInfo */
 #include "test_vir_fake.h"
 
 int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags)
@@ -15,13 +15,25 @@ int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned
 	return 0;
 }
 
-int __wrap_virDomainGetJobInfo(virDomainPtr dom, virDomainJobInfoPtr info)
+int __wrap_virDomainGetJobStats(virDomainPtr dom, int *type, virTypedParameterPtr *params,
+				int *count, unsigned int flags)
 {
+	int max = 0;
+
 	assert_non_null(dom);
-	if (fake.no_job_info || fake_call() < 0)
+	assert_int_equal(flags, 0);
+	fake_forget();
+	fake.jobs_asked++;
+	if (fake.job_code) {
+		fake_error(fake.job_code, "the job cannot be asked");
 		return -1;
-	memset(info, 0, sizeof(*info));
-	info->type = fake.job_type;
+	}
+	*type = fake.stats_type;
+	*params = NULL;
+	*count = 0;
+	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, 1500);
+	if (fake.operation >= 0)
+		virTypedParamsAddInt(params, count, &max, VIR_DOMAIN_JOB_OPERATION, fake.operation);
 	return 0;
 }
 
@@ -97,7 +109,8 @@ static void every_state_and_reason_is_taken_for_what_it_is(void **unused)
 		{ VIR_DOMAIN_PMSUSPENDED, 0, OM_SIDE_PAUSED },
 		{ VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_MIGRATED, OM_SIDE_ABSENT },
 		{ VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DESTROYED, OM_SIDE_ABSENT },
-		{ VIR_DOMAIN_CRASHED, 0, OM_SIDE_ABSENT },
+		{ VIR_DOMAIN_CRASHED, 0, OM_SIDE_PAUSED },
+		{ VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED, OM_SIDE_PAUSED },
 		{ VIR_DOMAIN_SHUTDOWN, 0, OM_SIDE_UNREACHABLE },
 		{ VIR_DOMAIN_NOSTATE, 0, OM_SIDE_UNREACHABLE },
 		{ 99, 0, OM_SIDE_UNREACHABLE },
@@ -167,7 +180,84 @@ static void a_lost_connection_is_opened_again_or_the_side_is_unreachable(void **
 	fake_end(vir);
 }
 
-static void jobs_and_events_are_told_of_the_side_that_they_belong_to(void **unused)
+static void a_connection_that_cannot_be_opened_stays_lost_until_it_can(void **unused)
+{
+	struct om_vir *vir = fake_start();
+	struct om_side side;
+	struct om_err err;
+
+	(void)unused;
+	for (int role = 0; role < OM_VIR_ROLES; role++) {
+		fake.call_code = VIR_ERR_SYSTEM_ERROR;
+		assert_false(om_vir_open(vir, (enum om_vir_role)role, &err));
+		assert_true(om_vir_events(vir)->lost[role]);
+		fake.call_code = 0;
+		assert_true(om_vir_open(vir, (enum om_vir_role)role, &err));
+		assert_false(om_vir_events(vir)->lost[role]);
+	}
+	fake.call_code = VIR_ERR_SYSTEM_ERROR;
+	om_vir_events(vir)->lost[OM_VIR_MON] = true;
+	for (int i = 0; i < 3; i++) {
+		om_vir_side(vir, OM_VIR_MON, &side);
+		assert_int_equal(side.state, OM_SIDE_UNREACHABLE);
+		assert_true(om_vir_events(vir)->lost[OM_VIR_MON]);
+	}
+	fake.call_code = 0;
+	om_vir_side(vir, OM_VIR_MON, &side);
+	assert_int_equal(side.state, OM_SIDE_RUNNING);
+	assert_false(om_vir_events(vir)->lost[OM_VIR_MON]);
+	fake_end(vir);
+}
+
+static void a_destination_is_watched_only_over_its_first_connection(void **unused)
+{
+	struct om_vir *vir = fake_start();
+	struct om_side side;
+
+	(void)unused;
+	om_vir_side(vir, OM_VIR_DST, &side);
+	assert_false(side.unwatched);
+	om_vir_side(vir, OM_VIR_DST, &side);
+	assert_false(side.unwatched);
+	om_vir_events(vir)->lost[OM_VIR_DST] = true;
+	for (int i = 0; i < 2; i++) {
+		om_vir_side(vir, OM_VIR_DST, &side);
+		assert_int_equal(side.state, OM_SIDE_RUNNING);
+		assert_true(side.unwatched);
+	}
+	/* A new migration forgets the old one's events, and not that some may be missing. */
+	om_vir_events_reset(vir);
+	om_vir_side(vir, OM_VIR_DST, &side);
+	assert_true(side.unwatched);
+	/* The source's events decide nothing that its state does not show. */
+	om_vir_events(vir)->lost[OM_VIR_MON] = true;
+	om_vir_side(vir, OM_VIR_MON, &side);
+	assert_int_equal(side.state, OM_SIDE_RUNNING);
+	assert_false(side.unwatched);
+	fake_end(vir);
+}
+
+static void a_first_connection_that_comes_late_is_watched_too(void **unused)
+{
+	struct om_vir *vir = fake_start();
+	struct om_side side;
+	struct om_err err;
+
+	(void)unused;
+	om_vir_free(vir);
+	vir = om_vir_new("qemu:///system", "qemu+ssh://node02/system");
+	fake.call_code = VIR_ERR_SYSTEM_ERROR;
+	assert_false(om_vir_open(vir, OM_VIR_DST, &err));
+	fake.call_code = 0;
+	assert_true(om_vir_open(vir, OM_VIR_SRC, &err));
+	assert_true(om_vir_identify(vir, UUID, &err));
+	om_vir_side(vir, OM_VIR_DST, &side);
+	assert_int_equal(side.state, OM_SIDE_RUNNING);
+	assert_false(side.unwatched);
+	fake_end(vir);
+}
+
+static void events_are_told_of_the_side_that_they_belong_to(void **unused)
 {
 	struct om_vir *vir = fake_start();
 	struct om_side side;
@@ -175,20 +265,53 @@ static void jobs_and_events_are_told_of_the_side_that_they_belong_to(void **unus
 	(void)unused;
 	om_vir_events(vir)->dest_resumed = true;
 	om_vir_events(vir)->source_stopped = true;
-	fake.job_type = VIR_DOMAIN_JOB_UNBOUNDED;
+	fake.stats_type = VIR_DOMAIN_JOB_UNBOUNDED;
+	fake.operation = VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
 	om_vir_side(vir, OM_VIR_MON, &side);
 	assert_true(side.job && side.stopped && !side.resumed);
+	assert_int_equal(fake.jobs_asked, 1);
+	/* An incoming domain answers no question about its job. */
 	om_vir_side(vir, OM_VIR_DST, &side);
 	assert_true(!side.job && !side.stopped && side.resumed);
-	for (int type = VIR_DOMAIN_JOB_NONE; type <= VIR_DOMAIN_JOB_CANCELLED; type++) {
-		fake.job_type = type;
+	assert_int_equal(fake.jobs_asked, 1);
+	fake_end(vir);
+}
+
+static void a_job_is_a_migration_unless_libvirt_says_that_it_is_none(void **unused)
+{
+	static const int failures[] = { VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_INTERNAL_ERROR,
+					VIR_ERR_RPC, VIR_ERR_OPERATION_INVALID,
+					VIR_ERR_NO_SUPPORT };
+	struct om_vir *vir = fake_start();
+	struct om_side side;
+
+	(void)unused;
+	for (int type = VIR_DOMAIN_JOB_NONE; type <= VIR_DOMAIN_JOB_CANCELLED; type++)
+		for (int operation = -1; operation <= VIR_DOMAIN_JOB_OPERATION_DUMP + 3;
+		     operation++) {
+			bool active = type == VIR_DOMAIN_JOB_BOUNDED ||
+				      type == VIR_DOMAIN_JOB_UNBOUNDED;
+			bool migrates = operation == -1 ||
+					operation == VIR_DOMAIN_JOB_OPERATION_UNKNOWN ||
+					operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+
+			fake.stats_type = type;
+			fake.operation = operation;
+			om_vir_side(vir, OM_VIR_MON, &side);
+			assert_int_equal(side.state, OM_SIDE_RUNNING);
+			if (side.job != (active && migrates))
+				fail_msg("type %d, operation %d: %d", type, operation, side.job);
+		}
+	fake.stats_type = VIR_DOMAIN_JOB_NONE;
+	for (size_t i = 0; i < OM_ARRAY_LEN(failures); i++) {
+		fake.job_code = failures[i];
 		om_vir_side(vir, OM_VIR_MON, &side);
-		assert_int_equal(side.job, type == VIR_DOMAIN_JOB_BOUNDED ||
-						   type == VIR_DOMAIN_JOB_UNBOUNDED);
+		assert_int_equal(side.state, OM_SIDE_RUNNING);
+		assert_true(side.job);
 	}
-	fake.no_job_info = true;
+	fake.job_code = VIR_ERR_NO_DOMAIN;
 	om_vir_side(vir, OM_VIR_MON, &side);
-	assert_int_equal(side.state, OM_SIDE_RUNNING);
+	assert_false(side.job);
 	fake_end(vir);
 }
 
@@ -423,7 +546,11 @@ int main(void)
 		cmocka_unit_test(every_state_and_reason_is_taken_for_what_it_is),
 		cmocka_unit_test(only_no_such_domain_means_that_it_is_not_there),
 		cmocka_unit_test(a_lost_connection_is_opened_again_or_the_side_is_unreachable),
-		cmocka_unit_test(jobs_and_events_are_told_of_the_side_that_they_belong_to),
+		cmocka_unit_test(a_connection_that_cannot_be_opened_stays_lost_until_it_can),
+		cmocka_unit_test(a_destination_is_watched_only_over_its_first_connection),
+		cmocka_unit_test(a_first_connection_that_comes_late_is_watched_too),
+		cmocka_unit_test(events_are_told_of_the_side_that_they_belong_to),
+		cmocka_unit_test(a_job_is_a_migration_unless_libvirt_says_that_it_is_none),
 		cmocka_unit_test(repairs_are_made_once_and_keep_libvirts_words),
 		cmocka_unit_test(snapshots_are_saved_parents_first_and_the_current_one_is_marked),
 		cmocka_unit_test(only_metadata_is_dropped_and_the_first_failure_ends_it),

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* virErrorDomain */
+#define FROM_NONE 0
+#define FROM_RPC 7
+#define FROM_QEMU 10
+/* virErrorNumber */
 #define INTERNAL_ERROR 1
 #define INVALID_ARG 8
 #define OPERATION_FAILED 9
@@ -74,56 +79,125 @@ static void the_first_that_is_configured_names_the_fast_network(void **unused)
 	}
 }
 
+#define BIND                                                                                       \
+	"unable to execute QEMU command 'migrate-incoming': Failed to bind socket: Cannot assign " \
+	"requested address"
+#define LOOPBACK "hostname on destination resolved to localhost, but migration requires an FQDN"
+#define FAILS(domain, code) .vir_domain = FROM_##domain, .vir_code = code
+
 static void
 the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(void **unused)
 {
 	static const struct {
 		unsigned int flags;
+		enum om_path path;
 		bool listens;
 		struct om_attempt_end end;
 		bool expected;
 	} rows[] = {
-		{ 0, false, { .vir_code = SYSTEM_ERROR }, true },
-		{ 0, true, { .vir_code = SYSTEM_ERROR }, true },
-		{ 0, false, { .vir_code = SYSTEM_ERROR, .bytes_sent = true }, false },
-		{ 0, false, { .vir_code = SYSTEM_ERROR, .stop_requested = true }, false },
-		{ 0, false, { .ok = true }, false },
-		{ 0, false, { .vir_code = OPERATION_FAILED }, false },
-		{ OM_FLAG_PARALLEL, false, { .vir_code = OPERATION_FAILED }, true },
-		{ OM_FLAG_POSTCOPY, false, { .vir_code = OPERATION_FAILED }, true },
-		{ OM_FLAG_PARALLEL,
+		/* libvirt connects */
+		{ 0, OM_PATH_FAST, false, { FAILS(RPC, SYSTEM_ERROR) }, true },
+		{ 0, OM_PATH_FAST, true, { FAILS(RPC, SYSTEM_ERROR) }, true },
+		{ 0, OM_PATH_DEFAULT, false, { FAILS(RPC, SYSTEM_ERROR) }, true },
+		{ OM_FLAG_PARALLEL, OM_PATH_FAST, false, { FAILS(RPC, SYSTEM_ERROR) }, true },
+		{ 0, OM_PATH_FAST, false, { FAILS(QEMU, SYSTEM_ERROR) }, false },
+		{ 0, OM_PATH_FAST, false, { FAILS(NONE, SYSTEM_ERROR) }, false },
+		{ 0, OM_PATH_DEFAULT, false, { FAILS(QEMU, SYSTEM_ERROR) }, false },
+		/* QEMU connects */
+		{ OM_FLAG_PARALLEL, OM_PATH_FAST, false, { FAILS(QEMU, OPERATION_FAILED) }, true },
+		{ OM_FLAG_POSTCOPY, OM_PATH_FAST, false, { FAILS(QEMU, OPERATION_FAILED) }, true },
+		{ OM_FLAG_POSTCOPY,
+		  OM_PATH_DEFAULT,
 		  false,
-		  { .vir_code = OPERATION_FAILED, .bytes_sent = true },
-		  false },
-		{ 0,
-		  false,
-		  { .vir_code = INTERNAL_ERROR, .text = "'migrate-incoming': Failed to bind" },
-		  false },
-		{ 0,
-		  true,
-		  { .vir_code = INTERNAL_ERROR,
-		    .text = "unable to execute QEMU command "
-			    "'migrate-incoming': Failed to bind socket: Cannot assign requested address" },
+		  { FAILS(QEMU, OPERATION_FAILED) },
 		  true },
-		{ 0, true, { .vir_code = INVALID_ARG }, false },
-		{ 0, true, { .vir_code = OPERATION_ABORTED }, false },
-		{ 0, true, { .vir_code = MIGRATE_UNSAFE }, false },
-		{ 0, true, { .vir_code = 0 }, false },
+		{ OM_FLAG_PARALLEL, OM_PATH_FAST, false, { FAILS(RPC, OPERATION_FAILED) }, false },
+		{ OM_FLAG_POSTCOPY, OM_PATH_FAST, false, { FAILS(NONE, OPERATION_FAILED) }, false },
+		{ 0, OM_PATH_FAST, false, { FAILS(QEMU, OPERATION_FAILED) }, false },
+		/* the destination cannot bind the address */
+		{ 0, OM_PATH_FAST, true, { FAILS(QEMU, INTERNAL_ERROR), .text = BIND }, true },
+		{ 0, OM_PATH_FAST, false, { FAILS(QEMU, INTERNAL_ERROR), .text = BIND }, false },
+		{ 0, OM_PATH_FAST, true, { FAILS(QEMU, INTERNAL_ERROR), .text = "no CPU" }, false },
+		{ 0, OM_PATH_DEFAULT, true, { FAILS(QEMU, INTERNAL_ERROR), .text = BIND }, false },
+		/* the destination's own name is a loopback one */
+		{ 0,
+		  OM_PATH_DEFAULT,
+		  false,
+		  { FAILS(QEMU, INTERNAL_ERROR), .text = LOOPBACK },
+		  true },
+		{ 0,
+		  OM_PATH_DEFAULT,
+		  false,
+		  { FAILS(QEMU, INTERNAL_ERROR), .text = "no CPU" },
+		  false },
+		{ 0,
+		  OM_PATH_FAST,
+		  false,
+		  { FAILS(QEMU, INTERNAL_ERROR), .text = LOOPBACK },
+		  false },
+		{ 0, OM_PATH_FAST, true, { FAILS(QEMU, INTERNAL_ERROR), .text = LOOPBACK }, false },
+		/* anything else */
+		{ 0, OM_PATH_FAST, true, { FAILS(RPC, INVALID_ARG) }, false },
+		{ 0, OM_PATH_FAST, true, { FAILS(QEMU, OPERATION_ABORTED) }, false },
+		{ 0, OM_PATH_FAST, true, { FAILS(QEMU, MIGRATE_UNSAFE) }, false },
+		{ 0, OM_PATH_FAST, true, { FAILS(NONE, 0) }, false },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
 		struct om_plan plan = { .flags = OM_FLAG_LIVE | rows[i].flags, .attempt_count = 2 };
+		struct om_attempt_end end = rows[i].end;
 
+		plan.attempts[0].path = rows[i].path;
+		plan.attempts[1].path = rows[i].path == OM_PATH_FAST ? OM_PATH_DEFAULT
+								     : OM_PATH_NAME;
 		if (rows[i].listens)
 			om_params_set_text(&plan.attempts[0].params, "listen_address", "10.1.0.2",
 					   "x");
-		if (om_plan_path_failed(&plan, 0, &rows[i].end) != rows[i].expected)
+		if (om_plan_path_failed(&plan, 0, &end) != rows[i].expected)
 			fail_msg("row %zu", i);
 		/* There is nothing after the last one. */
-		assert_false(om_plan_path_failed(&plan, 1, &rows[i].end));
+		plan.attempt_count = 1;
+		assert_false(om_plan_path_failed(&plan, 0, &end));
+		plan.attempt_count = 2;
+		/* Whatever the failure, these forbid it. */
+		end.bytes_sent = true;
+		assert_false(om_plan_path_failed(&plan, 0, &end));
+		end = rows[i].end;
+		end.stop_requested = true;
+		assert_false(om_plan_path_failed(&plan, 0, &end));
+		end = rows[i].end;
+		end.dest_lost = true;
+		assert_false(om_plan_path_failed(&plan, 0, &end));
+		end = rows[i].end;
+		end.ok = true;
+		assert_false(om_plan_path_failed(&plan, 0, &end));
 		om_plan_free(&plan);
 	}
+}
+
+static void
+an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one(void **unused)
+{
+	struct om_knobs knobs = settings("10.1.0.0/24", "", "");
+	struct om_opts opts = options("");
+	struct om_facts facts = { .fast_source = OM_FAST_NETWORK, .mgmt_routed = true };
+	struct om_plan plan;
+	struct om_err err;
+
+	(void)unused;
+	strcpy(facts.fast.name, "10.1.0.0/24");
+	facts.fast.have_addr = om_addr_parse(&facts.fast.addr, "10.1.0.2");
+	facts.fast.routed = true;
+	facts.fast.own = OM_ANSWER_YES;
+	assert_true(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
+	assert_int_equal(plan.infos.n, 1);
+	assert_string_equal(plan.infos.v[0], "memory goes to 10.1.0.2 (10.1.0.0/24) by interface "
+					     "(not checked), link speed not known");
+	assert_int_equal(plan.warnings.n, 0);
+	om_plan_free(&plan);
+	om_opts_free(&opts);
+	om_knobs_free(&knobs);
 }
 
 static void a_low_limit_of_the_domain_is_never_raised(void **unused)
@@ -206,6 +280,8 @@ int main(void)
 		cmocka_unit_test(the_first_that_is_configured_names_the_fast_network),
 		cmocka_unit_test(
 			the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
+		cmocka_unit_test(
+			an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one),
 		cmocka_unit_test(a_low_limit_of_the_domain_is_never_raised),
 		cmocka_unit_test(a_refusal_leaves_nothing_behind),
 		cmocka_unit_test(every_part_of_a_plan_is_printed),

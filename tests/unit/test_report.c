@@ -124,6 +124,7 @@ static void the_exit_status_is_0_only_with_the_guest_on_the_destination(void **u
 		[OM_VERDICT_DESTROY_DEST] = 1,
 		[OM_VERDICT_DESTROY_SOURCE] = 1,
 		[OM_VERDICT_SUSPEND_SOURCE] = 1,
+		[OM_VERDICT_ABORT_JOB] = 1,
 		[OM_VERDICT_SOURCE] = 1,
 		[OM_VERDICT_SOURCE_LEFTOVER] = 1,
 		[OM_VERDICT_DEST] = 0,

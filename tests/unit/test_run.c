@@ -14,6 +14,8 @@
 #define BACK OM_SIDE_ROLLED_BACK
 #define INCOMING OM_SIDE_INCOMING
 
+#define FROM_RPC 7
+#define FROM_QEMU 10
 #define SYSTEM_ERROR 38
 #define OPERATION_FAILED 9
 #define OPERATION_ABORTED 78
@@ -32,10 +34,13 @@ struct world {
 	unsigned int block_jobs_from; /* not before this call of libvirt */
 	uint64_t autodestroy_ms;      /* the destination's libvirt removes it then; 0 = never */
 	uint64_t job_ends_ms;
+	bool job_stays; /* peer-to-peer: it does not go with the connection of the call */
 	bool stop, stop_in_sleep;
+	const char *stop_at; /* arrives while this is done */
 	bool save_fails, touch_fails, drop_fails, define_fails, reopen_fails;
-	bool resume_fails, suspend_fails, destroy_fails;
+	bool resume_fails, suspend_fails, destroy_fails, abort_fails;
 	uint64_t now_ms;
+	unsigned int aborts, asked;
 	unsigned int warnings;
 	char warning[700]; /* the last one */
 	char trace[600];
@@ -46,6 +51,8 @@ static void trace(struct world *w, const char *what)
 	size_t len = strlen(w->trace);
 
 	snprintf(w->trace + len, sizeof(w->trace) - len, "%s%s", len ? " " : "", what);
+	if (w->stop_at && strcmp(w->stop_at, what) == 0)
+		w->stop = true;
 }
 
 static bool done(struct world *w, const char *what, bool fails, struct om_err *err)
@@ -99,6 +106,8 @@ static void sides(void *ctx, struct om_side *src, struct om_side *dst)
 {
 	struct world *w = ctx;
 
+	if (++w->asked > 2000)
+		fail_msg("it asks for ever: %s", w->trace);
 	*src = w->src;
 	*dst = w->dst;
 }
@@ -120,6 +129,20 @@ static bool suspend_source(void *ctx, struct om_err *err)
 		w->src.state = OM_SIDE_PAUSED;
 	return w->suspend_fails ? om_err_set(err, OM_E_UNKNOWN, "no")
 				: done(w, "suspend-source", false, err);
+}
+
+/* Asked for again and again; the trace has it once. */
+static bool abort_source(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	assert_true(w->src.job);
+	if (!w->aborts++)
+		trace(w, "abort-source");
+	if (w->abort_fails)
+		return om_err_set(err, OM_E_REFUSED, "no");
+	w->src.job = false;
+	return true;
 }
 
 static bool destroy_source(void *ctx, struct om_err *err)
@@ -197,13 +220,14 @@ static bool reopen_source(void *ctx, struct om_err *err)
 {
 	struct world *w = ctx;
 
-	w->src.job = w->job_ends_ms ? w->src.job : false;
+	if (!w->job_ends_ms && !w->job_stays)
+		w->src.job = false;
 	return done(w, "reopen", w->reopen_fails, err);
 }
 
-static struct om_run_end run(struct world *w, unsigned int flags, size_t attempts, uint32_t tries)
+static struct om_run_ops ops_of(struct world *w)
 {
-	const struct om_run_ops ops = {
+	return (struct om_run_ops){
 		.ctx = w,
 		.now_ms = now_ms,
 		.sleep_ms = sleep_ms,
@@ -213,6 +237,7 @@ static struct om_run_end run(struct world *w, unsigned int flags, size_t attempt
 		.sides = sides,
 		.resume_source = resume_source,
 		.suspend_source = suspend_source,
+		.abort_source = abort_source,
 		.destroy_source = destroy_source,
 		.destroy_dest = destroy_dest,
 		.touch = touch,
@@ -223,6 +248,11 @@ static struct om_run_end run(struct world *w, unsigned int flags, size_t attempt
 		.memory = memory,
 		.reopen_source = reopen_source,
 	};
+}
+
+static struct om_run_end run(struct world *w, unsigned int flags, size_t attempts, uint32_t tries)
+{
+	const struct om_run_ops ops = ops_of(w);
 	struct om_plan plan = { .flags = OM_FLAG_LIVE | flags, .attempt_count = attempts };
 	struct om_run_end end;
 
@@ -239,9 +269,15 @@ static struct om_run_end run(struct world *w, unsigned int flags, size_t attempt
 	}
 #define REFUSAL(code, words)                                                                       \
 	{                                                                                          \
-		.end = { .vir_code = (code), .text = words }, .src = { .state = RUNNING },         \
+		.end = { .vir_domain = (code) == SYSTEM_ERROR ? FROM_RPC : FROM_QEMU,              \
+			 .vir_code = (code),                                                       \
+			 .text = words },                                                          \
+		.src = { .state = RUNNING },                                                       \
 		.dst = {.state = ABSENT }                                                          \
 	}
+
+#define CONNECTION_LOST .vir_domain = FROM_RPC, .vir_code = SYSTEM_ERROR
+#define JOB_FAILED .vir_domain = FROM_QEMU, .vir_code = OPERATION_FAILED
 
 struct row {
 	const char *what;
@@ -297,7 +333,7 @@ static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(v
 		  .verdict = OM_VERDICT_DEST,
 		  .trace = "save touch drop memory0 define-dest" },
 		{ "an error, but it runs there",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "reply lost" },
+		  { START, .calls = { { .end = { CONNECTION_LOST, .text = "reply lost" },
 					.src = { .state = ABSENT },
 					.dst = { .state = RUNNING } } } },
 		  .verdict = OM_VERDICT_DEST,
@@ -333,9 +369,7 @@ static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
 		  .err = "no such CPU" },
 		{ "failed in mid-copy",
 		  { START,
-		    .calls = { { .end = { .vir_code = OPERATION_FAILED,
-					  .bytes_sent = true,
-					  .text = "cut" },
+		    .calls = { { .end = { JOB_FAILED, .bytes_sent = true, .text = "cut" },
 				 .src = { .state = RUNNING },
 				 .dst = { .state = INCOMING } } },
 		    .autodestroy_ms = 2000 },
@@ -343,20 +377,18 @@ static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
 		  .trace = "save touch drop memory0 reopen define-source",
 		  .err = "cut" },
 		{ "left stopped",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .bytes_sent = true,
-						 .text = "gone" },
-					.src = { .state = INCOMING },
-					.dst = { .state = ABSENT } } } },
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .bytes_sent = true, .text = "gone" },
+				 .src = { .state = INCOMING },
+				 .dst = { .state = ABSENT } } } },
 		  .verdict = OM_VERDICT_SOURCE,
 		  .trace = "save touch drop memory0 reopen resume-source define-source",
 		  .err = "gone" },
 		{ "nobody cleans up",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .bytes_sent = true,
-						 .text = "gone" },
-					.src = { .state = INCOMING },
-					.dst = { .state = INCOMING } } } },
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .bytes_sent = true, .text = "gone" },
+				 .src = { .state = INCOMING },
+				 .dst = { .state = INCOMING } } } },
 		  .verdict = OM_VERDICT_SOURCE,
 		  .trace =
 			  "save touch drop memory0 reopen resume-source destroy-dest define-source",
@@ -378,31 +410,27 @@ static void a_failure_puts_the_snapshots_back_where_the_guest_is(void **unused)
 		  .trace = "save",
 		  .err = "save failed" },
 		{ "unknown: they are put nowhere",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .bytes_sent = true,
-						 .text = "gone" },
-					.src = { .state = BACK },
-					.dst = { .state = OM_SIDE_UNREACHABLE } } } },
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .bytes_sent = true, .text = "gone" },
+				 .src = { .state = BACK },
+				 .dst = { .state = OM_SIDE_UNREACHABLE } } } },
 		  .verdict = OM_VERDICT_UNKNOWN,
 		  .trace = "save touch drop memory0 reopen",
 		  .err = "gone" },
 		{ "post-copy broke: they are put nowhere",
-		  { START, .calls = { { .end = { .vir_code = OPERATION_FAILED,
-						 .bytes_sent = true,
-						 .text = "broke" },
+		  { START, .calls = { { .end = { JOB_FAILED, .bytes_sent = true, .text = "broke" },
 					.src = { .state = OM_SIDE_POSTCOPY_FAILED },
 					.dst = { .state = OM_SIDE_POSTCOPY_FAILED } } } },
 		  .verdict = OM_VERDICT_DEST_POSTCOPY,
 		  .trace = "save touch drop memory0 reopen",
 		  .err = "broke" },
 		{ "it ran twice",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .bytes_sent = true,
+		  { START, .calls = { { .end = { CONNECTION_LOST, .bytes_sent = true,
 						 .text = "reply lost" },
 					.src = { .state = BACK },
 					.dst = { .state = RUNNING } } } },
 		  .verdict = OM_VERDICT_BOTH,
-		  .trace = "save touch drop memory0 reopen suspend-source",
+		  .trace = "save touch drop memory0 reopen suspend-source define-dest",
 		  .err = "reply lost" },
 	};
 
@@ -436,11 +464,10 @@ static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warni
 		  .trace =
 			  "save touch drop memory0 reopen memory1 reopen memory2 reopen define-source" },
 		{ "bytes were sent",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .bytes_sent = true,
-						 .text = "cut" },
-					.src = { .state = RUNNING },
-					.dst = { .state = ABSENT } } } },
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .bytes_sent = true, .text = "cut" },
+				 .src = { .state = RUNNING },
+				 .dst = { .state = ABSENT } } } },
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_SOURCE,
 		  .err = "cut",
@@ -452,11 +479,10 @@ static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warni
 		  .err = "bad flag",
 		  .trace = "save touch drop memory0 reopen define-source" },
 		{ "a stop was asked for",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR,
-						 .stop_requested = true,
-						 .text = "stop" },
-					.src = { .state = RUNNING },
-					.dst = { .state = ABSENT } } } },
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .stop_requested = true, .text = "stop" },
+				 .src = { .state = RUNNING },
+				 .dst = { .state = ABSENT } } } },
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_SOURCE,
 		  .err = "cancelled on request (stop)",
@@ -467,8 +493,17 @@ static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warni
 		  .verdict = OM_VERDICT_SOURCE,
 		  .err = "refused",
 		  .trace = "save touch drop memory0 reopen define-source" },
+		{ "the connection to the destination broke",
+		  { START,
+		    .calls = { { .end = { CONNECTION_LOST, .dest_lost = true, .text = "gone" },
+				 .src = { .state = RUNNING },
+				 .dst = { .state = ABSENT } } } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .err = "gone",
+		  .trace = "save touch drop memory0 reopen define-source" },
 		{ "something is left on the destination",
-		  { START, .calls = { { .end = { .vir_code = SYSTEM_ERROR, .text = "refused" },
+		  { START, .calls = { { .end = { CONNECTION_LOST, .text = "refused" },
 					.src = { .state = RUNNING },
 					.dst = { .state = OM_SIDE_PAUSED } } } },
 		  .attempts = 3,
@@ -643,21 +678,21 @@ static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "touch save touch drop memory0 define-dest" },
 		{ "a leftover that nobody removes",
 		  { .src = { .state = RUNNING },
 		    .dst = { .state = INCOMING },
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "destroy-dest save touch drop memory0 define-dest" },
+		  .trace = "touch destroy-dest save touch drop memory0 define-dest" },
 		{ "a leftover that stays",
 		  { .src = { .state = RUNNING },
 		    .dst = { .state = INCOMING },
 		    .destroy_fails = true },
 		  .verdict = OM_VERDICT_SOURCE_LEFTOVER,
 		  .warnings = 2,
-		  .trace = "destroy-dest",
+		  .trace = "touch destroy-dest",
 		  .err = "what an earlier migration left behind could not be repaired" },
 		{ "a source that was left stopped",
 		  { .src = { .state = INCOMING },
@@ -665,14 +700,14 @@ static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "resume-source save touch drop memory0 define-dest" },
+		  .trace = "touch resume-source save touch drop memory0 define-dest" },
 		{ "a source that cannot be started",
 		  { .src = { .state = INCOMING },
 		    .dst = { .state = ABSENT },
 		    .resume_fails = true },
 		  .verdict = OM_VERDICT_UNKNOWN,
 		  .warnings = 2,
-		  .trace = "resume-source",
+		  .trace = "touch resume-source",
 		  .err = "what an earlier migration left behind could not be repaired" },
 	};
 
@@ -692,6 +727,261 @@ static void a_repeated_action_says_so(void **unused)
 	assert_false(end.repeated);
 }
 
+#define CALL(how, source, destination)                                                             \
+	{                                                                                          \
+		.end = how, .src = source, .dst = destination                                      \
+	}
+#define SIDE(...)                                                                                  \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+
+static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named(void **unused)
+{
+	static const struct row rows[] = {
+		{ "it goes with the connection",
+		  { START,
+		    .calls = { CALL(SIDE(JOB_FAILED, .bytes_sent = true, .text = "cut"),
+				    SIDE(.state = RUNNING, .job = true), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cut" },
+		{ "it does not, and is cancelled",
+		  { START, .job_stays = true, .autodestroy_ms = 1000,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .bytes_sent = true, .text = "cut"),
+				    SIDE(.state = RUNNING, .job = true),
+				    SIDE(.state = INCOMING)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen abort-source define-source",
+		  .err = "cut" },
+		{ "a guest that is paused",
+		  { .src = { .state = OM_SIDE_PAUSED },
+		    .dst = { .state = ABSENT },
+		    .job_stays = true,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .bytes_sent = true, .text = "cut"),
+				    SIDE(.state = OM_SIDE_PAUSED, .job = true),
+				    SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen abort-source define-source",
+		  .err = "cut" },
+		{ "it ends although it cannot be cancelled",
+		  { START, .job_ends_ms = 20000, .abort_fails = true,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .bytes_sent = true, .text = "cut"),
+				    SIDE(.state = RUNNING, .job = true), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen abort-source define-source",
+		  .err = "cut" },
+		{ "it never ends: nothing is named, and the snapshots are put nowhere",
+		  { START, .job_stays = true, .abort_fails = true,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .text = "cut"),
+				    SIDE(.state = RUNNING, .job = true), SIDE(.state = ABSENT)) } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen abort-source",
+		  .err = "cut" },
+		{ "cancelled before the first byte: the next path",
+		  { START, .job_stays = true,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .text = "refused"),
+				    SIDE(.state = RUNNING, .job = true), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 reopen abort-source memory1 define-dest" },
+	};
+	struct world w = rows[4].w;
+
+	(void)unused;
+	CHECK(rows);
+	run(&w, 0, 3, 3);
+	assert_true(w.now_ms >= OM_UNREACHABLE_WAIT_MS && w.now_ms < OM_UNREACHABLE_WAIT_MS + 1000);
+	assert_true(w.aborts > 100);
+	assert_int_equal(w.calls_made, 1);
+}
+
+static void a_stop_between_two_attempts_is_the_end(void **unused)
+{
+	static const struct row rows[] = {
+		{ "before the first one",
+		  { START, .stop_at = "drop", .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop define-source",
+		  .err = "cancelled on request" },
+		{ "before the next path",
+		  { START, .stop_at = "reopen",
+		    .calls = { REFUSAL(SYSTEM_ERROR, "refused"), SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cancelled on request" },
+		{ "while a block job is waited for",
+		  { START, .stop_in_sleep = true, .block_jobs = 9, .block_jobs_from = 1,
+		    .calls = { REFUSAL(OPERATION_FAILED, "block job"), SUCCESS } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen block-job define-source",
+		  .err = "cancelled on request" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct world w = rows[i].w;
+
+		assert_int_equal(run(&w, 0, 3, 3).err.code, OM_E_ABORTED);
+	}
+}
+
+static void our_pause_that_met_no_migration_is_taken_back(void **unused)
+{
+	static const struct row rows[] = {
+		{ "ours",
+		  { START,
+		    .calls = { CALL(SIDE(JOB_FAILED, .bytes_sent = true, .suspended = true,
+					 .text = "cut"),
+				    SIDE(.state = OM_SIDE_PAUSED), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen resume-source define-source",
+		  .err = "cut" },
+		{ "somebody else's",
+		  { START,
+		    .calls = { CALL(SIDE(JOB_FAILED, .bytes_sent = true, .text = "cut"),
+				    SIDE(.state = OM_SIDE_PAUSED), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cut" },
+		{ "paused before",
+		  { .src = { .state = OM_SIDE_PAUSED },
+		    .dst = { .state = ABSENT },
+		    .calls = { CALL(SIDE(JOB_FAILED, .bytes_sent = true, .suspended = true,
+					 .text = "cut"),
+				    SIDE(.state = OM_SIDE_PAUSED), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cut" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void an_acknowledged_start_counts_when_a_host_falls_silent(void **unused)
+{
+	static const struct row rows[] = {
+		{ "the source",
+		  { START, .calls = { CALL(SIDE(.ok = true), SIDE(.state = OM_SIDE_UNREACHABLE),
+					   SIDE(.state = RUNNING)) } },
+		  .verdict = OM_VERDICT_DEST_LEFTOVER,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "the destination",
+		  { START, .calls = { CALL(SIDE(.ok = true), SIDE(.state = ABSENT),
+					   SIDE(.state = OM_SIDE_UNREACHABLE)) } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "the source, and it was not acknowledged",
+		  { START,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .text = "cut"),
+				    SIDE(.state = OM_SIDE_UNREACHABLE), SIDE(.state = RUNNING)) } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen",
+		  .err = "cut" },
+		{ "the destination, and it was not acknowledged",
+		  { START,
+		    .calls = { CALL(SIDE(CONNECTION_LOST, .text = "cut"), SIDE(.state = ABSENT),
+				    SIDE(.state = OM_SIDE_UNREACHABLE)) } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen",
+		  .err = "cut" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+static void what_was_left_behind_is_repaired_only_after_the_touch(void **unused)
+{
+	static const struct {
+		struct om_side src, dst;
+		const char *trace;
+	} rows[] = {
+		{ { .state = RUNNING }, { .state = INCOMING }, "touch destroy-dest" },
+		{ { .state = BACK }, { .state = INCOMING }, "touch destroy-dest" },
+		{ { .state = INCOMING }, { .state = ABSENT }, "touch resume-source" },
+		{ { .state = RUNNING }, { .state = ABSENT }, "" },
+		{ { .state = OM_SIDE_PAUSED }, { .state = ABSENT }, "" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct world w = { .src = rows[i].src, .dst = rows[i].dst };
+		struct om_run_ops ops = ops_of(&w);
+		struct om_run_end end = { 0 };
+		bool source_paused, repairs = *rows[i].trace;
+
+		assert_true(om_run_enter(&ops, &end, &source_paused));
+		assert_string_equal(w.trace, rows[i].trace);
+		assert_int_equal(w.warnings, repairs);
+		assert_int_equal(source_paused, rows[i].src.state == OM_SIDE_PAUSED);
+		/* Stopped by then, or answered for: nothing is repaired any more. */
+		w = (struct world){ .src = rows[i].src, .dst = rows[i].dst, .touch_fails = true };
+		assert_int_equal(om_run_enter(&ops, &end, &source_paused), !repairs);
+		assert_string_equal(w.trace, "");
+		assert_int_equal(w.warnings, 0);
+		assert_int_equal(end.has_err, repairs);
+		if (repairs) {
+			assert_int_equal(end.err.code, OM_E_ABORTED);
+			assert_int_equal(end.verdict, OM_VERDICT_SOURCE);
+		}
+	}
+}
+
+static bool has_it(enum om_side_state state)
+{
+	return state == RUNNING || state == BACK || state == OM_SIDE_PAUSED;
+}
+
+static bool is_half(enum om_side_state state)
+{
+	return state == OM_SIDE_POSTCOPY || state == OM_SIDE_POSTCOPY_FAILED;
+}
+
+static enum om_verdict seen(enum om_side_state src, enum om_side_state dst)
+{
+	if (src == ABSENT && has_it(dst))
+		return OM_VERDICT_DEST;
+	if (src == ABSENT && dst == ABSENT)
+		return OM_VERDICT_NEITHER;
+	if (is_half(src) && is_half(dst))
+		return OM_VERDICT_DEST_POSTCOPY;
+	if (has_it(src) && dst == OM_SIDE_PAUSED)
+		return OM_VERDICT_SOURCE_LEFTOVER;
+	if (has_it(src) && (dst == ABSENT || dst == INCOMING || dst == OM_SIDE_UNREACHABLE))
+		return OM_VERDICT_SOURCE;
+	return OM_VERDICT_UNKNOWN;
+}
+
+/* Nothing but sides() is there to be called. */
+static void a_look_asks_once_and_repairs_nothing(void **unused)
+{
+	(void)unused;
+	for (int src = 0; src < OM_SIDE_COUNT; src++)
+		for (int dst = 0; dst < OM_SIDE_COUNT; dst++)
+			for (int job = 0; job < 2; job++) {
+				struct world w = { .src = { .state = (enum om_side_state)src,
+							    .job = job },
+						   .dst = { .state = (enum om_side_state)dst } };
+				struct om_run_ops ops = { .ctx = &w, .sides = sides };
+				bool repeated;
+				enum om_verdict v = om_run_look(&ops, &repeated);
+
+				if (v != seen(w.src.state, w.dst.state) ||
+				    repeated != (v == OM_VERDICT_DEST))
+					fail_msg("source %s, destination %s: verdict %d",
+						 om_side_state_name(w.src.state),
+						 om_side_state_name(w.dst.state), (int)v);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -707,6 +997,13 @@ int main(void)
 		cmocka_unit_test(a_block_job_that_began_later_is_waited_for_too),
 		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),
 		cmocka_unit_test(a_repeated_action_says_so),
+		cmocka_unit_test(
+			a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named),
+		cmocka_unit_test(a_stop_between_two_attempts_is_the_end),
+		cmocka_unit_test(our_pause_that_met_no_migration_is_taken_back),
+		cmocka_unit_test(an_acknowledged_start_counts_when_a_host_falls_silent),
+		cmocka_unit_test(what_was_left_behind_is_repaired_only_after_the_touch),
+		cmocka_unit_test(a_look_asks_once_and_repairs_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
