@@ -62,8 +62,16 @@ static const char *fast_defect(const struct om_fast *fast)
 	return NULL;
 }
 
-static void describe_fast(struct om_plan *plan, const struct om_facts *facts)
+static const enum om_knob_id fast_knob[OM_FAST_COUNT] = {
+	[OM_FAST_OPTION] = OM_KNOB_MIGRATE_OPTIONS,
+	[OM_FAST_NETWORK] = OM_KNOB_MIGRATE_NETWORK,
+	[OM_FAST_APPEND] = OM_KNOB_DEST_HOST_APPEND,
+};
+
+static void describe_fast(struct om_plan *plan, const struct om_knobs *knobs,
+			  const struct om_facts *facts)
 {
+	enum om_knob_id id = fast_knob[facts->fast_source];
 	const struct om_fast *fast = &facts->fast;
 	char addr[OM_ADDR_TEXT], speed[32] = "link speed not known";
 
@@ -72,8 +80,10 @@ static void describe_fast(struct om_plan *plan, const struct om_facts *facts)
 		snprintf(speed, sizeof(speed), "%u Gbit/s", fast->route.speed_mbit / 1000);
 	else if (fast->route.speed_mbit)
 		snprintf(speed, sizeof(speed), "%u Mbit/s", fast->route.speed_mbit);
-	info(plan, om_xasprintf("memory goes to %s (%s) by interface %s, %s", addr, fast->name,
-				*fast->route.ifname ? fast->route.ifname : "(not checked)", speed));
+	info(plan,
+	     om_xasprintf("memory goes to %s (%s; %s of %s) by interface %s, %s", addr, fast->name,
+			  om_knob_table[id].name, om_origin_name(knobs->v[id].origin),
+			  *fast->route.ifname ? fast->route.ifname : "(not checked)", speed));
 	if (facts->mgmt_routed && *fast->route.ifname &&
 	    strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
 		warn(plan, om_xasprintf("%s is reached by %s, the interface that also leads to the "
@@ -98,7 +108,8 @@ static void set_listen(struct om_plan *plan, struct om_params *params, const str
 }
 
 static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
-			     const struct om_opts *opts, const struct om_facts *facts)
+			     const struct om_knobs *knobs, const struct om_opts *opts,
+			     const struct om_facts *facts)
 {
 	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
 	char addr[OM_ADDR_TEXT], uri[OM_HOST_TEXT + 16];
@@ -108,7 +119,7 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
 	plan->fast = facts->fast;
 	if (facts->fast_source == OM_FAST_OPTION) {
 		if (facts->fast.routed)
-			describe_fast(plan, facts);
+			describe_fast(plan, knobs, facts);
 		else
 			info(plan, om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
 						om_params_get(&opts->params, "migrate_uri")->text));
@@ -121,7 +132,7 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
 	/* The certificate is issued for the host's name, which the address is not. */
 	if ((plan->flags & OM_FLAG_TLS) && !om_params_get(&attempt->params, "tls.destination"))
 		om_params_set_text(&attempt->params, "tls.destination", req->dst_host, "oned name");
-	describe_fast(plan, facts);
+	describe_fast(plan, knobs, facts);
 }
 
 static void add_default_attempts(struct om_plan *plan, const struct om_req *req,
@@ -183,7 +194,7 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req,
 					"default path",
 					facts->fast.name, defect));
 	else
-		add_fast_attempt(plan, req, opts, facts);
+		add_fast_attempt(plan, req, knobs, opts, facts);
 	/* The operator's own URI is meant as it stands; strict means the fast network or none. */
 	if (facts->fast_source != OM_FAST_OPTION && !is_strict(knobs))
 		add_default_attempts(plan, req, opts);

@@ -106,6 +106,8 @@ void om_text_add_clean(struct om_text *to, const char *text)
 {
 	size_t len = strlen(text);
 
+	om_text_add_bytes(to, "", 0); /* ends the text even where nothing is added */
+
 	while (len) {
 		uint32_t code;
 		size_t n = om_utf8_next(text, len, &code);

@@ -83,8 +83,8 @@ static void answer(struct om_session *s, const struct om_run_end *end)
 		om_log(OM_LOG_ERROR, "%s", where);
 	set_end_phase(s, end);
 	om_log_syslog("ends with status %d: %s", status, status ? what : where);
-	om_session_answer(s, status, "%s%s; %s", what,
-			  s->shared->touched ? "" : "; nothing was touched", where);
+	om_session_answer(s, status, "%s; %s%s", what,
+			  s->shared->touched ? "" : "nothing was touched, ", where);
 }
 
 static void warn_and_inform(const struct om_session *s)

@@ -192,8 +192,10 @@ an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_
 	facts.fast.own = OM_ANSWER_YES;
 	assert_true(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
 	assert_int_equal(plan.infos.n, 1);
-	assert_string_equal(plan.infos.v[0], "memory goes to 10.1.0.2 (10.1.0.0/24) by interface "
-					     "(not checked), link speed not known");
+	assert_string_equal(plan.infos.v[0],
+			    "memory goes to 10.1.0.2 (10.1.0.0/24; MIGRATE_NETWORK of "
+			    "kvmrc) by interface "
+			    "(not checked), link speed not known");
 	assert_int_equal(plan.warnings.n, 0);
 	om_plan_free(&plan);
 	om_opts_free(&opts);

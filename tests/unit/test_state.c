@@ -170,6 +170,18 @@ static void json_is_one_object_with_every_key_escaped(void **unused)
 	assert_null(strchr(json, '\n'));
 }
 
+static void an_empty_text_is_empty_in_json(void **unused)
+{
+	struct om_state state = sample();
+	char json[OM_STATE_JSON_MAX];
+
+	(void)unused;
+	state.decision[0] = state.result[0] = '\0';
+	om_state_print_json(&state, json, sizeof(json));
+	assert_non_null(strstr(json, "\"decision\":\"\","));
+	assert_non_null(strstr(json, "\"result\":\"\""));
+}
+
 static void a_short_buffer_is_never_overrun_and_the_length_is_told(void **unused)
 {
 	struct om_state state = sample();
@@ -306,6 +318,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_state_file_is_refused),
 		cmocka_unit_test(only_a_uuid_is_a_uuid),
 		cmocka_unit_test(json_is_one_object_with_every_key_escaped),
+		cmocka_unit_test(an_empty_text_is_empty_in_json),
 		cmocka_unit_test(a_short_buffer_is_never_overrun_and_the_length_is_told),
 		cmocka_unit_test(the_bar_is_one_readable_line),
 		cmocka_unit_test(a_bar_shows_no_control_character_and_keeps_utf_8),
