@@ -29,7 +29,7 @@ static void note_decision(struct om_session *s, const char *why)
 	pthread_mutex_lock(&s->lock);
 	om_str_copy(s->state.decision, sizeof(s->state.decision), why);
 	pthread_mutex_unlock(&s->lock);
-	om_log_syslog("%s", why);
+	om_log(OM_LOG_DEBUG, "pass %u: %s", s->watch.iteration, why);
 }
 
 static void act(struct om_session *s, const struct om_action *action)
