@@ -47,6 +47,9 @@ char *om_str_strip(char *text);
 /* A whole unsigned decimal number in [min, max], no sign, no blanks; false otherwise. */
 bool om_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
+/* Writes all of it, however many calls it takes; false: errno says why. */
+bool om_write_all(int fd, const char *text, size_t len) __attribute__((warn_unused_result));
+
 /* Makes text safe for one line of a log: control characters become '?', in place. UTF-8 stays. */
 void om_str_sanitize(char *text);
 

@@ -75,17 +75,9 @@ void om_log_format(char *line, unsigned long size, enum om_log_level level, bool
 
 static void write_line(const char *line)
 {
-	size_t len = strlen(line);
-
 	/* A closed reader is noticed by the supervisor; here it is no error (SIGPIPE is ignored). */
-	while (len) {
-		ssize_t n = write(STDERR_FILENO, line, len);
-
-		if (n <= 0)
-			return;
-		line += n;
-		len -= (size_t)n;
-	}
+	if (!om_write_all(STDERR_FILENO, line, strlen(line)))
+		return;
 }
 
 void om_log(enum om_log_level level, const char *fmt, ...)

@@ -138,3 +138,18 @@ void om_str_sanitize(char *text)
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
 			*text = '?';
 }
+
+bool om_write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}

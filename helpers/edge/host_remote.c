@@ -5,6 +5,7 @@
  * without an answer. The end of the stream releases the lock.
  */
 #include "om_host.h"
+#include "om_log.h"
 #include "om_proc.h"
 #include "om_util.h"
 
@@ -28,21 +29,6 @@ static struct {
 	int to, from;
 	pthread_mutex_t lock; /* questions come from two threads */
 } link_ = { .to = -1, .from = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
 
 /* One line without its newline; stop may be NULL. False: the end, the time is over, or a stop. */
 static bool read_line(int fd, char *line, size_t size, int timeout_ms, const volatile int *stop)
@@ -80,7 +66,7 @@ static bool ask(const char *question, char *answer, size_t size, int timeout_ms,
 	bool ok;
 
 	pthread_mutex_lock(&link_.lock);
-	ok = write_all(link_.to, question, strlen(question)) &&
+	ok = om_write_all(link_.to, question, strlen(question)) &&
 	     read_line(link_.from, line, sizeof(line), timeout_ms, stop);
 	/* A late answer would be taken for that of the next question: nothing more is asked. */
 	if (!ok && link_.to >= 0) {
@@ -162,8 +148,9 @@ static void write_state(void *ctx, const struct om_state *state)
 	/* Another thread that waits for an answer holds the lock; a pipe takes 4 KiB at once. */
 	if (pthread_mutex_trylock(&link_.lock))
 		return;
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		write_all(link_.to, message, (size_t)head + len);
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) &&
+	    !om_write_all(link_.to, message, (size_t)head + len))
+		om_log_syslog("the state of the migration no longer reaches the source host");
 	pthread_mutex_unlock(&link_.lock);
 }
 

@@ -209,21 +209,6 @@ int om_state_lock(int dirfd, const char *uuid, uint32_t wait_ms, const volatile 
 	}
 }
 
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 bool om_state_write(int dirfd, const struct om_state *state)
 {
 	static unsigned int counter;
@@ -243,7 +228,7 @@ bool om_state_write(int dirfd, const struct om_state *state)
 	}
 	if (fd < 0)
 		return false;
-	if (write_all(fd, text, len) && renameat(dirfd, temp, dirfd, name) == 0)
+	if (om_write_all(fd, text, len) && renameat(dirfd, temp, dirfd, name) == 0)
 		return true;
 	unlinkat(dirfd, temp, 0);
 	return false;

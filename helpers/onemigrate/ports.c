@@ -105,16 +105,9 @@ static bool keep_snapshots(struct om_session *s)
 {
 	for (size_t i = 0; i < s->snapshots.n; i++) {
 		const char *text = s->snapshots.v[i];
-		size_t len = strlen(text) + 1;
 
-		while (len) {
-			ssize_t n = write(s->shared->snapshots_fd, text, len);
-
-			if (n < 0)
-				return false;
-			text += n;
-			len -= (size_t)n;
-		}
+		if (!om_write_all(s->shared->snapshots_fd, text, strlen(text) + 1))
+			return false;
 	}
 	return true;
 }
