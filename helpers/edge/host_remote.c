@@ -58,6 +58,16 @@ static bool read_line(int fd, char *line, size_t size, int timeout_ms, const vol
 	return false;
 }
 
+/* Under the lock. */
+static void hang_up(void)
+{
+	if (link_.to < 0)
+		return;
+	close(link_.to);
+	close(link_.from);
+	link_.to = link_.from = -1;
+}
+
 /* True: "yes", and what follows it in `answer`. */
 static bool ask(const char *question, char *answer, size_t size, int timeout_ms,
 		const volatile int *stop, struct om_err *err)
@@ -69,11 +79,8 @@ static bool ask(const char *question, char *answer, size_t size, int timeout_ms,
 	ok = om_write_all(link_.to, question, strlen(question)) &&
 	     read_line(link_.from, line, sizeof(line), timeout_ms, stop);
 	/* A late answer would be taken for that of the next question: nothing more is asked. */
-	if (!ok && link_.to >= 0) {
-		close(link_.to);
-		close(link_.from);
-		link_.to = link_.from = -1;
-	}
+	if (!ok)
+		hang_up();
 	pthread_mutex_unlock(&link_.lock);
 	if (!ok)
 		return om_err_set(err, OM_E_UNKNOWN,
@@ -149,8 +156,10 @@ static void write_state(void *ctx, const struct om_state *state)
 	if (pthread_mutex_trylock(&link_.lock))
 		return;
 	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) &&
-	    !om_write_all(link_.to, message, (size_t)head + len))
+	    !om_write_all(link_.to, message, (size_t)head + len)) {
+		hang_up();
 		om_log_syslog("the state of the migration no longer reaches the source host");
+	}
 	pthread_mutex_unlock(&link_.lock);
 }
 
