@@ -24,6 +24,9 @@ void om_report_summary(const struct om_report *report, char *text, size_t size);
 void om_report_whereabouts(enum om_verdict verdict, const char *src, const char *dst, char *text,
 			   size_t size);
 
+/* Where the VM is when nothing was touched and no host was asked: with the source's name. */
+#define OM_REPORT_UNASKED "nothing was touched, OpenNebula has the VM on %s"
+
 /* Exit status for the driver: 0 = on the destination. */
 int om_report_exit_status(enum om_verdict verdict);
 

@@ -113,9 +113,12 @@ void om_session_refuse(struct om_session *s, const struct om_err *err)
 		om_session_leave_to_stock(s, err->msg);
 		return;
 	}
+	if (!s->identified) {
+		om_session_answer(s, 1, "%s; " OM_REPORT_UNASKED, err->msg, s->args.src);
+		return;
+	}
 	om_session_ops(s, &ops);
-	if (s->identified)
-		end.verdict = om_run_look(&ops, &end.repeated);
+	end.verdict = om_run_look(&ops, &end.repeated);
 	answer(s, &end);
 }
 

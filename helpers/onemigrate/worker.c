@@ -97,8 +97,7 @@ static void stop(struct om_session *s)
 		_exit(1);
 	if (s->shared->touched || s->shared->answered)
 		return;
-	om_session_answer(s, 1, "cancelled before anything was touched; the VM still runs on %s",
-			  s->args.src);
+	om_session_answer(s, 1, "cancelled; " OM_REPORT_UNASKED, s->args.src);
 	pthread_mutex_lock(&s->lock);
 	s->state.phase = OM_PHASE_FAILED;
 	om_str_copy(s->state.result, sizeof(s->state.result), s->shared->sentence);
@@ -138,11 +137,8 @@ static bool watchdog(struct om_session *s)
 		return om_now_ms() - s->answered_ms > LAST_WORDS_MS;
 	}
 	if (s->asking && since_ms > ASK_LIMIT_MS)
-		om_session_answer(
-			s, 1,
-			"a host's libvirt does not answer; nothing was touched, OpenNebula "
-			"has the VM on %s",
-			s->args.src);
+		om_session_answer(s, 1, "a host's libvirt does not answer; " OM_REPORT_UNASKED,
+				  s->args.src);
 	else if (phase == OM_PHASE_SETTLE && since_ms > SETTLE_LIMIT_MS)
 		answer_for_hung(s);
 	return s->shared->answered;
