@@ -5,6 +5,7 @@
 
 #include "om_addr.h"
 #include "om_knob.h"
+#include "om_limits.h"
 #include "om_net.h"
 #include "om_opts.h"
 #include "om_req.h"
@@ -68,7 +69,8 @@ struct om_plan {
 	bool never_switch; /* post-copy is on, but switching would lose the guest */
 	uint32_t timeout_s;
 	enum om_timeout_action timeout_action;
-	uint32_t downtime_start_ms, downtime_ceiling_ms;
+	uint32_t downtime_start_ms; /* the lowest limit that is set */
+	struct om_limits limits;
 	enum om_fast_source fast_source;
 	struct om_fast fast;		/* of attempts[0] where its path is OM_PATH_FAST */
 	struct om_strv infos, warnings; /* lines for vm.log, in order */

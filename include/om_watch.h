@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decides what is done while the memory moves. Pure: samples in, at most one action out; time is an
- * argument. Allocates nothing. */
+/*
+ * Decides what is done while the memory moves. Pure: samples in, at most one action out; time is an
+ * argument. Allocates nothing.
+ *
+ * QEMU sends pass by pass. A pass ends when what remains fits the downtime limit at the bandwidth of
+ * the last 100 ms; the pages that were dirtied meanwhile are then counted, and the guest is stopped
+ * if the sum still fits. The limit therefore decides twice: how long a pass is, and when the guest
+ * is stopped. The watch sets it to what a switch-over needs, never to more than the operator allows.
+ */
 #ifndef OM_WATCH_H
 #define OM_WATCH_H
 
+#include "om_limits.h"
+#include "om_opts.h"
 #include "om_plan.h"
 
 struct om_sample {
 	uint64_t now_ms;					/* monotonic clock */
 	uint64_t elapsed_ms;					/* libvirt's, since the job began */
 	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
-	uint64_t rate_bytes_ps;					/* 0 = not known yet */
-	uint64_t dirty_bytes_ps;				/* 0 until the second pass */
-	uint32_t iteration;					/* pass, from 1; 0 = none yet */
+	uint64_t disk_processed_bytes, disk_remaining_bytes, disk_total_bytes;
+	uint64_t rate_bytes_ps;	 /* memory on the wire; 0 = not known yet */
+	uint64_t dirty_bytes_ps; /* QEMU's count at the end of the last pass; 0 until the second */
+	uint32_t iteration;	 /* pass, from 1; 0 = none yet */
 	uint32_t throttle_percent;
 	bool postcopy;
+	bool paused; /* the guest does not run: by an operator, or by --timeout */
 };
 
 enum om_action_kind {
@@ -22,29 +33,63 @@ enum om_action_kind {
 	OM_ACTION_DOWNTIME, /* set the downtime limit to `downtime_ms` */
 	OM_ACTION_POSTCOPY, /* start post-copy */
 	OM_ACTION_SUSPEND,  /* pause the guest: the copy then ends */
+	OM_ACTION_THROTTLE, /* cancel, and begin again with auto-converge */
+	OM_ACTION_ABORT,    /* end without success: `why` is the reason */
+	OM_ACTION_SAY,	    /* only tell `why` */
 	OM_ACTION_COUNT
 };
 struct om_action {
 	enum om_action_kind kind;
 	uint32_t downtime_ms;
-	char why[120];
+	bool tell; /* worth a line in the VM's log, not only in the debug output */
+	char why[200];
+};
+
+/* What is expected of the migration, from what was measured until now. */
+struct om_forecast {
+	bool known;			   /* the ranges below hold */
+	uint64_t bandwidth_bytes_ps;	   /* guest memory per second, measured */
+	uint64_t hot_bytes;		   /* writable working set; 0 = not known */
+	uint64_t dirty_bytes_ps;	   /* rate at which the guest dirties it */
+	uint32_t downtime_low_ms, downtime_high_ms; /* of the switch-over that comes */
+	uint64_t eta_low_ms, eta_high_ms;  /* until the guest runs on the destination alone; high 0 =
+					      no end in sight */
+	uint32_t need_downtime_ms;	   /* the least limit that would end it; 0 = any does */
+	uint64_t need_bytes_ps;		   /* or this bandwidth, with the limits as they are */
+};
+
+#define OM_WATCH_PASSES 32 /* boundaries that are remembered */
+
+/* One ended pass. */
+struct om_pass {
+	uint64_t ended_ms;	/* monotonic */
+	uint64_t ms;		/* its length */
+	uint64_t left_bytes;	/* not yet sent when it ended (estimate) */
+	uint64_t after_bytes;	/* remaining once the dirtied pages were counted */
+	uint64_t rate_bytes_ps; /* guest memory per second while it was sent */
 };
 
 struct om_watch {
-	uint32_t start_ms, ceiling_ms;
+	struct om_limits limits;
+	uint32_t start_ms; /* the lowest limit that is set */
 	bool postcopy_after_precopy;
-	uint64_t timeout_ms; /* 0 = none */
+	uint64_t timeout_ms; /* of --timeout; 0 = none */
 	enum om_timeout_action timeout_action;
-	uint32_t limit_ms;  /* set last; 0 = none yet */
-	uint32_t iteration; /* highest seen */
-	uint64_t begun_ms;  /* now_ms of the first call; 0 = none yet */
-	bool timed_out, postcopy_started;
-	uint32_t percent; /* monotone, at most 99 */
+
+	uint64_t begun_ms; /* now_ms of the first call; 0 = none yet */
+	uint32_t limit_ms; /* set last; 0 = none yet */
+	uint32_t percent;  /* monotone, at most 99 */
+	bool timed_out, postcopy_started, ending;
+	struct om_sample last; /* the last good sample */
+	struct om_pass passes[OM_WATCH_PASSES];
+	uint32_t pass_count; /* all ended passes; the newest is passes[(pass_count - 1) % ...] */
+	struct om_forecast forecast;
 };
 
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
-/* A new pass was announced by an event, perhaps before any sample tells it. */
-struct om_action om_watch_iteration(struct om_watch *watch, uint32_t iteration, uint64_t now_ms);
+/* One sample; best taken right after a pass has ended, and every 250 ms. */
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
+/* The operator changes the limits of a migration that runs. */
+void om_watch_set_limits(struct om_watch *watch, const struct om_limits *limits);
 
 #endif

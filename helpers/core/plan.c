@@ -208,10 +208,10 @@ static void set_behaviour(struct om_plan *plan, const struct om_opts *opts,
 	plan->postcopy_after_precopy = opts->postcopy_after_precopy;
 	plan->timeout_s = opts->timeout_s;
 	plan->timeout_action = opts->timeout_action;
-	plan->downtime_ceiling_ms = facts->max_downtime_ms ? facts->max_downtime_ms
+	plan->limits.downtime_max_ms = facts->max_downtime_ms ? facts->max_downtime_ms
 							   : OM_DOWNTIME_LIBVIRT_MS;
-	plan->downtime_start_ms = plan->downtime_ceiling_ms < OM_DOWNTIME_START_MS
-					  ? plan->downtime_ceiling_ms
+	plan->downtime_start_ms = plan->limits.downtime_max_ms < OM_DOWNTIME_START_MS
+					  ? plan->limits.downtime_max_ms
 					  : OM_DOWNTIME_START_MS;
 }
 

@@ -85,7 +85,7 @@ char *om_plan_print(const struct om_plan *plan)
 		if (plan->flags & flag_names[i].flag)
 			add(&t, " %s", flag_names[i].name);
 	add(&t, "\ndowntime limit: %u ms, at most %u ms\n", plan->downtime_start_ms,
-	    plan->downtime_ceiling_ms);
+	    plan->limits.downtime_max_ms);
 	if (plan->postcopy_after_precopy)
 		add(&t, "post-copy: after one pass\n");
 	if (plan->never_switch)

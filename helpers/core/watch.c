@@ -18,7 +18,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
 	memset(watch, 0, sizeof(*watch));
 	watch->start_ms = plan->downtime_start_ms;
-	watch->ceiling_ms = plan->downtime_ceiling_ms;
+	watch->limits = plan->limits;
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
 	watch->timeout_action = plan->timeout_action;
@@ -35,8 +35,8 @@ static struct om_action set_limit(struct om_watch *watch, uint32_t downtime_ms, 
 {
 	struct om_action action = { .kind = OM_ACTION_DOWNTIME, .downtime_ms = downtime_ms };
 
-	if (downtime_ms > watch->ceiling_ms)
-		action.downtime_ms = downtime_ms = watch->ceiling_ms;
+	if (downtime_ms > watch->limits.downtime_max_ms)
+		action.downtime_ms = downtime_ms = watch->limits.downtime_max_ms;
 	if (downtime_ms == watch->limit_ms)
 		return none();
 	watch->limit_ms = downtime_ms;
@@ -59,18 +59,14 @@ static void note_begin(struct om_watch *watch, uint64_t now_ms)
 		watch->begun_ms = now_ms ? now_ms : 1;
 }
 
-struct om_action om_watch_iteration(struct om_watch *watch, uint32_t iteration, uint64_t now_ms)
+/* A new pass may have begun. */
+static struct om_action follow_pass(struct om_watch *watch, const struct om_sample *s)
 {
-	note_begin(watch, now_ms);
-	if (iteration > watch->iteration)
-		watch->iteration = iteration;
-	if (watch->postcopy_started || watch->timed_out)
-		return none();
-	if (watch->postcopy_after_precopy && watch->iteration >= 2)
+	if (watch->postcopy_after_precopy && s->iteration >= 2)
 		return start_postcopy(watch, "the first pass is over");
-	if (watch->iteration > PASSES_BEFORE_CEILING)
-		return set_limit(watch, watch->ceiling_ms,
-				 "the domain's own, the third pass is over");
+	if (s->iteration > PASSES_BEFORE_CEILING)
+		return set_limit(watch, watch->limits.downtime_max_ms,
+				 "the most that is allowed, the third pass is over");
 	if (!watch->limit_ms)
 		return set_limit(watch, watch->start_ms, "begin low");
 	return none();
@@ -102,8 +98,8 @@ static struct om_action predict(struct om_watch *watch, const struct om_sample *
 	need_ms += need_ms / 4 + 1;
 	if (need_ms <= watch->limit_ms)
 		return none();
-	if (need_ms > watch->ceiling_ms)
-		need_ms = watch->ceiling_ms;
+	if (need_ms > watch->limits.downtime_max_ms)
+		need_ms = watch->limits.downtime_max_ms;
 	return set_limit(watch, (uint32_t)need_ms, "what the end of this pass will need");
 }
 
@@ -124,6 +120,7 @@ struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *s
 
 	note_begin(watch, s->now_ms);
 	note_progress(watch, s);
+	watch->last = *s;
 	if (s->postcopy) /* started by somebody else */
 		watch->postcopy_started = true;
 	if (watch->postcopy_started || watch->timed_out)
@@ -131,6 +128,11 @@ struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *s
 	if (watch->timeout_action != OM_TIMEOUT_NONE &&
 	    s->now_ms - watch->begun_ms >= watch->timeout_ms)
 		return timed_out(watch);
-	action = om_watch_iteration(watch, s->iteration, s->now_ms);
+	action = follow_pass(watch, s);
 	return action.kind != OM_ACTION_NONE ? action : predict(watch, s);
+}
+
+void om_watch_set_limits(struct om_watch *watch, const struct om_limits *limits)
+{
+	watch->limits = *limits;
 }

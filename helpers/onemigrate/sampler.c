@@ -29,7 +29,7 @@ static void note_decision(struct om_session *s, const char *why)
 	pthread_mutex_lock(&s->lock);
 	om_str_copy(s->state.decision, sizeof(s->state.decision), why);
 	pthread_mutex_unlock(&s->lock);
-	om_log(OM_LOG_DEBUG, "pass %u: %s", s->watch.iteration, why);
+	om_log(OM_LOG_DEBUG, "pass %u: %s", s->watch.last.iteration, why);
 }
 
 static void act(struct om_session *s, const struct om_action *action)
@@ -114,14 +114,11 @@ static void follow_events(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
 	unsigned int iteration = om_vir_events(s->vir)->iteration;
-	struct om_action action;
 
 	if (iteration == sampler->iteration)
 		return;
 	sampler->iteration = iteration;
 	note_moved(sampler);
-	action = om_watch_iteration(&s->watch, iteration, om_now_ms());
-	act(s, &action);
 	sampler->next_sample_ms = 0;
 }
 

@@ -111,10 +111,7 @@ static struct result migrate(const struct guest *g, struct om_watch *watch)
 
 	for (;;) {
 		if (watch && c.pass != told) { /* the event */
-			struct om_action action = om_watch_iteration(watch, told = c.pass,
-								     (uint64_t)c.now_ms + 1);
-
-			obey(&c, &action);
+			told = c.pass;
 			next_sample_ms = c.now_ms;
 		}
 		if (watch && c.now_ms >= next_sample_ms) {
@@ -154,7 +151,7 @@ static struct result migrate(const struct guest *g, struct om_watch *watch)
 static struct result with_watch(const struct guest *g)
 {
 	struct om_plan plan = { .downtime_start_ms = OM_DOWNTIME_START_MS,
-				.downtime_ceiling_ms = STOCK_LIMIT_MS };
+				.limits = { .downtime_max_ms = STOCK_LIMIT_MS } };
 	struct om_watch watch;
 
 	om_watch_init(&watch, &plan);

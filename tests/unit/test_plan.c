@@ -219,7 +219,7 @@ static void a_low_limit_of_the_domain_is_never_raised(void **unused)
 
 		assert_true(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
 		assert_int_equal(plan.downtime_start_ms, rows[i].start_ms);
-		assert_int_equal(plan.downtime_ceiling_ms, rows[i].ceiling_ms);
+		assert_int_equal(plan.limits.downtime_max_ms, rows[i].ceiling_ms);
 		om_plan_free(&plan);
 		om_opts_free(&opts);
 		om_knobs_free(&knobs);
@@ -255,7 +255,7 @@ static void every_part_of_a_plan_is_printed(void **unused)
 				.timeout_action = OM_TIMEOUT_POSTCOPY,
 				.attempt_count = 1,
 				.downtime_start_ms = 1,
-				.downtime_ceiling_ms = 2 };
+				.limits.downtime_max_ms = 2 };
 	OM_AUTOFREE char *text = NULL;
 
 	(void)unused;

@@ -14,8 +14,8 @@ static struct om_watch begin(struct om_plan plan)
 
 	if (!plan.downtime_start_ms)
 		plan.downtime_start_ms = 30;
-	if (!plan.downtime_ceiling_ms)
-		plan.downtime_ceiling_ms = 300;
+	if (!plan.limits.downtime_max_ms)
+		plan.limits.downtime_max_ms = 300;
 	om_watch_init(&watch, &plan);
 	return watch;
 }
@@ -40,14 +40,14 @@ static struct om_action step(struct om_watch *watch, struct om_sample sample)
 static void the_limit_begins_at_30_ms_or_at_a_lower_ceiling(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ 0 });
-	struct om_action action = om_watch_iteration(&watch, 1, 5);
+	struct om_action action = step(&watch, busy(1, 5, 500, 0));
 
 	(void)unused;
 	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
 	assert_int_equal(action.downtime_ms, 30);
 	assert_string_equal(action.why, "downtime limit 30 ms: begin low");
-	watch = begin((struct om_plan){ .downtime_start_ms = 30, .downtime_ceiling_ms = 12 });
-	assert_int_equal(om_watch_iteration(&watch, 1, 5).downtime_ms, 12);
+	watch = begin((struct om_plan){ .downtime_start_ms = 30, .limits.downtime_max_ms = 12 });
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 12);
 	watch = begin((struct om_plan){ 0 });
 	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 30);
 }
@@ -57,11 +57,11 @@ static void the_same_limit_is_not_set_twice(void **unused)
 	struct om_watch watch = begin((struct om_plan){ 0 });
 
 	(void)unused;
-	assert_int_equal(om_watch_iteration(&watch, 1, 5).kind, OM_ACTION_DOWNTIME);
-	assert_int_equal(om_watch_iteration(&watch, 1, 5).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).kind, OM_ACTION_DOWNTIME);
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).kind, OM_ACTION_NONE);
 	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).kind, OM_ACTION_NONE);
-	assert_int_equal(om_watch_iteration(&watch, 4, 7).downtime_ms, 300);
-	assert_int_equal(om_watch_iteration(&watch, 5, 8).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(4, 7, 500, 0)).downtime_ms, 300);
+	assert_int_equal(step(&watch, busy(5, 8, 500, 0)).kind, OM_ACTION_NONE);
 }
 
 static void the_ceiling_is_reached_when_the_third_pass_is_over(void **unused)
@@ -71,7 +71,7 @@ static void the_ceiling_is_reached_when_the_third_pass_is_over(void **unused)
 
 	(void)unused;
 	for (uint32_t pass = 1; pass <= 5; pass++) {
-		om_watch_iteration(&watch, pass, pass);
+		step(&watch, busy(pass, pass, 500, 0));
 		assert_int_equal(watch.limit_ms, expected[pass - 1]);
 	}
 }
@@ -81,7 +81,7 @@ static void an_idle_guest_keeps_the_low_limit(void **unused)
 	struct om_watch watch = begin((struct om_plan){ 0 });
 
 	(void)unused;
-	om_watch_iteration(&watch, 1, 1);
+	step(&watch, busy(1, 1, 500, 0));
 	for (uint64_t dirty_mib = 0; dirty_mib <= 7; dirty_mib++)
 		assert_int_equal(step(&watch, busy(2, 2 + dirty_mib, 100, dirty_mib)).kind,
 				 OM_ACTION_NONE);
@@ -106,7 +106,7 @@ static void a_busy_guest_gets_what_the_end_of_its_pass_will_need(void **unused)
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
 		struct om_watch watch = begin((struct om_plan){ 0 });
 
-		om_watch_iteration(&watch, 1, 1);
+		step(&watch, busy(1, 1, 500, 0));
 		step(&watch, busy(2, 2, rows[i].remaining_mib, rows[i].dirty_mib));
 		if (watch.limit_ms != rows[i].expected_ms)
 			fail_msg("row %zu: %u ms, not %u", i, watch.limit_ms, rows[i].expected_ms);
@@ -119,7 +119,7 @@ static void nothing_is_predicted_from_the_first_pass_or_without_rates(void **unu
 	struct om_sample s = busy(2, 3, 500, 60);
 
 	(void)unused;
-	om_watch_iteration(&watch, 1, 1);
+	step(&watch, busy(1, 1, 500, 0));
 	assert_int_equal(step(&watch, busy(1, 2, 500, 60)).kind, OM_ACTION_NONE);
 	s.rate_bytes_ps = 0;
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
@@ -130,11 +130,11 @@ static void post_copy_starts_once_when_the_first_pass_is_over(void **unused)
 	struct om_watch watch = begin((struct om_plan){ .postcopy_after_precopy = true });
 
 	(void)unused;
-	assert_int_equal(om_watch_iteration(&watch, 1, 1).kind, OM_ACTION_DOWNTIME);
+	assert_int_equal(step(&watch, busy(1, 1, 500, 0)).kind, OM_ACTION_DOWNTIME);
 	assert_int_equal(step(&watch, busy(1, 2, 100, 60)).kind, OM_ACTION_NONE);
-	assert_int_equal(om_watch_iteration(&watch, 2, 3).kind, OM_ACTION_POSTCOPY);
+	assert_int_equal(step(&watch, busy(2, 3, 500, 0)).kind, OM_ACTION_POSTCOPY);
 	for (uint32_t pass = 2; pass < 9; pass++) {
-		assert_int_equal(om_watch_iteration(&watch, pass, 3 + pass).kind, OM_ACTION_NONE);
+		assert_int_equal(step(&watch, busy(pass, 3 + pass, 500, 0)).kind, OM_ACTION_NONE);
 		assert_int_equal(step(&watch, busy(pass, 3 + pass, 100, 60)).kind, OM_ACTION_NONE);
 	}
 }
@@ -148,7 +148,7 @@ static void post_copy_that_would_lose_the_guest_is_never_started(void **unused)
 
 	(void)unused;
 	for (uint32_t pass = 1; pass < 9; pass++) {
-		assert_int_not_equal(om_watch_iteration(&watch, pass, pass * 1000).kind,
+		assert_int_not_equal(step(&watch, busy(pass, pass * 1000, 500, 0)).kind,
 				     OM_ACTION_POSTCOPY);
 		assert_int_not_equal(step(&watch, busy(pass, pass * 1000, 100, 60)).kind,
 				     OM_ACTION_POSTCOPY);
@@ -171,7 +171,7 @@ static void the_timeout_acts_once(void **unused)
 		struct om_watch watch = begin(
 			(struct om_plan){ .timeout_s = 10, .timeout_action = rows[i].action });
 
-		om_watch_iteration(&watch, 1, 1000);
+		step(&watch, busy(1, 1000, 500, 0));
 		assert_int_equal(step(&watch, busy(1, 10999, 100, 0)).kind, OM_ACTION_NONE);
 		assert_int_equal(step(&watch, busy(1, 11000, 100, 0)).kind, rows[i].expected);
 		assert_int_equal(step(&watch, busy(1, 12000, 100, 0)).kind, OM_ACTION_NONE);
@@ -186,7 +186,7 @@ static void nothing_is_done_once_post_copy_has_begun(void **unused)
 	struct om_sample s = busy(9, 90000, 100, 60);
 
 	(void)unused;
-	om_watch_iteration(&watch, 1, 1);
+	step(&watch, busy(1, 1, 500, 0));
 	s.postcopy = true;
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
 }
@@ -264,7 +264,7 @@ static void check_action(const struct om_watch *watch, struct om_action action, 
 	    plan->timeout_action != OM_TIMEOUT_POSTCOPY)
 		fail_msg("post-copy that nobody asked for");
 	if (action.kind == OM_ACTION_DOWNTIME &&
-	    (action.downtime_ms > plan->downtime_ceiling_ms || action.downtime_ms == 0))
+	    (action.downtime_ms > plan->limits.downtime_max_ms || action.downtime_ms == 0))
 		fail_msg("a limit of %u ms", action.downtime_ms);
 	if (watch->percent > 99 || watch->percent < seen->percent)
 		fail_msg("%u %% after %u %%", watch->percent, seen->percent);
@@ -282,9 +282,6 @@ static void try_sequence(const struct om_plan *plan, unsigned int number, unsign
 		struct om_sample s = alphabet[number % LETTERS];
 
 		s.now_ms = i * 700;
-		if (i % 2 && s.iteration)
-			check_action(&watch, om_watch_iteration(&watch, s.iteration, s.now_ms),
-				     &seen, plan);
 		check_action(&watch, om_watch_step(&watch, &s), &seen, plan);
 		seen.in_postcopy |= s.postcopy;
 		highest = s.iteration > highest ? s.iteration : highest;
@@ -292,7 +289,7 @@ static void try_sequence(const struct om_plan *plan, unsigned int number, unsign
 			fail_msg("the limit falls");
 		limit_ms = watch.limit_ms;
 		if (highest > 3 && !seen.in_postcopy && !seen.suspend &&
-		    limit_ms != plan->downtime_ceiling_ms)
+		    limit_ms != plan->limits.downtime_max_ms)
 			fail_msg("%u ms in pass %u", limit_ms, highest);
 	}
 }
@@ -309,7 +306,7 @@ static void every_short_sequence_of_samples_keeps_the_rules(void **unused)
 			for (unsigned int way = 0; way < 6 * OM_ARRAY_LEN(ceilings_ms); way++) {
 				uint32_t ceiling_ms = ceilings_ms[way / 6];
 				struct om_plan plan = {
-					.downtime_ceiling_ms = ceiling_ms,
+					.limits.downtime_max_ms = ceiling_ms,
 					.downtime_start_ms = ceiling_ms < 30 ? ceiling_ms : 30,
 					.postcopy_after_precopy = way % 2,
 					.timeout_s = 1,

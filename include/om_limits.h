@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operator allows a migration to do to its guest. Pure. */
+#ifndef OM_LIMITS_H
+#define OM_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the order of MIGRATE_POLICY's choices. */
+enum om_policy {
+	OM_POLICY_AUTO,	      /* the gentlest action that ends the migration; ends without success only
+				 at a deadline that was set */
+	OM_POLICY_GENTLE,     /* never throttles, pauses or post-copies; ends early where hopeless */
+	OM_POLICY_GUARANTEED, /* ending matters most: throttles where nothing else ends it */
+	OM_POLICY_STOCK,      /* watches and never acts */
+	OM_POLICY_COUNT
+};
+const char *om_policy_name(enum om_policy policy); /* "auto" ... */
+
+struct om_limits {
+	enum om_policy policy;
+	uint32_t downtime_max_ms; /* soft: reached without asking */
+	uint32_t pause_max_ms;	  /* hard: where nothing gentler ends it; 0 = never */
+	uint64_t deadline_ms;	  /* monotonic clock, as om_sample.now_ms; 0 = none */
+	bool postcopy;		  /* armed in libvirt's flags, and ours to start */
+	bool throttle;		  /* one restart with auto-converge is allowed */
+	uint64_t bandwidth_bytes_ps; /* the operator's limit; 0 = none */
+};
+
+#endif
