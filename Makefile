@@ -98,7 +98,7 @@ sim: $(B)/tests/sim
 	@tests/run_cmocka $<
 fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz_%)
 	@tests/fuzz/replay $^
-shell: $(B)/tests/onedriver
+shell: all $(B)/tests/onedriver
 	@tests/shell/run
 lab-check: all $(B)/tests/onedriver
 	@tests/lab/run
