@@ -50,8 +50,19 @@ guest_nic_xml() {
 	END
 }
 
+guest_agent_xml() {
+	[[ -n $1 ]] || return 0
+	cat <<-END
+		<channel type='unix'>
+		  <source mode='bind'/>
+		  <target type='virtio' name='org.qemu.guest_agent.0'/>
+		</channel>
+	END
+}
+
 guest_domain_xml() {
 	local vmid=$1 name=$2 mem=$3 vcpus=$4 machine=$5 cpu=$6 vmdir=$7 cmdline=$8 disk=$9 nic=${10}
+	local agent=${11}
 	cat <<-END
 		<domain type='qemu'>
 		  <name>$name</name>
@@ -69,6 +80,7 @@ guest_domain_xml() {
 		    <emulator>/usr/bin/qemu-system-x86_64</emulator>
 		    $(guest_disk_xml "$disk" "$vmdir")
 		    $(guest_nic_xml "$nic" "$vmid")
+		    $(guest_agent_xml "$agent")
 		    <serial type='file'>
 		      <source path='/var/lib/one/datastores/0/$vmid/console.log' append='on'/>
 		      <target port='0'/>
@@ -120,7 +132,7 @@ guest_snapshots() {
 
 guest_start() {
 	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
-	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 user vmdir cmdline
+	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' user vmdir cmdline
 	shift
 	machine=$(guest_machine)
 	while [[ $# -gt 0 ]]; do
@@ -138,12 +150,14 @@ guest_start() {
 		--snapshots) snapshots=$2 ;;
 		--on) host=$2 ;;
 		--ds) ds=$2 ;;
+		--agent) agent=$2 ;;
 		--disk) disk=yes; shift; continue ;;
 		--nic) nic=yes; shift; continue ;;
 		*) usage ;;
 		esac
 		shift 2
 	done
+	[[ $agent =~ ^(|answers|deaf)$ ]] || usage
 	((mem >= fill + 64)) || die "--mem $mem is too little for --fill $fill"
 	user=$(lab_user)
 	vmdir=/var/lib/one/datastores/$ds/$vmid
@@ -151,6 +165,7 @@ guest_start() {
 	cmdline="console=ttyS0 loglevel=4 panic=1 tsc=unstable clocksource=acpi_pm"
 	cmdline+=" mitigations=off nokaslr no_timer_check lpj=4000000 cryptomgr.notests audit=0"
 	cmdline+=" om.fill=$fill om.kind=$kind om.dirty=$dirty om.hot=$hot om.verify=$verify om.disk=$disk"
+	cmdline+="${agent:+ om.agent=$agent}"
 
 	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
 	in_host "$host" "$user" mkdir -p "$vmdir" "/var/lib/one/datastores/0/$vmid"
@@ -162,7 +177,7 @@ guest_start() {
 		in_host "$host" "$user" truncate --size=372K "$vmdir/disk.1"
 	fi
 	guest_domain_xml "$vmid" "$name" "$mem" "$vcpus" "$machine" "$cpu" "$vmdir" "$cmdline" \
-		"$disk" "$nic" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
+		"$disk" "$nic" "$agent" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
 	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" \
 		>/dev/null || { guest_stop "$vmid"; die "guest $vmid did not start"; }
 	guest_ready "$vmid"

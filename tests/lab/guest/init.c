@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lab's guest: the only process of a VM. It fills memory, dirties a part of it at a paced rate,
+ * The lab's guest: all that runs in a VM. It fills memory, dirties a part of it at a paced rate,
  * reads all of it back again and again, and says each second on the serial console how it fares.
  *
  * Kernel command line (MiB and MiB/s):
@@ -8,6 +8,7 @@
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
+ *   om.agent=answers|deaf   there is a channel for the guest agent; the clock is an hour slow
  *
  * Each page carries its number and a generation at its head and again at its tail. What generation
  * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes
@@ -21,17 +22,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/rtc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#define AGENT_CHANNEL "org.qemu.guest_agent.0"
+#define WRONG_BY_S 3600
 
 enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, TICK_MS = 10, PAGES_PER_MIB = 256 };
 enum kind { KIND_RANDOM, KIND_TEXT, KIND_ZERO };
@@ -50,7 +56,7 @@ struct page {
 static struct {
 	uint64_t fill_pages, hot_pages, dirty_mibps, verify_mibps;
 	enum kind kind;
-	bool disk;
+	bool disk, agent, agent_deaf;
 } cfg;
 
 static struct page *pages;
@@ -226,6 +232,136 @@ static void read_line_of(const char *path, char *buf, size_t size)
 		fclose(f);
 }
 
+/*
+ * A stand-in for the QEMU guest agent, in a process of its own: it answers what libvirt asks before
+ * it trusts an agent, and the time. Without a time guest-set-time takes the hardware's, with one it
+ * sets both, as the real one does.
+ */
+static bool clock_from_rtc(int rtc)
+{
+	struct rtc_time t;
+	struct tm tm;
+	struct timespec ts = { 0 };
+
+	if (ioctl(rtc, RTC_RD_TIME, &t))
+		return false;
+	tm = (struct tm){ .tm_year = t.tm_year,
+			  .tm_mon = t.tm_mon,
+			  .tm_mday = t.tm_mday,
+			  .tm_hour = t.tm_hour,
+			  .tm_min = t.tm_min,
+			  .tm_sec = t.tm_sec };
+	ts.tv_sec = timegm(&tm);
+	return clock_settime(CLOCK_REALTIME, &ts) == 0;
+}
+
+static bool clock_to(int rtc, uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	struct rtc_time t = { 0 };
+	struct tm tm;
+
+	if (clock_settime(CLOCK_REALTIME, &ts) || !gmtime_r(&ts.tv_sec, &tm))
+		return false;
+	t = (struct rtc_time){ .tm_year = tm.tm_year,
+			       .tm_mon = tm.tm_mon,
+			       .tm_mday = tm.tm_mday,
+			       .tm_hour = tm.tm_hour,
+			       .tm_min = tm.tm_min,
+			       .tm_sec = tm.tm_sec };
+	return ioctl(rtc, RTC_SET_TIME, &t) == 0;
+}
+
+static bool set_time(const char *request)
+{
+	const char *time = strstr(request, "\"time\":");
+	int rtc = open("/dev/rtc0", O_RDONLY | O_CLOEXEC);
+	bool ok;
+
+	if (rtc < 0)
+		return false;
+	ok = time ? clock_to(rtc, strtoull(time + strlen("\"time\":"), NULL, 10))
+		  : clock_from_rtc(rtc);
+	close(rtc);
+	return ok;
+}
+
+static bool asks(const char *request, const char *command)
+{
+	char execute[64];
+
+	snprintf(execute, sizeof(execute), "\"execute\":\"%s\"", command);
+	return strstr(request, execute);
+}
+
+/* The request has no blanks. */
+static void agent_answer(const char *request, int port)
+{
+	const char *id = strstr(request, "\"id\":");
+	uint64_t number = id ? strtoull(id + strlen("\"id\":"), NULL, 10) : 0;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (asks(request, "guest-sync-delimited"))
+		dprintf(port, "\xff{\"return\": %ju}\n", number);
+	else if (asks(request, "guest-sync"))
+		dprintf(port, "{\"return\": %ju}\n", number);
+	else if (asks(request, "guest-get-time"))
+		dprintf(port, "{\"return\": %jd}\n",
+			(intmax_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	else if (asks(request, "guest-info"))
+		dprintf(port, "{\"return\": {\"version\": \"0\", \"supported_commands\": []}}\n");
+	else if (asks(request, "guest-set-time") && set_time(request))
+		dprintf(port, "{\"return\": {}}\n");
+	else
+		dprintf(port, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n");
+}
+
+static int agent_port(void)
+{
+	char path[64], name[64];
+
+	for (int i = 0; i < 1000; i++, usleep(10000)) {
+		for (int port = 0; port < 4; port++) {
+			snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport0p%d/name",
+				 port);
+			read_line_of(path, name, sizeof(name));
+			if (strcmp(name, AGENT_CHANNEL))
+				continue;
+			snprintf(path, sizeof(path), "/dev/vport0p%d", port);
+			return open(path, O_RDWR | O_CLOEXEC);
+		}
+	}
+	return -1;
+}
+
+static void agent(void)
+{
+	struct timespec wrong;
+	char request[4096];
+	size_t len = 0;
+	int port = agent_port();
+
+	clock_gettime(CLOCK_REALTIME, &wrong);
+	wrong.tv_sec -= WRONG_BY_S;
+	if (port < 0 || clock_settime(CLOCK_REALTIME, &wrong))
+		printf("ERROR agent\n");
+	for (;;) {
+		char c;
+
+		/* Nobody is at the other end: a read ends at once. */
+		if (read(port, &c, 1) != 1)
+			usleep(100000);
+		else if (c == '\n' && len) {
+			request[len] = '\0';
+			len = 0;
+			if (!cfg.agent_deaf)
+				agent_answer(request, port);
+		} else if (c > ' ' && len + 1 < sizeof(request))
+			request[len++] = c;
+	}
+}
+
 static uint64_t mib_option(const char *cmdline, const char *name, uint64_t dflt)
 {
 	const char *at = strstr(cmdline, name);
@@ -249,6 +385,8 @@ static void configure(void)
 	if (!cfg.verify_mibps)
 		cfg.verify_mibps = cfg.fill_pages / PAGES_PER_MIB / 2 + 1;
 	cfg.disk = strstr(cmdline, "om.disk=yes");
+	cfg.agent = strstr(cmdline, "om.agent=");
+	cfg.agent_deaf = strstr(cmdline, "om.agent=deaf");
 	if (strstr(cmdline, "om.kind=text"))
 		cfg.kind = KIND_TEXT;
 	else if (strstr(cmdline, "om.kind=zero"))
@@ -270,8 +408,10 @@ static void setup(void)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	configure();
-	if (cfg.disk)
+	if (cfg.disk || cfg.agent)
 		load_modules();
+	if (cfg.agent && fork() == 0)
+		agent();
 	for (int i = 0; i < 100 && cfg.disk && disk < 0; i++) {
 		disk = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
 		if (disk < 0)
