@@ -56,7 +56,7 @@ place() {
 	lab guest where "$1" | awk '$2 == "running" { print $1; exit }'
 }
 
-# drive VMID [--to HOST] [--local] [--release R] [--document FILE] [--option K=V]... [--shared NO]: the action as
+# drive VMID [--from HOST] [--to HOST] [--local] [--release R] [--timeout S] [--document FILE] [--option K=V]... [--shared NO]: the action as
 # OpenNebula's driver does it, by default from where the guest runs to the other node.
 drive() {
 	local vmid=$1 to='' from='' document='' script=/var/tmp/one/vmm/kvm/migrate
@@ -174,11 +174,10 @@ by_leg() {
 
 # begin_drive VMID ...: `drive` in the background; finish_drive waits for it.
 begin_drive() {
-	local from
-	from=$(place "$1")
+	[[ " $* " == *' --from '* ]] || set -- "$@" --from "$(place "$1")"
 	DRIVE=''
 	(
-		drive "$@" --from "$from"
+		drive "$@"
 		echo "$DRIVE" >"$T/status"
 	) &
 	DRIVEN=$!
@@ -222,4 +221,13 @@ no_libvirtd() {
 within() {
 	poll "$@" || true
 	"${@:2}"
+}
+
+# The helper's processes on node01: the supervisor is the older one, the worker in a session of its own.
+supervisor() {
+	lab exec node01 -- pgrep -o -f '^/var/tmp/one/onemigrate/[^ ]*/onemigrate migrate '
+}
+
+worker() {
+	lab exec node01 -- pgrep -P "$(supervisor)" -f 'onemigrate migrate '
 }

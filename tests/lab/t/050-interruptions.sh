@@ -1,21 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Whatever ends a migration in mid-copy: the answer is true, the VM runs whole on the source, nothing
+# Whatever ends a migration, before it or in mid-copy: the answer is true, the VM runs whole on the source, nothing
 # is left on the destination, and the next migration succeeds.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../driver.sh
 . "$(dirname "$0")/../driver.sh"
-
-# The supervisor is the older one; the worker is in a session of its own.
-supervisor() {
-	lab exec node01 -- pgrep -o -f '^/var/tmp/one/onemigrate/[^ ]*/onemigrate migrate '
-}
-
-worker() {
-	lab exec node01 -- pgrep -P "$(supervisor)" -f 'onemigrate migrate '
-}
 
 none_left() {
 	! lab exec node01 -- pgrep -a -f 'onemigrate/[^ ]*/onemigrate '
@@ -49,9 +40,75 @@ answered() {
 	after "$1"
 }
 
+at_the_destination() {
+	lab exec node02 -- pgrep -f virt-ssh-helper
+}
+
+# Ends a run that has begun to ask; how long the driver then waits is in TOOK, in ms.
+interrupt() {
+	local begun
+	poll 15 at_the_destination || fail "the destination is not asked"
+	sleep 1
+	begun=$EPOCHREALTIME
+	lab exec node01 -- kill -TERM "$(supervisor)"
+	finish_drive
+	TOOK=$(((${EPOCHREALTIME/./} - ${begun/./}) / 1000))
+}
+
+at_once() {
+	echo "$TOOK ms"
+	((TOOK < 3000))
+}
+
+never_begun() {
+	stayed 31 node01 && [[ $(starts node02 31) == "$before" ]]
+}
+
+# untouched TEXT: as `answered`, before anything was touched.
+untouched() {
+	check "$1: the answer comes at once" at_once
+	check "$1: oned hears of a failure, and the destination was asked for nothing" never_begun
+	check "$1: the sentence claims what is known" \
+		said 'Error migrating VM 31: cancelled; nothing was touched, OpenNebula has the VM on node01\.'
+	after "$1"
+}
+
+# Holds the lock of the VM as another migration of it would, until it is killed.
+hold_lock() {
+	# shellcheck disable=SC2016
+	lab exec node01 --user "$USER_OF_LAB" -- bash -c '
+		dir=/var/tmp/onemigrate-$(id -u)
+		mkdir -p -m 700 "$dir"
+		exec 9>"$dir/$1.lock"
+		flock 9
+		exec sleep 61' hold "$(lab guest uuid 31)" 2>/dev/null &
+	HOLDER=$!
+}
+
+lock_is_held() {
+	lab exec node01 -- pgrep -x -f 'sleep 61'
+}
+
 begin --mgmt 1gbit "$@"
 lab guest start 31 --mem 128 --fill 32 --disk --snapshots 1 --verify 64
 settings DEST_HOST_APPEND=-10g1 MIGRATE_OPTIONS="--unsafe --bandwidth 4"
+
+# ---- before anything is touched
+before=$(starts node02 31)
+lab exec node02 -- pkill -STOP -x libvirtd
+begin_drive 31 --from node01
+interrupt
+lab exec node02 -- pkill -CONT -x libvirtd
+untouched "SIGTERM while the destination's libvirtd hangs"
+hold_lock
+poll 5 lock_is_held || fail "the lock is not held"
+begin_drive 31 --from node01
+interrupt
+lab exec node01 -- pkill -x -f 'sleep 61'
+wait "$HOLDER" || true
+untouched "SIGTERM while another migration holds the VM's lock"
+
+# ---- in mid-copy
 
 for signal in TERM INT; do
 	slow 31
