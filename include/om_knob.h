@@ -4,6 +4,7 @@
 #ifndef OM_KNOB_H
 #define OM_KNOB_H
 
+#include "om_clock.h"
 #include "om_err.h"
 #include "om_util.h"
 
@@ -19,16 +20,26 @@ enum om_knob_id {
 	OM_KNOB_VIRSH_TRIES,
 	OM_KNOB_SYNC_TIME,
 	OM_KNOB_CLEANUP_MEMORY_ON_STOP,
+	OM_KNOB_MIGRATE_POLICY,
+	OM_KNOB_MIGRATE_DOWNTIME_MAX_MS,
+	OM_KNOB_MIGRATE_PAUSE_MAX_MS,
+	OM_KNOB_MIGRATE_DEADLINE,
+	OM_KNOB_MIGRATE_POSTCOPY,
+	OM_KNOB_MIGRATE_AUTO_CONVERGE,
+	OM_KNOB_MIGRATE_BANDWIDTH_MIBPS,
+	OM_KNOB_MIGRATE_VM_MAY_SET,
 	OM_KNOB_MIGRATE_DEBUG,
 	OM_KNOB_COUNT
 };
 
 enum om_knob_type {
 	OM_KNOB_TEXT, /* at most 4096 bytes, no control characters but tab and newline; or chars */
-	OM_KNOB_YES_NO, /* yes/no, true/false, 1/0, any case */
-	OM_KNOB_NUMBER, /* unsigned, with range */
-	OM_KNOB_CHOICE, /* one word of choices, any case */
-	OM_KNOB_CIDRS,	/* blank- or comma-separated networks, at most OM_CIDRS_MAX */
+	OM_KNOB_YES_NO,	  /* yes/no, true/false, 1/0, any case */
+	OM_KNOB_NUMBER,	  /* unsigned, with range */
+	OM_KNOB_CHOICE,	  /* one word of choices, any case */
+	OM_KNOB_CIDRS,	  /* blank- or comma-separated networks, at most OM_CIDRS_MAX */
+	OM_KNOB_DEADLINE, /* a duration or a wall-clock time, om_limits.h; number: ms left */
+	OM_KNOB_NAMES,	  /* blank- or comma-separated names of settings that a VM may set */
 	OM_KNOB_TYPE_COUNT
 };
 
@@ -44,6 +55,13 @@ enum om_origin {
 };
 const char *om_origin_name(enum om_origin origin); /* "kvmrc" ... */
 
+/* Which values of a VM's owner stay within those of the administrator. */
+enum om_within {
+	OM_WITHIN_LOWER,  /* not above; of yes and no: yes only where it is yes anyway */
+	OM_WITHIN_LIMIT,  /* likewise, and 0 means that there is no limit */
+	OM_WITHIN_POLICY, /* om_policy_within() */
+};
+
 #define OM_SCOPE_HOST 1u      /* kvmrc, onemigraterc */
 #define OM_SCOPE_DATASTORE 2u /* template of the source's system datastore */
 #define OM_SCOPE_VM 4u	      /* USER_TEMPLATE, where the administrator allows it */
@@ -58,20 +76,25 @@ struct om_knob_row {
 	const char *def;     /* text of the default */
 	const char *example; /* for the sample file, where the default is empty; or NULL */
 	unsigned int scope;
-	bool lenient;	  /* a bad value takes the default (a number above max: max), as stock
+	enum om_within within; /* OM_SCOPE_VM */
+	bool lenient;	       /* a bad value takes the default (a number above max: max), as stock
 			      * does, instead of an error */
-	const char *help; /* one sentence */
+	const char *help;      /* one sentence */
 };
 extern const struct om_knob_row om_knob_table[OM_KNOB_COUNT];
 
 struct om_knob_value {
 	const char *text; /* owned by om_knobs */
-	uint64_t number;  /* OM_KNOB_NUMBER, OM_KNOB_YES_NO (0/1), OM_KNOB_CHOICE (index) */
+	uint64_t number;  /* OM_KNOB_NUMBER, OM_KNOB_YES_NO (0/1), OM_KNOB_CHOICE (index),
+			     OM_KNOB_DEADLINE (ms from the clock's now; 0 = none) */
 	enum om_origin origin;
 };
 struct om_knobs {
 	struct om_knob_value v[OM_KNOB_COUNT];
 	struct om_strv texts; /* owns every text above */
+	/* Values of the VM's owner that do not count: warnings where the administrator lets the VM
+	 * set them, notes where not. Sentences for the log. */
+	struct om_strv warnings, notes;
 };
 
 /* One candidate value; sources may come in any order, precedence is by origin. */
@@ -84,12 +107,14 @@ struct om_knob_source {
  * Resolves all settings. Names that the table does not know are ignored, as is a source whose
  * origin the row's scope does not allow. A value out of range is OM_E_INPUT with a sentence that
  * names the setting, its value, its origin and what is allowed, unless the row is lenient.
+ * A value of the VM's owner counts only where MIGRATE_VM_MAY_SET names the setting and where it
+ * stays within the administrator's value; whatever it is, it is never a failure.
  * An empty or blank text counts as unset; of two sources of one origin the later one counts.
- * Blanks around a value are removed; yes/no and choices are put into the table's spelling. On
- * failure *knobs owns nothing.
+ * Blanks around a value are removed; yes/no and choices are put into the table's spelling. Without
+ * a clock (NULL) a wall-clock time is a bad value. On failure *knobs owns nothing.
  */
 bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sources, size_t count,
-		      struct om_err *err) OM_MUST_CHECK;
+		      const struct om_clock *clock, struct om_err *err) OM_MUST_CHECK;
 void om_knobs_free(struct om_knobs *knobs);
 
 static inline const char *om_knob_text(const struct om_knobs *k, enum om_knob_id id)

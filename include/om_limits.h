@@ -3,28 +3,42 @@
 #ifndef OM_LIMITS_H
 #define OM_LIMITS_H
 
+#include "om_clock.h"
+#include "om_err.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 /* In the order of MIGRATE_POLICY's choices. */
 enum om_policy {
-	OM_POLICY_AUTO,	      /* the gentlest action that ends the migration; ends without success only
+	OM_POLICY_AUTO,	  /* the gentlest action that ends the migration; ends without success only
 				 at a deadline that was set */
-	OM_POLICY_GENTLE,     /* never throttles, pauses or post-copies; ends early where hopeless */
+	OM_POLICY_GENTLE, /* never throttles, pauses or post-copies; ends early where hopeless */
 	OM_POLICY_GUARANTEED, /* ending matters most: throttles where nothing else ends it */
 	OM_POLICY_STOCK,      /* watches and never acts */
 	OM_POLICY_COUNT
 };
 const char *om_policy_name(enum om_policy policy); /* "auto" ... */
+/* May a VM's owner choose this policy where the administrator has chosen that one? */
+bool om_policy_within(enum om_policy owners, enum om_policy administrators);
 
 struct om_limits {
 	enum om_policy policy;
-	uint32_t downtime_max_ms; /* soft: reached without asking */
-	uint32_t pause_max_ms;	  /* hard: where nothing gentler ends it; 0 = never */
-	uint64_t deadline_ms;	  /* monotonic clock, as om_sample.now_ms; 0 = none */
-	bool postcopy;		  /* armed in libvirt's flags, and ours to start */
-	bool throttle;		  /* one restart with auto-converge is allowed */
+	uint32_t downtime_max_ms;    /* soft: reached without asking */
+	uint32_t pause_max_ms;	     /* hard: where nothing gentler ends it; 0 = never */
+	uint64_t deadline_ms;	     /* monotonic clock, as om_sample.now_ms; 0 = none */
+	bool postcopy;		     /* armed in libvirt's flags, and ours to start */
+	bool throttle;		     /* one restart with auto-converge is allowed */
 	uint64_t bandwidth_bytes_ps; /* the operator's limit; 0 = none */
 };
+
+/*
+ * Milliseconds from the clock's now to a deadline, at least 1: a duration (90, 90s, 10m, 2h, 1h30m),
+ * a time of day (18:00: the next one) or a local date and time (2027-01-31T06:00[:30]). False
+ * (OM_E_INPUT): no such spelling, no such date, or past. Without a clock (NULL) only a duration
+ * can be told.
+ */
+bool om_deadline_left_ms(const char *text, const struct om_clock *clock, uint64_t *left_ms,
+			 struct om_err *why) OM_MUST_CHECK;
 
 #endif

@@ -40,6 +40,7 @@ struct om_facts {
 	bool mgmt_routed;
 	struct om_route mgmt_route; /* towards the oned name */
 	uint32_t max_downtime_ms;   /* the domain's own limit; 0 = not known */
+	uint64_t begun_ms;	    /* monotonic clock: from here on the deadline is counted */
 	bool has_guest_agent;
 	bool persistent;
 };

@@ -25,6 +25,20 @@ static struct shown shown_of(enum om_knob_id id, const struct om_knobs *values)
 	return s;
 }
 
+/* "auto, gentle, guaranteed or stock" of "auto|gentle|guaranteed|stock" */
+static void add_choices(struct om_buf *out, const char *choices)
+{
+	for (;;) {
+		size_t len = strcspn(choices, "|");
+
+		om_buf_addf(out, "%.*s", (int)len, choices);
+		if (!choices[len])
+			return;
+		choices += len + 1;
+		om_buf_addf(out, "%s", strchr(choices, '|') ? ", " : " or ");
+	}
+}
+
 /* "a number from 1 to 100 tries, default 3", for people. */
 static void add_type(struct om_buf *out, const struct om_knob_row *row)
 {
@@ -41,14 +55,17 @@ static void add_type(struct om_buf *out, const struct om_knob_row *row)
 		om_buf_addf(out, "a number from %llu to %llu%s%s", (unsigned long long)row->min,
 			    (unsigned long long)row->max, *row->unit ? " " : "", row->unit);
 		break;
-	case OM_KNOB_CHOICE: {
-		size_t first = strcspn(row->choices, "|");
-
-		om_buf_addf(out, "%.*s or %s", (int)first, row->choices, row->choices + first + 1);
+	case OM_KNOB_CHOICE:
+		add_choices(out, row->choices);
 		break;
-	}
 	case OM_KNOB_CIDRS:
 		om_buf_addf(out, "networks (address/prefix) with blanks or commas between them");
+		break;
+	case OM_KNOB_DEADLINE:
+		om_buf_addf(out, "a duration, a time of day or a date and time");
+		break;
+	case OM_KNOB_NAMES:
+		om_buf_addf(out, "names of settings with blanks or commas between them");
 		break;
 	case OM_KNOB_TYPE_COUNT:
 		break;
@@ -62,7 +79,8 @@ static void add_scope(struct om_buf *out, const struct om_knob_row *row)
 	if (row->scope & OM_SCOPE_DATASTORE)
 		om_buf_addf(out, ", or in the template of the source's system datastore");
 	if (row->scope & OM_SCOPE_VM)
-		om_buf_addf(out, ", or in the VM's user template");
+		om_buf_addf(out,
+			    ", or in the VM's user template where MIGRATE_VM_MAY_SET names it");
 }
 
 static int value_width(const struct om_knobs *values)
@@ -112,7 +130,8 @@ static void add_json(struct om_buf *out, const struct shown *s)
 	static const char *const types[] = {
 		[OM_KNOB_TEXT] = "text",      [OM_KNOB_YES_NO] = "yes_no",
 		[OM_KNOB_NUMBER] = "number",  [OM_KNOB_CHOICE] = "choice",
-		[OM_KNOB_CIDRS] = "networks",
+		[OM_KNOB_CIDRS] = "networks", [OM_KNOB_DEADLINE] = "deadline",
+		[OM_KNOB_NAMES] = "names",
 	};
 	static_assert(OM_ARRAY_LEN(types) == OM_KNOB_TYPE_COUNT, "a name for each type");
 

@@ -63,6 +63,70 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.help = "Drops caches and compacts memory on the host that the VM has left, in the "
 			"background.",
 	},
+	[OM_KNOB_MIGRATE_POLICY] = {
+		.name = "MIGRATE_POLICY", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "auto|gentle|guaranteed|stock", .def = "auto",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.within = OM_WITHIN_POLICY,
+		.help = "How hard a migration is driven to its end: auto takes the gentlest action that "
+			"ends it and gives up only at MIGRATE_DEADLINE; gentle never slows, pauses or "
+			"post-copies the guest and gives up where there is no hope; guaranteed slows "
+			"the guest where nothing else ends it; stock watches and never acts; a VM may "
+			"choose gentle, or auto instead of guaranteed.",
+	},
+	[OM_KNOB_MIGRATE_DOWNTIME_MAX_MS] = {
+		.name = "MIGRATE_DOWNTIME_MAX_MS", .type = OM_KNOB_NUMBER, .unit = "ms", .def = "500",
+		.min = 1, .max = 2000000,
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.help = "How long the guest may stand still at the switch-over without further reason; "
+			"where it is not set, a longer limit of the domain's own (virsh "
+			"migrate-setmaxdowntime) holds; a VM may only lower it.",
+	},
+	[OM_KNOB_MIGRATE_PAUSE_MAX_MS] = {
+		.name = "MIGRATE_PAUSE_MAX_MS", .type = OM_KNOB_NUMBER, .unit = "ms", .def = "2000",
+		.min = 0, .max = 2000000,
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.help = "How long the guest may stand still where nothing gentler ends the migration, "
+			"which the log then says; 0 is never; a VM may only lower it.",
+	},
+	[OM_KNOB_MIGRATE_DEADLINE] = {
+		.name = "MIGRATE_DEADLINE", .type = OM_KNOB_DEADLINE, .unit = "", .def = "",
+		.example = "06:00",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.within = OM_WITHIN_LIMIT,
+		.help = "When a migration that has not ended is given up, with the VM on the source: a "
+			"duration from its start (90, 90s, 10m, 2h, 1h30m), a time of day of the host "
+			"(06:00, always the next one, such as a maintenance window's end) or a date and "
+			"time (2027-01-31T06:00); a VM may only bring it forward.",
+	},
+	[OM_KNOB_MIGRATE_POSTCOPY] = {
+		.name = "MIGRATE_POSTCOPY", .type = OM_KNOB_YES_NO, .unit = "", .def = "no",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.help = "Allows the switch to post-copy where both hosts and the VM's devices can; while "
+			"it lasts, the VM is lost with either host; a VM may only switch it off.",
+	},
+	[OM_KNOB_MIGRATE_AUTO_CONVERGE] = {
+		.name = "MIGRATE_AUTO_CONVERGE", .type = OM_KNOB_YES_NO, .unit = "", .def = "no",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.help = "Allows one restart with throttling as the last step: the guest is slowed down "
+			"until the copy keeps up; MIGRATE_POLICY guaranteed allows it too unless this "
+			"is set to no; a VM may only switch it off.",
+	},
+	[OM_KNOB_MIGRATE_BANDWIDTH_MIBPS] = {
+		.name = "MIGRATE_BANDWIDTH_MIBPS", .type = OM_KNOB_NUMBER, .unit = "MiB/s", .def = "0",
+		.min = 0, .max = INT64_MAX >> 20, /* beyond it libvirt's own bytes overflow */
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE | OM_SCOPE_VM,
+		.within = OM_WITHIN_LIMIT,
+		.help = "Limit of the bandwidth that a migration takes, 0 is none; --bandwidth in "
+			"MIGRATE_OPTIONS wins; a VM may only lower it.",
+	},
+	[OM_KNOB_MIGRATE_VM_MAY_SET] = {
+		.name = "MIGRATE_VM_MAY_SET", .type = OM_KNOB_NAMES, .unit = "", .def = "",
+		.example = "MIGRATE_POLICY MIGRATE_DEADLINE",
+		.scope = OM_SCOPE_HOST,
+		.help = "The settings that count in a VM's user template too, where its owner writes "
+			"them, as long as they stay within the administrator's.",
+	},
 	[OM_KNOB_MIGRATE_DEBUG] = {
 		.name = "MIGRATE_DEBUG", .type = OM_KNOB_YES_NO, .unit = "", .def = "no",
 		.lenient = true,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char usage[] =
 	"Usage: onemigrate settings [--json | --man | --sample | --options | --options-man]\n"
@@ -24,8 +25,12 @@ static bool resolve_environment(struct om_knobs *knobs)
 {
 	struct om_knob_source sources[OM_KNOB_COUNT];
 	struct om_strv texts = { 0 };
+	struct om_clock clock;
 	struct om_err err;
-	bool ok = om_knobs_resolve(knobs, sources, om_environ_sources(sources, &texts), &err);
+	bool ok;
+
+	om_clock_local(&clock, (uint64_t)time(NULL) * 1000);
+	ok = om_knobs_resolve(knobs, sources, om_environ_sources(sources, &texts), &clock, &err);
 
 	om_strv_free(&texts);
 	if (ok)

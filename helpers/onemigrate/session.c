@@ -19,23 +19,44 @@ uint64_t om_now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static bool resolve_knobs(struct om_session *s, struct om_err *err)
+/* The settings among the attributes of a template. */
+static size_t template_sources(struct om_knob_source *sources, const struct om_pairs *attributes,
+			       enum om_origin origin)
 {
-	struct om_knob_source sources[OM_KNOB_COUNT * 2];
-	struct om_strv texts = { 0 };
-	size_t n = om_environ_sources(sources, &texts);
-	bool ok;
+	size_t n = 0;
 
 	for (int id = 0; id < OM_KNOB_COUNT; id++) {
 		const char *name = om_knob_table[id].name;
-		const char *value = om_pairs_get(&s->req.ds_template, name);
+		const char *value = om_pairs_get(attributes, name);
 
 		if (!om_str_empty(value))
-			sources[n++] = (struct om_knob_source){ name, value, OM_ORIGIN_DATASTORE };
+			sources[n++] = (struct om_knob_source){ name, value, origin };
 	}
-	ok = om_knobs_resolve(&s->knobs, sources, n, err);
+	return n;
+}
+
+static bool resolve_knobs(struct om_session *s, struct om_err *err)
+{
+	struct om_knob_source sources[OM_KNOB_COUNT * 3];
+	struct om_strv texts = { 0 };
+	size_t n = om_environ_sources(sources, &texts);
+	struct om_clock clock;
+	bool ok;
+
+	n += template_sources(sources + n, &s->req.ds_template, OM_ORIGIN_DATASTORE);
+	n += template_sources(sources + n, &s->req.user_template, OM_ORIGIN_VM);
+	/* A deadline counts from the start of the program, as begun_ms does. */
+	om_clock_local(&clock, om_epoch_ms() - (om_now_ms() - s->begun_ms));
+	s->facts.begun_ms = s->begun_ms;
+	ok = om_knobs_resolve(&s->knobs, sources, n, &clock, err);
 	om_strv_free(&texts);
 	return ok;
+}
+
+static void tell_notes(const struct om_session *s)
+{
+	for (size_t i = 0; i < s->knobs.notes.n; i++)
+		om_log(OM_LOG_DEBUG, "%s", s->knobs.notes.v[i]);
 }
 
 /* ssh with a time limit and keepalive, as a wrapper beside this program; libvirt has no option for it. */
@@ -90,6 +111,7 @@ bool om_session_read(struct om_session *s, const char *document, size_t len, str
 	    !resolve_knobs(s, err))
 		return false;
 	om_log_debug_enable(om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEBUG));
+	tell_notes(s);
 	if (!om_opts_parse(&s->opts, om_knob_text(&s->knobs, OM_KNOB_MIGRATE_OPTIONS), err))
 		return false;
 	om_opts_add_features(&s->opts, s->req.auto_converge, s->req.compressed);

@@ -83,10 +83,17 @@ static void check_as_network(const char *text)
 	check_host(text, "-x");
 }
 
+static int64_t epoch_s(struct tm *local)
+{
+	return timegm(local);
+}
+
 static void check_settings(const char *data, size_t size)
 {
 	struct om_knob_source sources[OM_KNOB_COUNT];
 	char *values[OM_KNOB_COUNT];
+	const struct om_clock clock = { .now = { .tm_year = 70, .tm_mday = 1 },
+					.epoch_s = epoch_s };
 	struct om_knobs knobs;
 	struct om_err err = { 0 };
 
@@ -97,7 +104,7 @@ static void check_settings(const char *data, size_t size)
 		if (id == OM_KNOB_MIGRATE_NETWORK && size % 2)
 			sources[id].origin = OM_ORIGIN_DATASTORE;
 	}
-	if (om_knobs_resolve(&knobs, sources, OM_KNOB_COUNT, &err)) {
+	if (om_knobs_resolve(&knobs, sources, OM_KNOB_COUNT, &clock, &err)) {
 		check_resolved(&knobs);
 		check_print(&knobs, (enum om_knob_format)(size % 4));
 		om_knobs_free(&knobs);

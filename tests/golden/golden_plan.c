@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 	read_request(argv[1], &req);
 	each_pair(env, add_source, &sources);
 	each_pair(fact_text, set_fact, &facts);
-	if (!om_knobs_resolve(&knobs, sources.v, sources.n, &err)) {
+	if (!om_knobs_resolve(&knobs, sources.v, sources.n, NULL, &err)) {
 		printf("bad setting: %s\n", err.msg);
 	} else if (!om_opts_parse(&opts, om_knob_text(&knobs, OM_KNOB_MIGRATE_OPTIONS), &err)) {
 		printf("bad options: %s\n", err.msg);

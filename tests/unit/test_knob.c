@@ -8,6 +8,18 @@
 static struct om_knobs knobs;
 static struct om_err err;
 
+static int64_t epoch_s(struct tm *local)
+{
+	return timegm(local);
+}
+
+/* 2027-01-31 12:00 of a host that keeps UTC. */
+static const struct om_clock noon = {
+	.now_ms = INT64_C(1801396800000),
+	.now = { .tm_year = 127, .tm_mon = 0, .tm_mday = 31, .tm_hour = 12 },
+	.epoch_s = epoch_s
+};
+
 static int forget(void **state)
 {
 	(void)state;
@@ -23,7 +35,7 @@ static bool resolve(const struct om_knob_source *sources, size_t count)
 {
 	om_knobs_free(&knobs);
 	memset(&err, 0, sizeof(err));
-	return om_knobs_resolve(&knobs, sources, count, &err);
+	return om_knobs_resolve(&knobs, sources, count, &noon, &err);
 }
 
 static bool try_one(const char *name, const char *text)
@@ -257,6 +269,150 @@ static void every_row_of_the_table_is_complete(void **state)
 	}
 }
 
+/* ---- what a VM's owner may write ---- */
+
+#define MAY_SET(names)                                                                             \
+	{                                                                                          \
+		"MIGRATE_VM_MAY_SET", names, OM_ORIGIN_RC                                          \
+	}
+#define ALL_OF_THEM                                                                                \
+	"MIGRATE_POLICY MIGRATE_DOWNTIME_MAX_MS, MIGRATE_PAUSE_MAX_MS,MIGRATE_DEADLINE "           \
+	"MIGRATE_POSTCOPY MIGRATE_AUTO_CONVERGE\tMIGRATE_BANDWIDTH_MIBPS"
+
+static void an_owner_sets_nothing_unless_the_administrator_names_it(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_POLICY", "gentle", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_POLICY, "auto", OM_ORIGIN_DEFAULT);
+	assert_int_equal(knobs.warnings.n, 0);
+	assert_int_equal(knobs.notes.n, 1);
+	assert_string_equal(knobs.notes.v[0], "MIGRATE_POLICY 'gentle' in the VM's template is "
+					      "ignored: MIGRATE_VM_MAY_SET does not name it");
+	assert_true(RESOLVE(MAY_SET("MIGRATE_DEADLINE"),
+			    { "MIGRATE_POLICY", "gentle", OM_ORIGIN_VM },
+			    { "MIGRATE_DEADLINE", "10m", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_POLICY, "auto", OM_ORIGIN_DEFAULT);
+	is_text(OM_KNOB_MIGRATE_DEADLINE, "10m", OM_ORIGIN_VM);
+	assert_int_equal(knobs.notes.n, 1);
+}
+
+static void what_an_owner_may_never_set_is_not_even_noted(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE(MAY_SET(ALL_OF_THEM),
+			    { "MIGRATE_VM_MAY_SET", "SYNC_TIME", OM_ORIGIN_VM },
+			    { "MIGRATE_VM_MAY_SET", "SYNC_TIME", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_OPTIONS", "--unsafe", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_VM_MAY_SET, ALL_OF_THEM, OM_ORIGIN_RC);
+	is_text(OM_KNOB_MIGRATE_OPTIONS, "", OM_ORIGIN_DEFAULT);
+	assert_int_equal(knobs.warnings.n + knobs.notes.n, 0);
+}
+
+static void only_settings_of_a_vm_can_be_named_for_it(void **state)
+{
+	(void)state;
+	assert_true(try_one("MIGRATE_VM_MAY_SET", ALL_OF_THEM));
+	assert_true(try_one("MIGRATE_VM_MAY_SET", " , "));
+	assert_false(try_one("MIGRATE_VM_MAY_SET", "MIGRATE_POLICY,SYNC_TIME"));
+	assert_string_equal(err.msg, "MIGRATE_VM_MAY_SET 'MIGRATE_POLICY,SYNC_TIME' from kvmrc "
+				     "cannot be used: 'SYNC_TIME' is no setting that a VM may set");
+	assert_false(try_one("MIGRATE_VM_MAY_SET", "MIGRATE_VM_MAY_SET"));
+	assert_false(try_one("MIGRATE_VM_MAY_SET", "MIGRATE_POLIC"));
+	assert_false(try_one("MIGRATE_VM_MAY_SET", "yes"));
+}
+
+/* administrator's value ("" = not set), owner's value, does the owner's count? */
+static void an_owner_stays_within_the_administrators_limits(void **state)
+{
+	static const struct {
+		const char *name, *administrators, *owners;
+		bool counts;
+	} rows[] = {
+		{ "MIGRATE_DOWNTIME_MAX_MS", "", "499", true },
+		{ "MIGRATE_DOWNTIME_MAX_MS", "", "500", true },
+		{ "MIGRATE_DOWNTIME_MAX_MS", "", "501", false },
+		{ "MIGRATE_DOWNTIME_MAX_MS", "1000", "501", true },
+		{ "MIGRATE_DOWNTIME_MAX_MS", "", "0", false },
+		{ "MIGRATE_PAUSE_MAX_MS", "", "0", true },
+		{ "MIGRATE_PAUSE_MAX_MS", "", "2001", false },
+		{ "MIGRATE_PAUSE_MAX_MS", "0", "1", false },
+		{ "MIGRATE_BANDWIDTH_MIBPS", "", "100", true },
+		{ "MIGRATE_BANDWIDTH_MIBPS", "100", "100", true },
+		{ "MIGRATE_BANDWIDTH_MIBPS", "100", "101", false },
+		{ "MIGRATE_BANDWIDTH_MIBPS", "100", "0", false },
+		{ "MIGRATE_POSTCOPY", "", "yes", false },
+		{ "MIGRATE_POSTCOPY", "yes", "yes", true },
+		{ "MIGRATE_POSTCOPY", "yes", "no", true },
+		{ "MIGRATE_AUTO_CONVERGE", "", "yes", false },
+		{ "MIGRATE_AUTO_CONVERGE", "yes", "no", true },
+		{ "MIGRATE_AUTO_CONVERGE", "", "no", true },
+		{ "MIGRATE_DEADLINE", "", "2h", true },
+		{ "MIGRATE_DEADLINE", "2h", "90m", true },
+		{ "MIGRATE_DEADLINE", "2h", "2h", true },
+		{ "MIGRATE_DEADLINE", "2h", "2h1s", false },
+		{ "MIGRATE_DEADLINE", "18:00", "6h1s", false },
+		{ "MIGRATE_DEADLINE", "18:00", "6h", true },
+		{ "MIGRATE_DEADLINE", "7h", "18:00", true },
+		{ "MIGRATE_DEADLINE", "18:00", "06:00", false },
+		{ "MIGRATE_DEADLINE", "18:00", "2027-01-31T17:59:59", true },
+		{ "MIGRATE_POLICY", "", "gentle", true },
+		{ "MIGRATE_POLICY", "stock", "auto", false },
+		{ "MIGRATE_POLICY", "guaranteed", "auto", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		enum om_origin origin = OM_ORIGIN_DEFAULT;
+
+		assert_true(RESOLVE({ rows[i].name, rows[i].owners, OM_ORIGIN_VM },
+				    { rows[i].name, rows[i].administrators, OM_ORIGIN_DATASTORE },
+				    MAY_SET(ALL_OF_THEM)));
+		for (int id = 0; id < OM_KNOB_COUNT; id++)
+			if (strcmp(om_knob_table[id].name, rows[i].name) == 0)
+				origin = knobs.v[id].origin;
+		if ((origin == OM_ORIGIN_VM) != rows[i].counts)
+			fail_msg("row %zu: origin %s", i, om_origin_name(origin));
+		if (knobs.warnings.n != (rows[i].counts ? 0 : 1))
+			fail_msg("row %zu: %zu warnings", i, knobs.warnings.n);
+		assert_int_equal(knobs.notes.n, 0);
+	}
+}
+
+static void of_an_owners_value_that_does_not_count_the_administrators_stays(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE(MAY_SET(ALL_OF_THEM),
+			    { "MIGRATE_DOWNTIME_MAX_MS", "300", OM_ORIGIN_KVMRC },
+			    { "MIGRATE_DOWNTIME_MAX_MS", "301", OM_ORIGIN_VM },
+			    { "MIGRATE_DEADLINE", "2026-01-01T00:00", OM_ORIGIN_VM },
+			    { "MIGRATE_PAUSE_MAX_MS", "a\x1b\nExitCode: 0", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_DOWNTIME_MAX_MS, "300", OM_ORIGIN_KVMRC);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS), 300);
+	is_text(OM_KNOB_MIGRATE_DEADLINE, "", OM_ORIGIN_DEFAULT);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEADLINE), 0);
+	is_text(OM_KNOB_MIGRATE_PAUSE_MAX_MS, "2000", OM_ORIGIN_DEFAULT);
+	assert_int_equal(knobs.warnings.n, 3);
+	assert_string_equal(knobs.warnings.v[0],
+			    "MIGRATE_DOWNTIME_MAX_MS '301' in the VM's template is ignored: the "
+			    "administrator allows 300");
+	assert_string_equal(knobs.warnings.v[1],
+			    "MIGRATE_PAUSE_MAX_MS 'a??ExitCode: 0' in the VM's template is "
+			    "ignored: a number from 0 to 2000000 ms is expected");
+	assert_string_equal(knobs.warnings.v[2],
+			    "MIGRATE_DEADLINE '2026-01-01T00:00' in the VM's template is ignored: "
+			    "that is past");
+}
+
+static void an_administrators_deadline_that_is_past_is_refused(void **state)
+{
+	(void)state;
+	assert_false(try_one("MIGRATE_DEADLINE", "2027-01-31T12:00"));
+	assert_string_equal(err.msg, "MIGRATE_DEADLINE '2027-01-31T12:00' from kvmrc cannot be "
+				     "used: that is past");
+	assert_true(try_one("MIGRATE_DEADLINE", "2027-01-31T12:01"));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEADLINE), 60000);
+}
+
 static void every_origin_has_a_name(void **state)
 {
 	(void)state;
@@ -299,6 +455,12 @@ static void each_form_says_what_a_setting_takes(void **state)
 		"\n    text, default qemu:///system; set in",
 		"\n    a number from 1 to 100 tries, default 3; set in",
 		"\n    yes or no, default yes; set in",
+		"\n    auto, gentle, guaranteed or stock, default auto; set in kvmrc or "
+		"onemigraterc, or in the template of the source's system datastore, or in the VM's "
+		"user template where MIGRATE_VM_MAY_SET names it.\n",
+		"\n    a number from 0 to 2000000 ms, default 2000; set in",
+		"\n    a duration, a time of day or a date and time, default none; set in",
+		"\n    names of settings with blanks or commas between them, default none; set in",
 	};
 	char *text = om_knob_print_table(OM_KNOB_FORMAT_TEXT, NULL);
 
@@ -413,6 +575,12 @@ int main(void)
 		TEST(control_characters_are_refused_and_do_not_reach_the_sentence),
 		TEST(a_text_of_more_than_4096_bytes_is_refused),
 		TEST(every_row_of_the_table_is_complete),
+		TEST(an_owner_sets_nothing_unless_the_administrator_names_it),
+		TEST(what_an_owner_may_never_set_is_not_even_noted),
+		TEST(only_settings_of_a_vm_can_be_named_for_it),
+		TEST(an_owner_stays_within_the_administrators_limits),
+		TEST(of_an_owners_value_that_does_not_count_the_administrators_stays),
+		TEST(an_administrators_deadline_that_is_past_is_refused),
 		TEST(every_origin_has_a_name),
 		TEST(the_text_form_shows_value_and_origin),
 		TEST(each_form_says_what_a_setting_takes),

@@ -175,7 +175,7 @@ static struct om_knobs settings(const struct way *w)
 	struct om_knobs knobs;
 	struct om_err err;
 
-	assert_true(om_knobs_resolve(&knobs, sources, OM_ARRAY_LEN(sources), &err));
+	assert_true(om_knobs_resolve(&knobs, sources, OM_ARRAY_LEN(sources), NULL, &err));
 	return knobs;
 }
 

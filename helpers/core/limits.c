@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_limits.h"
+
+#include "om_util.h"
+
+#include <assert.h>
+
+static const char *const policy_names[] = {
+	[OM_POLICY_AUTO] = "auto",
+	[OM_POLICY_GENTLE] = "gentle",
+	[OM_POLICY_GUARANTEED] = "guaranteed",
+	[OM_POLICY_STOCK] = "stock",
+};
+static_assert(OM_ARRAY_LEN(policy_names) == OM_POLICY_COUNT, "a name for each policy");
+
+const char *om_policy_name(enum om_policy policy)
+{
+	return policy_names[policy];
+}
+
+/*
+ * Sparing the own guest more is an owner's right; doing more to the guest or the host than the
+ * administrator would is not, nor is ending at no deadline, as stock does.
+ */
+bool om_policy_within(enum om_policy owners, enum om_policy administrators)
+{
+	return owners == administrators || owners == OM_POLICY_GENTLE ||
+	       (owners == OM_POLICY_AUTO && administrators == OM_POLICY_GUARANTEED);
+}
