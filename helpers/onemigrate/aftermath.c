@@ -106,9 +106,9 @@ int om_cmd_aftermath(int argc, char **argv)
 	}
 	if (!told_to_go())
 		return 0;
+	if (sync) /* first: compacting can take a minute */
+		sync_time(vir);
 	if (strcmp(argv[2], "cleanup-memory") == 0 && !cleanup_memory(argv[5], &err))
 		om_log_syslog("the host's memory was not compacted: %s", err.msg);
-	if (sync)
-		sync_time(vir);
 	return 0;
 }

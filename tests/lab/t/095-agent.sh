@@ -107,6 +107,7 @@ check "by migrate_local: the VM moves" moved 31 node01
 check "by migrate_local: sudo has run sysctl on the source" within 30 compacted node02
 check "by migrate_local: it ends" within 60 no_background fe
 
+# ---- where sudo refuses
 for node in node01 node02; do
 	lab exec "$node" -- bash -c "rm -f /tmp/sudo.log; mv $SUDOERS/opennebula /tmp/"
 done
@@ -117,9 +118,10 @@ check "sudo allows nothing: it ends" within 30 no_background node01
 check "sudo allows nothing: sysctl was not tried" not_compacted node01
 
 # ---- an agent that does not answer
+lab exec node01 -- mv /tmp/opennebula $SUDOERS/
 lab guest stop 31
 lab guest start 31 --mem 128 --fill 32 --verify 64 --agent deaf
-settings DEST_HOST_APPEND=-10g1
+settings DEST_HOST_APPEND=-10g1 CLEANUP_MEMORY_ON_STOP=yes
 begun=$SECONDS
 drive 31
 took=$((SECONDS - begun))
@@ -128,4 +130,5 @@ check "an agent that does not answer: the VM moves" moved 31 node02
 check "an agent that does not answer: nobody waits for it" quick "$took"
 check "an agent that does not answer: it is still waited for in the background" still_in_background
 check "an agent that does not answer: that ends too" within 90 no_background node01
+check "an agent that does not answer: the source's memory is seen to all the same" compacted node01
 check "memory is whole, and the guest has booted once" lab guest verify 31
