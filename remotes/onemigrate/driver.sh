@@ -17,11 +17,14 @@ OM_HELPER_LIMIT_S=10
 OM_LIB_DIR=${BASH_SOURCE[0]%/*} # those who source this name it by an absolute path
 
 # One line of at most 1500 bytes without control characters: the driver waits for ever for a line
-# that does not end, and argv and rc files may hold anything.
+# that does not end, and argv and rc files may hold anything. In a shell of its own: a locale that is
+# not there is told when it is put back.
 om_clean()
-{
-	printf '%s' "$1" | LC_ALL=C tr '\000-\037\177' '?' | head -c 1500
-}
+(
+	LC_ALL=C
+	text=${1//[[:cntrl:]]/?}
+	printf '%s' "${text:0:1500}"
+)
 
 # LEVEL TEXT. The text never begins with a digit, because "migrate:" stands before it.
 om_say()
@@ -44,7 +47,7 @@ om_is_ours()
 # one set of libraries; they say so by PLATFORM_ID.
 om_platform()
 {
-	local file line key value id=unknown release='' platform='' arch
+	local file line key value id=unknown release='' platform=''
 	OM_PLATFORM=''
 	for file in "${ONEMIGRATE_OS_RELEASE:-/etc/os-release}" /usr/lib/os-release; do
 		[[ -r $file ]] && break
@@ -66,80 +69,90 @@ om_platform()
 	case $platform in
 	platform:el*) id=${platform#platform:} release='' ;;
 	esac
-	arch=$(uname -m 2>/dev/null)
-	OM_PLATFORM=${arch:-unknown}-$id$release
+	OM_PLATFORM=${BASH_VERSINFO[5]%%-*}-$id$release # of bash itself, as uname -m would say
 	OM_PLATFORM=${OM_PLATFORM//[^A-Za-z0-9._-]/}
 }
 
-# CANDIDATE. True where it starts on this machine and speaks our interface, else OM_REASON says why
-# not. bash does the exec: execvp(3), and with it timeout(1), would give a program of another
-# architecture to sh as if it were a script. read(1) is the time limit, at the price of one process.
-om_helper_works()
+# CANDIDATE: starts it, for om_helper_answers to hear which interface it speaks; else OM_REASON says why
+# not. bash does the exec: execvp(3), and with it timeout(1), would give a program of another architecture
+# to sh as if it were a script.
+om_helper_start()
 {
-	local answer='' rest='' status=0 pid om_answer
 	OM_REASON=''
 	if [[ ! -e $1 && ! -L $1 ]]; then
 		OM_REASON='not there'
-		return 1
-	fi
-	if [[ ! -f $1 || ! -x $1 ]]; then
+	elif [[ ! -f $1 || ! -x $1 ]]; then
 		OM_REASON='not an executable file'
-		return 1
+	else
+		exec {om_answer}< <(exec "$1" --interface 2>/dev/null </dev/null)
+		om_answer_pid=$!
 	fi
-	exec {om_answer}< <(exec "$1" --interface 2>/dev/null </dev/null)
-	pid=$!
-	IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 300 answer <&"$om_answer" || status=$?
-	if ((status <= 128)); then
-		status=0
-		IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 1 rest <&"$om_answer" || status=$?
-	fi
+	[[ -z $OM_REASON ]]
+}
+
+# CANDIDATE, just started. True where it starts on this machine and speaks our interface, else OM_REASON
+# says why not. The end of the answer is the end of the program: only then is it known to be all.
+om_helper_answers()
+{
+	local answer='' status=0
+	IFS= read -r -d '' -t "$OM_HELPER_LIMIT_S" -n 300 answer <&"$om_answer" || status=$?
 	exec {om_answer}<&-
-	if ((status > 128)); then
-		kill "$pid" 2>/dev/null
-		OM_REASON="no answer within $OM_HELPER_LIMIT_S s"
-		return 1
-	fi
-	((status != 0)) || rest+=' and more'
-	status=0
-	wait "$pid" 2>/dev/null || status=$?
-	if ((status == 0)) && [[ $answer == "$OM_INTERFACE" && -z $rest ]]; then
+	if ((status == 1)) && [[ $answer == "$OM_INTERFACE"$'\n' ]]; then
 		return 0
-	fi
-	if ((status != 0)); then # once more, for what it says
-		IFS= read -r -t "$OM_HELPER_LIMIT_S" -n 300 answer \
-			< <(exec 2>&1 </dev/null && exec "$1" --interface)
+	elif ((status > 128)); then
+		kill "$om_answer_pid" 2>/dev/null
+		OM_REASON="no answer within $OM_HELPER_LIMIT_S s"
+	elif [[ -n $answer ]]; then
+		OM_REASON="has interface version \"$(om_clean "${answer%$'\n'}")\", version $OM_INTERFACE is needed"
+	else # once more, for what it says
+		status=0
+		answer=$(
+			exec 2>/dev/null </dev/null
+			(exec "$1" --interface 2>&1) | tr -d '\000' | head -n 1 | head -c 300
+			exit "${PIPESTATUS[0]}"
+		) || status=$?
 		answer=$(om_clean "${answer##*"$1: "}")
 		OM_REASON="does not start here${answer:+: $answer} (status $status)"
-	else
-		OM_REASON="has interface version \"$(om_clean "$answer$rest")\", version $OM_INTERFACE is needed"
 	fi
 	return 1
 }
 
-# TREE. Sets OM_HELPER, or leaves it empty and sets OM_WHY. The prefix can be moved by the
+om_helper_works()
+{
+	om_helper_start "$1" && om_helper_answers "$1"
+}
+
+# TREE [COMMAND...]. Sets OM_HELPER, or leaves it empty and sets OM_WHY. COMMAND runs meanwhile, because
+# a helper has to load libvirt's libraries before it can say anything. The prefix can be moved by the
 # environment alone, never by an rc file or by anything that a VM's owner can write.
 om_find_helper()
 {
-	local candidate
+	local candidate tree=$1
+	shift
 	OM_HELPER='' OM_WHY=''
 	om_platform
 	for candidate in "${ONEMIGRATE_LIBEXEC:-/usr/libexec/onemigrate}/onemigrate" \
-		"$1/onemigrate/$OM_PLATFORM/onemigrate"; do
-		if om_helper_works "$candidate"; then
-			OM_HELPER=$candidate
-			return 0
+		"$tree/onemigrate/$OM_PLATFORM/onemigrate"; do
+		if om_helper_start "$candidate"; then
+			"$@"
+			set --
+			if om_helper_answers "$candidate"; then
+				OM_HELPER=$candidate
+				return 0
+			fi
 		fi
 		OM_WHY+="${OM_WHY:+; }$candidate: $OM_REASON"
 	done
+	"$@"
 	return 1
 }
 
 # ---------------------------------------------------------------------------------------------
 # The rc files
 #
-# Each is sourced in a bash of its own (rcread.sh), which sends back numbered failures and then the
-# environment, NUL-separated. Values stay in OM_RC until a helper is about to be executed, so that
-# the stock script gets the environment that it would have had without us.
+# They are sourced in a bash of their own (rcread.sh), which sends back what failed and what they set.
+# Values stay in OM_RC until a helper is about to be executed, so that the stock script gets the
+# environment that it would have had without us.
 
 declare -gA OM_RC=()      # name -> value, of every variable that an rc file set or changed
 declare -gA OM_RC_GONE=() # names that were in the environment and that an rc file unset
@@ -170,147 +183,140 @@ om_rc_export()
 
 om_rc_child()
 {
-	local -a __om_argv=("$BASH" "$OM_LIB_DIR/rcread.sh" "$1" "$2")
+	local -a __om_argv=("$BASH" "$OM_LIB_DIR/rcread.sh" "${om_queue[@]}")
 	om_rc_export
 	exec "${__om_argv[@]}" </dev/null
 }
 
-# FILE LINE TEXT. One WARN for each line of a file, however often it fails.
+# LINE TEXT. One WARN for each line of a file, however often it fails.
 om_rc_warn()
 {
-	[[ -z ${om_warned[at$2]-} ]] || return 0
-	om_warned[at$2]=1
+	[[ -z ${om_warned[at$1]-} ]] || return 0
+	om_warned[at$1]=1
 	if ((${#om_warned[@]} <= 10)); then
-		om_say WARN "$1${2:+, line $2}: $3"
+		om_say WARN "${om_queue[0]}${1:+, line $1}: $2"
 	elif ((${#om_warned[@]} == 11)); then
-		om_say WARN "$1: more lines fail"
+		om_say WARN "${om_queue[0]}: more lines fail"
 	fi
 }
 
-# FILE FIRST: reads from line FIRST on. Fills om_env; sets om_stop to the line that ended the reading
-# before the end of the file, or leaves it empty.
+# The first file of the queue is done with.
+om_rc_next()
+{
+	case ${om_queue[0]-} in
+	'') ;;
+	*/onemigraterc) OM_ONERC=${om_queue[0]} OM_ONERC_SET=${!om_set[*]} ;;
+	*) OM_KVMRC=${om_queue[0]} OM_KVMRC_SET=${!om_set[*]} ;;
+	esac
+	om_queue=("${om_queue[@]:2}")
+	om_set=() om_warned=() om_rounds=0 om_until=$((SECONDS + OM_RC_LIMIT_S))
+	om_stop='' om_stop_text='' om_named='' om_last_failed=''
+}
+
+# TEXT: what was printed on stderr. The shell's own complaints begin with the name of the file; where the
+# shell ends or gives up the file, the line of the last one is where that was.
+om_rc_complaints()
+{
+	local line file=${om_queue[0]}
+	while IFS= read -r line; do
+		[[ $line == "$file:"* || $line == /dev/fd/*:* || $line == /proc/self/fd/*:* ]] || continue
+		line=${line#"$file"} line=${line#/dev/fd/*:} line=${line#/proc/self/fd/*:}
+		[[ -z $om_named && $line =~ ^[^0-9]*([0-9]+)[^:]*:(.*)$ ]] || continue
+		om_stop=${BASH_REMATCH[1]} om_stop_text=${BASH_REMATCH[2]# }
+		[[ $line == *'syntax error'* || $line == *'unexpected EOF'* ||
+			$line == *'unbound variable'* ]] && om_named=yes
+	done <<<"$1"
+}
+
+# One rcread.sh reads the files of the queue: to their end, or to a line that bash cannot get over. The
+# next pass goes on behind that one.
 om_rc_pass()
 {
-	local record line number pid om_records status='' ended='' stop='' stop_text='' named=''
-	om_env=() om_stop=''
-	exec {om_records}< <(om_rc_child "$1" "$2" 2>/dev/null)
+	local record number name left pid om_records ended=''
+	exec {om_records}< <(om_rc_child 2>/dev/null)
 	pid=$!
-	while IFS= read -r -d '' -t "$OM_RC_LIMIT_S" record <&"$om_records"; do
+	while ((left = om_until - SECONDS, left > 0)) &&
+		IFS= read -r -d '' -t "$left" record <&"$om_records"; do
 		case $record in
+		'') ;;
 		$'\001V'*)
-			record=${record#??}
-			om_env[${record%%=*}]=${record#*=}
+			record=${record#??} name=${record%%=*}
+			om_rc_is_setting "$name" || continue
+			OM_RC[$name]=${record#*=} om_set[$name]=1
+			unset "OM_RC_GONE[$name]"
+			;;
+		$'\001U'*)
+			name=${record#??}
+			om_rc_is_setting "$name" || continue
+			unset "OM_RC[$name]" "om_set[$name]"
+			OM_RC_GONE[$name]=1
 			;;
 		$'\001F'*) # a command failed: line, status, command
 			record=${record#??}
 			number=${record%%$'\t'*} record=${record#*$'\t'}
-			om_rc_warn "$1" "$number" \
-				"passed over, it fails with status ${record%%$'\t'*}: ${record#*$'\t'}"
-			stop='' stop_text='' named='' last_failed=$number
+			om_rc_warn "$number" "passed over, it fails with status ${record%%$'\t'*}: ${record#*$'\t'}"
+			om_stop='' om_stop_text='' om_named='' om_last_failed=$number
 			;;
-		$'\001X'*) om_rc_warn "$1" "${record#??}" 'passed over: exit' ;;
+		$'\001X'*) om_rc_warn "${record#??}" 'passed over: exit' ;;
 		$'\001D'*) # the file was read, or stopped by a syntax error
-			status=${record#??} ended=yes
-			break
+			ended=${record#??}
+			[[ $ended == 0 || -z $om_stop ]] || break
+			om_rc_next
+			[[ $ended == 0 && -n ${om_queue[0]-} ]] || break
+			ended=''
 			;;
 		$'\001S'*) # the shell ended in mid-file
 			ended=stopped
 			break
 			;;
-		*) # what was printed on stderr; the shell's own complaints begin with the name of the file
-			while IFS= read -r line; do
-				[[ $line == "$1:"* || $line == /dev/fd/*:* || $line == /proc/self/fd/*:* ]] ||
-					continue
-				line=${line#"$1"} line=${line#/dev/fd/*:} line=${line#/proc/self/fd/*:}
-				[[ $line =~ ^[^0-9]*([0-9]+)[^:]*:(.*)$ ]] || continue
-				[[ -z $named ]] || continue
-				stop=${BASH_REMATCH[1]} stop_text=${BASH_REMATCH[2]# }
-				[[ $line == *'syntax error'* || $line == *'unexpected EOF'* ||
-					$line == *'unbound variable'* ]] && named=yes
-			done <<<"$record"
-			;;
+		*) om_rc_complaints "$record" ;;
 		esac
 	done
 	exec {om_records}<&-
-	if [[ $ended == yes && ( $status == 0 || -z $stop ) ]]; then
-		return 0
-	fi
 	if [[ -z $ended ]]; then
-		kill "$pid" 2>/dev/null
-		om_rc_warn "$1" '' "reading it did not come to an end (within $OM_RC_LIMIT_S s), its settings are not used"
-		return 1
+		kill -KILL "$pid" 2>/dev/null
+		om_say WARN "${om_queue[0]}: reading it did not come to an end (within $OM_RC_LIMIT_S s), its settings are not used"
+		om_rc_next
+		return
 	fi
-	if [[ -n $stop ]]; then
-		om_rc_warn "$1" "$stop" "passed over: $stop_text"
+	[[ $ended == stopped || -n $om_stop ]] || return
+	if [[ -n $om_stop ]]; then
+		om_rc_warn "$om_stop" "passed over: $om_stop_text"
 	else
-		stop=${last_failed:-}
-		om_rc_warn "$1" "$stop" 'ends the reading of the file'
+		om_stop=$om_last_failed
+		om_rc_warn "$om_stop" 'ends the reading of the file'
 	fi
-	om_stop=$stop
-	return 0
-}
-
-# FILE. Reads all of it, going on behind a line that bash cannot get over. Sets OM_SET to the names
-# that the file set.
-om_rc_read()
-{
-	local first=1 rounds=0 name line om_stop last_failed=''
-	local -A om_env=() om_warned=() set_here=()
-	OM_SET=''
-	if [[ ! -f $1 || ! -r $1 ]]; then
-		om_say WARN "$1: cannot be read, its settings are not used"
-		return 1
+	if [[ -n $om_stop ]] && ((om_stop >= om_queue[1] && ++om_rounds < 20)); then
+		om_queue[1]=$((om_stop + 1))
+		om_stop='' om_stop_text='' om_named='' om_last_failed=''
+	else
+		om_rc_next
 	fi
-	if [[ ! -r $OM_LIB_DIR/rcread.sh ]]; then
-		om_say WARN "$1: its settings are not used, because $OM_LIB_DIR/rcread.sh is missing"
-		return 1
-	fi
-	while ((rounds++ < 20)); do
-		om_rc_pass "$1" "$first" || break
-		for name in "${!om_env[@]}"; do
-			om_rc_is_setting "$name" || continue
-			if [[ -n ${OM_RC[$name]+x} ]]; then
-				[[ ${OM_RC[$name]} != "${om_env[$name]}" ]] || continue
-			elif [[ -v $name && -z ${OM_RC_GONE[$name]+x} && ${!name} == "${om_env[$name]}" ]]; then
-				continue
-			fi
-			OM_RC[$name]=${om_env[$name]} set_here[$name]=1
-			unset "OM_RC_GONE[$name]"
-		done
-		for name in "${!OM_RC[@]}"; do
-			[[ -n ${om_env[$name]+x} ]] || { unset "OM_RC[$name]"; OM_RC_GONE[$name]=1; }
-		done
-		[[ -n $om_stop ]] || break
-		((om_stop >= first)) || break
-		first=$((om_stop + 1))
-	done
-	# A file may give a variable the value that it had already; it is this file's all the same.
-	while IFS= read -r line || [[ -n $line ]]; do
-		[[ $line =~ ^[[:blank:]]*(export[[:blank:]]+)?([A-Za-z_][A-Za-z0-9_]*)\+?= ]] || continue
-		name=${BASH_REMATCH[2]}
-		om_rc_is_setting "$name" || continue
-		[[ -n ${om_env[$name]+x} ]] || continue
-		OM_RC[$name]=${om_env[$name]} set_here[$name]=1
-	done <"$1"
-	for name in "${!set_here[@]}"; do
-		[[ -n ${OM_RC[$name]+x} ]] && OM_SET+="${OM_SET:+ }$name"
-	done
-	return 0
 }
 
 # TREE OLD_DIR. kvmrc first, then the optional onemigraterc, which wins.
 om_rc_load()
 {
-	local kvmrc=$1/etc/vmm/kvm/kvmrc rc=$1/etc/vmm/kvm/onemigraterc
+	local kvmrc=$1/etc/vmm/kvm/kvmrc rc=$1/etc/vmm/kvm/onemigraterc file
+	local om_rounds om_until om_stop om_stop_text om_named om_last_failed
+	local -a om_queue=() # FILE FIRST...
+	local -A om_set=() om_warned=()
+	om_rc_next
 	[[ -e $kvmrc ]] || kvmrc=$2/kvmrc
-	if [[ ! -e $kvmrc ]]; then
-		om_say WARN "$1/etc/vmm/kvm/kvmrc: not there, defaults are used"
-	elif om_rc_read "$kvmrc"; then
-		OM_KVMRC=$kvmrc OM_KVMRC_SET=$OM_SET
-	fi
-	if [[ -e $rc ]] && om_rc_read "$rc"; then
-		OM_ONERC=$rc OM_ONERC_SET=$OM_SET
-	fi
+	[[ -e $kvmrc ]] || om_say WARN "$1/etc/vmm/kvm/kvmrc: not there, defaults are used"
+	for file in "$kvmrc" "$rc"; do
+		[[ -e $file ]] || continue
+		if [[ ! -f $file || ! -r $file ]]; then
+			om_say WARN "$file: cannot be read, its settings are not used"
+		elif [[ ! -r $OM_LIB_DIR/rcread.sh ]]; then
+			om_say WARN "$file: its settings are not used, because $OM_LIB_DIR/rcread.sh is missing"
+		else
+			om_queue+=("$file" 1)
+		fi
+	done
+	while ((${#om_queue[@]})); do
+		om_rc_pass
+	done
 }
 
 # NAME. Sets OM_VALUE to the effective value, without blanks around it.
@@ -373,20 +379,14 @@ om_refuse()
 # DIR NAME ARGV...: the whole of a driver script. DIR is the script's own directory, absolute.
 om_driver()
 {
-	local dir=$1 name=$2 tree fast='' setting why om_found
+	local dir=$1 name=$2 tree fast='' setting why
 	local -a verb=(migrate)
 	shift 2
 	tree=${dir%/*} tree=${tree%/*}
 	[[ $name != migrate_local ]] || verb+=(--local)
 
 	om_find_stock "$dir" "$tree" "$name"
-	# A helper has to load libvirt's libraries before it can say anything: meanwhile the rc files
-	# are read. They have no say in which helper it is.
-	exec {om_found}< <(om_find_helper "$tree" </dev/null; printf '%s\0%s\0' "$OM_HELPER" "$OM_WHY")
-	om_rc_load "$tree" "$dir"
-	IFS= read -r -d '' OM_HELPER <&"$om_found" || OM_HELPER=''
-	IFS= read -r -d '' OM_WHY <&"$om_found" || OM_WHY='the search for it has failed'
-	exec {om_found}<&-
+	om_find_helper "$tree" om_rc_load "$tree" "$dir"
 	if [[ -n $OM_HELPER ]]; then
 		om_exec_helper "$OM_STOCK" "${verb[@]}" "$@"
 		OM_WHY="$OM_HELPER: cannot be executed"

@@ -258,3 +258,44 @@ sleeps()
 	[[ -e helper.argv ]]
 }
 it 'a kvmrc that does not come to its end is given up with one WARN' sleeps
+
+sleeps_then_rc()
+{
+	printf '%s\n' 'A=1' 'trap "" TERM' 'while :; do echo noise >&2; sleep 0.1; done' >kvmrc
+	make_tree <kvmrc
+	echo B=2 >"$TREE/etc/vmm/kvm/onemigraterc"
+	make_helper
+	sed -i 's/^OM_RC_LIMIT_S=.*/OM_RC_LIMIT_S=1/' "$TREE/onemigrate/driver.sh"
+	SECONDS=0
+	migrate
+	((SECONDS < 8))
+	is "$STATUS,$(warnings)" 0,1
+	is "$(seen helper A),$(seen helper B)" unset,2
+}
+it 'one that makes noise for ever is given up too, and onemigraterc is read' sleeps_then_rc
+
+broken_then_rc()
+{
+	make_tree <<<$'A=1\nshopt -s nocasematch nullglob; set -f; IFS=:\nB=x\nfi fi\nC=3\nexit 4\nset -u\nD=$NOWHERE\nE=5'
+	printf '%s\n' 'B=X' 'F="$A $C"' 'G=a:b' 'H=$G' 'false' 'I=9' >"$TREE/etc/vmm/kvm/onemigraterc"
+	make_helper
+	migrate
+	is "$(seen helper A)$(seen helper C)$(seen helper E),$(seen helper B),$(seen helper F),$(seen helper H)$(seen helper I)" \
+		'135,X,1 3,a:b9'
+	is "$(warnings)" 4
+	has "$ERR" 'onemigraterc, line 5: '
+	is "$(seen helper ONEMIGRATE_RC_SET | tr ' ' '\n' | sort | tr '\n' ' ')" 'B F G H I '
+	is "$(seen helper ONEMIGRATE_KVMRC_SET | tr ' ' '\n' | sort | tr '\n' ' ')" 'A B C E '
+}
+it 'onemigraterc is read whole behind a kvmrc that breaks in every way' broken_then_rc
+
+taken_back()
+{
+	make_tree <<<$'A=1\nB=2\nunset B\nexport -n C\nNAME=\'a\nexport D=no\n\''
+	echo 'unset A; B=3' >"$TREE/etc/vmm/kvm/onemigraterc"
+	make_helper
+	C=c E=e migrate
+	is "$(seen helper A),$(seen helper B),$(seen helper C),$(seen helper D),$(seen helper E)" unset,3,unset,unset,e
+	is "$(seen helper NAME)" $'a\nexport D=no'
+}
+it 'what one rc file takes back is gone for the helper' taken_back
