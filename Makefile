@@ -13,7 +13,7 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ihelpers/onemigrate -Ihelpers/edge $(WARN) \
 	-DOM_VERSION='"$(VERSION)"'
 LIB_FLAGS = $(shell pkg-config --cflags libvirt libxml-2.0)
-LIBS = $(shell pkg-config --libs libvirt libxml-2.0) -pthread
+LIBS = $(shell pkg-config --libs libvirt libxml-2.0) -pthread -lm
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g
 
 PURE := $(wildcard helpers/base/*.c helpers/core/*.c helpers/run/*.c)

@@ -31,6 +31,7 @@ struct om_vir_events {
 	int wake_fd;			/* eventfd, written at each event; owned by om_vir */
 	atomic_uint iteration;		/* highest announced pass */
 	atomic_bool source_stopped;	/* SUSPENDED on the source */
+	atomic_bool source_paused;	/* by somebody who asked for it; it may run again */
 	atomic_bool source_postcopy;	/* the switch to post-copy was made */
 	atomic_bool dest_resumed;	/* its CPUs were started */
 	atomic_bool lost[OM_VIR_ROLES]; /* connection closed under us */
@@ -82,7 +83,7 @@ bool om_vir_snapshots_define(struct om_vir *vir, enum om_vir_role role, const st
 			     struct om_err *err) OM_MUST_CHECK;
 
 /* The one blocking call; worker's thread. Fills `end`. */
-void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attempt,
+void om_vir_migrate(struct om_vir *vir, const struct om_attempt *attempt, bool peer_to_peer,
 		    struct om_attempt_end *end);
 /* Destination URI that the source's own libvirtd opens with --p2p; set before om_vir_migrate(). */
 void om_vir_set_p2p_uri(struct om_vir *vir, const char *uri);

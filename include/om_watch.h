@@ -12,21 +12,9 @@
 #define OM_WATCH_H
 
 #include "om_limits.h"
+#include "om_model.h"
 #include "om_opts.h"
 #include "om_plan.h"
-
-struct om_sample {
-	uint64_t now_ms;					/* monotonic clock */
-	uint64_t elapsed_ms;					/* libvirt's, since the job began */
-	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
-	uint64_t disk_processed_bytes, disk_remaining_bytes, disk_total_bytes;
-	uint64_t rate_bytes_ps;	 /* memory on the wire; 0 = not known yet */
-	uint64_t dirty_bytes_ps; /* QEMU's count at the end of the last pass; 0 until the second */
-	uint32_t iteration;	 /* pass, from 1; 0 = none yet */
-	uint32_t throttle_percent;
-	bool postcopy;
-	bool paused; /* the guest does not run: by an operator, or by --timeout */
-};
 
 enum om_action_kind {
 	OM_ACTION_NONE,
@@ -47,26 +35,21 @@ struct om_action {
 
 /* What is expected of the migration, from what was measured until now. */
 struct om_forecast {
-	bool known;			   /* the ranges below hold */
-	uint64_t bandwidth_bytes_ps;	   /* guest memory per second, measured */
-	uint64_t hot_bytes;		   /* writable working set; 0 = not known */
-	uint64_t dirty_bytes_ps;	   /* rate at which the guest dirties it */
+	bool known;				    /* the ranges below hold */
+	uint64_t bandwidth_bytes_ps;		    /* guest memory per second, measured */
+	uint64_t hot_bytes;			    /* writable working set; 0 = not known */
+	uint64_t dirty_bytes_ps;		    /* rate at which the guest dirties it */
 	uint32_t downtime_low_ms, downtime_high_ms; /* of the switch-over that comes */
-	uint64_t eta_low_ms, eta_high_ms;  /* until the guest runs on the destination alone; high 0 =
+	uint64_t eta_low_ms, eta_high_ms; /* until the guest runs on the destination alone; high 0 =
 					      no end in sight */
-	uint32_t need_downtime_ms;	   /* the least limit that would end it; 0 = any does */
-	uint64_t need_bytes_ps;		   /* or this bandwidth, with the limits as they are */
+	uint32_t need_downtime_ms;	  /* the least limit that would end it; 0 = any does */
+	uint64_t need_bytes_ps;		  /* or this bandwidth, with the limits as they are */
 };
 
-#define OM_WATCH_PASSES 32 /* boundaries that are remembered */
-
-/* One ended pass. */
-struct om_pass {
-	uint64_t ended_ms;	/* monotonic */
-	uint64_t ms;		/* its length */
-	uint64_t left_bytes;	/* not yet sent when it ended (estimate) */
-	uint64_t after_bytes;	/* remaining once the dirtied pages were counted */
-	uint64_t rate_bytes_ps; /* guest memory per second while it was sent */
+/* How far the watch may go at present. */
+enum om_reach {
+	OM_REACH_SOFT, /* the downtime that is allowed without asking */
+	OM_REACH_HARD, /* the pause that is allowed where nothing gentler ends it */
 };
 
 struct om_watch {
@@ -77,12 +60,16 @@ struct om_watch {
 	enum om_timeout_action timeout_action;
 
 	uint64_t begun_ms; /* now_ms of the first call; 0 = none yet */
+	struct om_model model;
 	uint32_t limit_ms; /* set last; 0 = none yet */
-	uint32_t percent;  /* monotone, at most 99 */
-	bool timed_out, postcopy_started, ending;
-	struct om_sample last; /* the last good sample */
-	struct om_pass passes[OM_WATCH_PASSES];
-	uint32_t pass_count; /* all ended passes; the newest is passes[(pass_count - 1) % ...] */
+	uint64_t limit_set_ms;
+	enum om_reach reach;
+	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
+	double best_end_ms;	  /* earliest end that a switch-over would have had; 0 = none */
+	uint32_t counts;	  /* since the reach changed */
+	double least_bytes;	  /* that remained after a count, since the reach changed */
+	bool timed_out, postcopy_started, ended_early, throttled, tell_need, told_need;
+	uint32_t percent; /* monotone, at most 99 */
 	struct om_forecast forecast;
 };
 

@@ -1,29 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_watch.h"
 
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/*
- * QEMU stops the guest as soon as the remaining memory fits the downtime limit, so that a guest
- * that would need 40 ms is stopped for 75 to 280 under the usual 300. The limit therefore begins
- * low and is raised to what the next pass will need, and to the domain's own limit at the latest
- * when the third pass is over: a guest that needs it must not wait for passes that gain nothing.
- */
-#define PASSES_BEFORE_CEILING 3
-/* Below this share of dirty rate to bandwidth the next pass ends tiny: waiting for it is cheap. */
-#define CALM_PERCENT 8
+/* A pass whose end leaves less than this part of its beginning is worth its time. */
+#define CALM_RATIO 0.7
+/* Otherwise the limit follows what remains at this distance, so that a pass is short and the pages
+ * are counted often: less remains then than at the end of any full pass. */
+#define LEAST_STEP 0.5
+#define BELOW_PLATEAU 0.9 /* it is known so well */
+#define COUNTS_MOST 8	  /* while what remains is more than is allowed */
+#define FAR_BEYOND 1.3
+#define LEAST_LIMIT_MS 8.0
+/* More than what is predicted, since the guest goes on until QEMU looks. */
+#define MARGIN 1.15
+#define FALLING_RATIO 0.85
+#define PATIENCE 2.0 /* as a multiple of the time until now */
+#define NEAR_PLATEAU 1.1
+#define NEAR_LEAST 1.05
+/* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
+#define SLACK_SOFT 0.10
+#define SLACK_HARD 0.4
+/* Post-copy is started where pre-copy would take so much longer, as a part of the whole. */
+#define POSTCOPY_WORTH 0.08
+#define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
+#define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
+#define AROUND_MS 1000.0       /* before and after the copy; measured in the lab: 1300 */
+#define OVERHEAD_MS 30.0 /* device state and the hosts' messages; measured in the lab: 25-45 */
 
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
 	memset(watch, 0, sizeof(*watch));
-	watch->start_ms = plan->downtime_start_ms;
 	watch->limits = plan->limits;
+	watch->start_ms = plan->downtime_start_ms;
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
 	watch->timeout_action = plan->timeout_action;
-	if (plan->never_switch && watch->timeout_action == OM_TIMEOUT_POSTCOPY)
-		watch->timeout_action = OM_TIMEOUT_NONE;
+	if (plan->never_switch) {
+		watch->limits.postcopy = false;
+		if (watch->timeout_action == OM_TIMEOUT_POSTCOPY)
+			watch->timeout_action = OM_TIMEOUT_NONE;
+	}
 }
 
 static struct om_action none(void)
@@ -31,108 +51,428 @@ static struct om_action none(void)
 	return (struct om_action){ .kind = OM_ACTION_NONE };
 }
 
-static struct om_action set_limit(struct om_watch *watch, uint32_t downtime_ms, const char *why)
+static struct om_action act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+	OM_PRINTF(3, 4);
+static struct om_action act(enum om_action_kind kind, bool tell, const char *fmt, ...)
 {
-	struct om_action action = { .kind = OM_ACTION_DOWNTIME, .downtime_ms = downtime_ms };
+	struct om_action action = { .kind = kind, .tell = tell };
+	va_list args;
 
-	if (downtime_ms > watch->limits.downtime_max_ms)
-		action.downtime_ms = downtime_ms = watch->limits.downtime_max_ms;
-	if (downtime_ms == watch->limit_ms)
-		return none();
-	watch->limit_ms = downtime_ms;
-	snprintf(action.why, sizeof(action.why), "downtime limit %u ms: %s", downtime_ms, why);
+	va_start(args, fmt);
+	vsnprintf(action.why, sizeof(action.why), fmt, args);
+	va_end(args);
 	return action;
 }
 
-static struct om_action start_postcopy(struct om_watch *watch, const char *why)
-{
-	struct om_action action = { .kind = OM_ACTION_POSTCOPY };
+/* ---- what is allowed, and what it takes ---- */
 
-	watch->postcopy_started = true;
-	snprintf(action.why, sizeof(action.why), "post-copy: %s", why);
-	return action;
+static uint32_t soft_ms(const struct om_watch *w)
+{
+	return w->limits.downtime_max_ms;
 }
 
-static void note_begin(struct om_watch *watch, uint64_t now_ms)
+static uint32_t hard_ms(const struct om_watch *w)
 {
-	if (!watch->begun_ms)
-		watch->begun_ms = now_ms ? now_ms : 1;
+	bool may = w->limits.policy == OM_POLICY_AUTO || w->limits.policy == OM_POLICY_GUARANTEED;
+
+	return may && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms : soft_ms(w);
 }
 
-/* A new pass may have begun. */
-static struct om_action follow_pass(struct om_watch *watch, const struct om_sample *s)
+static uint32_t reach_ms(const struct om_watch *w)
 {
-	if (watch->postcopy_after_precopy && s->iteration >= 2)
-		return start_postcopy(watch, "the first pass is over");
-	if (s->iteration > PASSES_BEFORE_CEILING)
-		return set_limit(watch, watch->limits.downtime_max_ms,
-				 "the most that is allowed, the third pass is over");
-	if (!watch->limit_ms)
-		return set_limit(watch, watch->start_ms, "begin low");
-	return none();
+	return w->reach == OM_REACH_HARD ? hard_ms(w) : soft_ms(w);
 }
 
-static struct om_action timed_out(struct om_watch *watch)
+/* The time that these bytes take on the link. */
+static double link_ms(const struct om_watch *w, double bytes)
 {
-	struct om_action action = { .kind = OM_ACTION_SUSPEND };
+	double b = om_model_bandwidth(&w->model);
 
-	watch->timed_out = true;
-	if (watch->timeout_action == OM_TIMEOUT_POSTCOPY)
-		return start_postcopy(watch, "the time of --timeout is over");
-	snprintf(action.why, sizeof(action.why), "pause: the time of --timeout is over");
-	return action;
+	return b > 0 ? bytes * 1000 / b : INFINITY;
 }
 
-/* From the second pass on: what a switch at the end of this pass would need. */
-static struct om_action predict(struct om_watch *watch, const struct om_sample *s)
+static double plateau_ms(const struct om_watch *w)
 {
-	uint64_t next_bytes, need_ms;
-
-	if (s->iteration < 2 || !s->rate_bytes_ps || !s->dirty_bytes_ps)
-		return none();
-	if (s->dirty_bytes_ps * 100 < s->rate_bytes_ps * CALM_PERCENT)
-		return none();
-	next_bytes = (uint64_t)((double)s->remaining_bytes * (double)s->dirty_bytes_ps /
-				(double)s->rate_bytes_ps);
-	need_ms = next_bytes * 1000 / s->rate_bytes_ps;
-	need_ms += need_ms / 4 + 1;
-	if (need_ms <= watch->limit_ms)
-		return none();
-	if (need_ms > watch->limits.downtime_max_ms)
-		need_ms = watch->limits.downtime_max_ms;
-	return set_limit(watch, (uint32_t)need_ms, "what the end of this pass will need");
+	return link_ms(w, om_model_plateau(&w->model, om_model_bandwidth(&w->model)));
 }
 
-static void note_progress(struct om_watch *watch, const struct om_sample *s)
+static double elapsed_ms(const struct om_watch *w)
 {
-	uint64_t all = s->processed_bytes + s->remaining_bytes;
-	uint32_t percent = all ? (uint32_t)((double)s->processed_bytes * 100 / (double)all) : 0;
+	return (double)(w->model.last.now_ms - w->begun_ms);
+}
+
+static double deadline_left_ms(const struct om_watch *w)
+{
+	if (!w->limits.deadline_ms)
+		return INFINITY;
+	return (double)w->limits.deadline_ms - (double)w->model.last.now_ms;
+}
+
+/* ---- the forecast ---- */
+
+static void foresee_switch(struct om_watch *w, double ms, double pause_ms, double unsure_ms)
+{
+	struct om_forecast *f = &w->forecast;
+
+	f->known = true;
+	f->eta_low_ms = (uint64_t)(ms * 0.9);
+	f->eta_high_ms = (uint64_t)(ms * 1.15 + unsure_ms) + 1;
+	f->downtime_low_ms = (uint32_t)(pause_ms * 0.7 + OVERHEAD_MS * 0.5);
+	f->downtime_high_ms = (uint32_t)(pause_ms * 1.2 + OVERHEAD_MS * 1.5 + 5);
+	if (f->downtime_high_ms < f->downtime_low_ms + 50)
+		f->downtime_high_ms = f->downtime_low_ms + 50;
+}
+
+static void foresee(struct om_watch *w)
+{
+	struct om_model *m = &w->model;
+	struct om_forecast *f = &w->forecast;
+	double b = om_model_bandwidth(m);
+	struct om_projection p;
+
+	memset(f, 0, sizeof(*f));
+	f->bandwidth_bytes_ps = (uint64_t)b;
+	f->hot_bytes = m->pass_count > 1 ? (uint64_t)m->hot : 0;
+	f->dirty_bytes_ps = m->pass_count > 1 ? (uint64_t)(m->hot * m->turnover)
+					      : m->last.dirty_bytes_ps;
+	if (b <= 0)
+		return;
+	f->need_downtime_ms = (uint32_t)fmin(plateau_ms(w) * MARGIN, UINT32_MAX);
+	f->need_bytes_ps = (uint64_t)om_model_bandwidth_for(m, hard_ms(w));
+	if (m->last.postcopy)
+		foresee_switch(w, link_ms(w, (double)m->last.remaining_bytes), 0, 0);
+	else if (om_model_project(m, w->limit_ms ? w->limit_ms : w->start_ms, &p) ||
+		 om_model_project(m, reach_ms(w), &p))
+		foresee_switch(w, p.ms + p.pause_ms, p.pause_ms, m->pass_count ? 0 : p.ms);
+}
+
+static void note_progress(struct om_watch *w, const struct om_sample *s)
+{
+	double done = (double)s->processed_bytes + (double)s->disk_processed_bytes;
+	double all = done + (double)s->remaining_bytes + (double)s->disk_remaining_bytes;
+	uint32_t percent = all > 0 ? (uint32_t)(done * 100 / all) : 0;
 
 	if (percent > 99)
 		percent = 99;
-	if (percent > watch->percent)
-		watch->percent = percent;
+	if (percent > w->percent)
+		w->percent = percent;
 }
 
-struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *s)
+/* ---- actions ---- */
+
+static struct om_action set_limit(struct om_watch *w, double ms, const char *why)
+{
+	double most = reach_ms(w), least = fmin(LEAST_LIMIT_MS, most);
+	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
+	bool tell = limit > soft_ms(w) && w->limit_ms <= soft_ms(w);
+
+	if (limit == w->limit_ms)
+		return none();
+	w->limit_ms = limit;
+	w->limit_set_ms = w->model.last.now_ms;
+	struct om_action action = act(OM_ACTION_DOWNTIME, tell, "downtime limit %u ms: %s", limit,
+				      why);
+
+	action.downtime_ms = limit;
+	return action;
+}
+
+static struct om_action start_postcopy(struct om_watch *w, const char *why)
+{
+	w->postcopy_started = true;
+	return act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
+}
+
+/* "needs a downtime of 3.2 s or 2.4 Gbit/s; allowed 2.0 s" */
+static void print_need(const struct om_watch *w, char *text, size_t size)
+{
+	double need = w->forecast.need_downtime_ms, least = link_ms(w, w->least_bytes);
+
+	if (w->model.pass_count < 3 || need < 1)
+		need = fmax(need, least);
+	snprintf(text, size, "needs %.1f s of downtime or %.1f Gbit/s; allowed %.1f s", need / 1000,
+		 (double)w->forecast.need_bytes_ps * 8 / 1e9, hard_ms(w) / 1000.0);
+}
+
+static struct om_action end_early(struct om_watch *w, const char *what)
+{
+	char need[120];
+
+	w->ended_early = true;
+	print_need(w, need, sizeof(need));
+	return act(OM_ACTION_ABORT, true, "%s; %s", what, need);
+}
+
+/* ---- decisions ---- */
+
+/* The words of MIGRATE_OPTIONS come first; they are carried out under every policy. */
+static struct om_action obey_options(struct om_watch *w, const struct om_sample *s)
+{
+	if (w->timeout_action != OM_TIMEOUT_NONE && s->now_ms - w->begun_ms >= w->timeout_ms) {
+		w->timed_out = true;
+		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
+			return start_postcopy(w, "the time of --timeout is over");
+		return act(OM_ACTION_SUSPEND, true, "pause: the time of --timeout is over");
+	}
+	if (w->postcopy_after_precopy && s->iteration >= 2)
+		return start_postcopy(w, "the first pass is over");
+	return none();
+}
+
+/* Would pre-copy end so much later that post-copy is the better way? Known for certain only in one
+ * direction after the first pass: the guest dirties at least so fast. */
+static bool postcopy_is_better(const struct om_watch *w)
+{
+	double now_ms = link_ms(w, (double)w->model.last.remaining_bytes);
+	struct om_projection p;
+
+	if (!w->limits.postcopy || !om_model_healthy(&w->model))
+		return false;
+	if (now_ms * MARGIN <= soft_ms(w))
+		return false;
+	if (now_ms > deadline_left_ms(w) && w->limits.deadline_ms)
+		return true;
+	return !om_model_project(&w->model, soft_ms(w), &p) ||
+	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (elapsed_ms(w) + now_ms);
+}
+
+/* So long a gentle end is waited for. */
+static double patience_ms(const struct om_watch *w)
+{
+	return fmin(PATIENCE * (elapsed_ms(w) + AROUND_MS), deadline_left_ms(w) / 2);
+}
+
+/* Do full passes still leave less each time, fast enough? */
+static bool falls(const struct om_watch *w)
+{
+	const struct om_pass *last = om_model_pass(&w->model, 0);
+	const struct om_pass *before = om_model_pass(&w->model, 1);
+	double ratio;
+
+	if (!before || w->reach != OM_REACH_SOFT)
+		return false;
+	ratio = last->after / before->after;
+	return ratio < FALLING_RATIO &&
+	       (link_ms(w, last->after) - soft_ms(w)) / (1 - ratio) < patience_ms(w);
+}
+
+/* No end in sight within the soft limit? */
+static bool soft_is_hopeless(const struct om_watch *w)
+{
+	const struct om_model *m = &w->model;
+	struct om_projection p;
+
+	if (m->pass_count < 2 || !om_model_healthy(m) || falls(w))
+		return false;
+	return !om_model_project(m, soft_ms(w), &p) || p.ms > patience_ms(w);
+}
+
+static void choose_reach(struct om_watch *w)
+{
+	bool urgent = deadline_left_ms(w) <
+		      2 * link_ms(w, (double)w->model.last.remaining_bytes) + 1000;
+	enum om_reach reach = OM_REACH_SOFT;
+
+	if (!om_model_healthy(&w->model))
+		return;
+	if (soft_is_hopeless(w))
+		w->hopeless_passes++;
+	else
+		w->hopeless_passes = 0;
+	/* Where the hard pause would not do either, the soft one stays: the guest may turn quiet. */
+	if (hard_ms(w) > soft_ms(w) && plateau_ms(w) < FAR_BEYOND * hard_ms(w) &&
+	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
+		reach = OM_REACH_HARD;
+	if (reach != w->reach) {
+		w->reach = reach;
+		w->best_end_ms = w->least_bytes = 0;
+		w->counts = 0;
+	}
+}
+
+/* The latest end that is worth a shorter stop, and the end of a stop that begins now. */
+static double latest_end_ms(const struct om_watch *w)
+{
+	return w->best_end_ms * (1 + (w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT));
+}
+
+static double end_ms(const struct om_watch *w, double stop_ms)
+{
+	return AROUND_MS + elapsed_ms(w) + stop_ms;
+}
+
+/* Has the time for a shorter stop been spent, or is none to be had? */
+static bool switch_now(const struct om_watch *w, double remaining)
+{
+	const struct om_pass *before = om_model_pass(&w->model, 1);
+	double stop_ms = link_ms(w, remaining), plateau = plateau_ms(w);
+
+	if (stop_ms <= 2 * LEAST_LIMIT_MS || end_ms(w, stop_ms) > latest_end_ms(w) ||
+	    deadline_left_ms(w) < 2 * stop_ms + 1000)
+		return true;
+	if (remaining > w->least_bytes * NEAR_LEAST)
+		return false;
+	if (plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU)
+		return true;
+	return before && w->model.pass_count > 2 && remaining >= before->after * 0.97;
+}
+
+static void note_count(struct om_watch *w, double remaining)
+{
+	double end = end_ms(w, link_ms(w, remaining));
+
+	w->counts++;
+	if (w->least_bytes <= 0 || remaining < w->least_bytes)
+		w->least_bytes = remaining;
+	if (link_ms(w, remaining) * MARGIN <= reach_ms(w) &&
+	    (w->best_end_ms <= 0 || end < w->best_end_ms))
+		w->best_end_ms = end;
+}
+
+/*
+ * A limit below what remains makes the pass short, and is what the guest may be stopped for at its
+ * end. It begins at the plateau, rises to the least that was seen in the first half of the time for
+ * a shorter stop, and to what remains in the second: a guest that walks round its memory comes by
+ * its least again and again, one that writes at random stays near it.
+ */
+static double approach_ms(const struct om_watch *w, double stop_ms)
+{
+	double from = fmax(stop_ms * LEAST_STEP, plateau_ms(w) * BELOW_PLATEAU);
+	double least = fmax(from, link_ms(w, w->least_bytes) * NEAR_LEAST), to = stop_ms * MARGIN;
+	double used = fmin(1, w->counts / (double)COUNTS_MOST);
+
+	if (w->best_end_ms > 0)
+		used = (end_ms(w, stop_ms) - w->best_end_ms) / (latest_end_ms(w) - w->best_end_ms);
+	return used < 0.5 ? from + (least - from) * used * 2
+			  : least + (fmax(least, to) - least) * (used * 2 - 1);
+}
+
+/* After a count: how much may remain at the next one for the guest to be stopped then? */
+static struct om_action follow(struct om_watch *w)
+{
+	double remaining = (double)w->model.last.remaining_bytes;
+	double stop_ms = link_ms(w, remaining), next_ms, ratio;
+	bool fits = stop_ms * MARGIN <= reach_ms(w);
+
+	if (!isfinite(stop_ms))
+		return none();
+	note_count(w, remaining);
+	if (fits && switch_now(w, remaining))
+		return set_limit(w, stop_ms * MARGIN, "what a switch-over needs now");
+	next_ms = link_ms(w, om_model_after(&w->model, remaining, stop_ms));
+	ratio = next_ms / stop_ms;
+	if (ratio > CALM_RATIO)
+		return set_limit(w, approach_ms(w, stop_ms),
+				 "on the way to the least that remains");
+	if (w->best_end_ms <= 0 || end_ms(w, stop_ms / (1 - ratio)) <= latest_end_ms(w))
+		return set_limit(w, LEAST_LIMIT_MS, "each pass leaves less");
+	return set_limit(w, next_ms * MARGIN + 1, "what the end of this pass needs");
+}
+
+/* Nothing that is allowed ends it. */
+static struct om_action hopeless(struct om_watch *w)
+{
+	if (!w->hopeless_passes || plateau_ms(w) <= hard_ms(w))
+		return none();
+	if (w->hopeless_passes >= HOPELESS_PASSES_DONE) {
+		if (w->limits.throttle && !w->throttled) {
+			w->throttled = true;
+			return act(OM_ACTION_THROTTLE, true,
+				   "begin again with auto-converge: nothing gentler ends it");
+		}
+		if (w->limits.policy == OM_POLICY_GENTLE)
+			return end_early(w, "ended early, it does not converge");
+	}
+	w->tell_need = !w->told_need && w->limits.policy != OM_POLICY_GENTLE;
+	return none();
+}
+
+/* Between two counts, so that it takes no action's place. */
+static struct om_action tell_need(struct om_watch *w)
+{
+	char need[120];
+
+	if (!w->tell_need)
+		return none();
+	w->tell_need = false;
+	w->told_need = true;
+	print_need(w, need, sizeof(need));
+	return act(OM_ACTION_SAY, true, "it does not converge and goes on; it %s", need);
+}
+
+static struct om_action pass_ended(struct om_watch *w)
 {
 	struct om_action action;
 
-	note_begin(watch, s->now_ms);
-	note_progress(watch, s);
-	watch->last = *s;
-	if (s->postcopy) /* started by somebody else */
-		watch->postcopy_started = true;
-	if (watch->postcopy_started || watch->timed_out)
-		return none();
-	if (watch->timeout_action != OM_TIMEOUT_NONE &&
-	    s->now_ms - watch->begun_ms >= watch->timeout_ms)
-		return timed_out(watch);
-	action = follow_pass(watch, s);
-	return action.kind != OM_ACTION_NONE ? action : predict(watch, s);
+	if (postcopy_is_better(w))
+		return start_postcopy(w, "pre-copy would take longer");
+	choose_reach(w);
+	action = hopeless(w);
+	return action.kind != OM_ACTION_NONE ? action : follow(w);
 }
 
-void om_watch_set_limits(struct om_watch *watch, const struct om_limits *limits)
+/* The operator's deadline. A switch-over that has been asked for gets its time. */
+static struct om_action at_deadline(struct om_watch *w)
 {
-	watch->limits = *limits;
+	bool coming = w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
+		      w->limit_ms >= link_ms(w, (double)w->model.last.remaining_bytes);
+
+	if (deadline_left_ms(w) > 0 || coming || w->limits.policy == OM_POLICY_GUARANTEED)
+		return none();
+	return end_early(w, "ended at the deadline");
+}
+
+/* A limit above the soft one whose switch-over does not come is taken back. */
+static struct om_action take_back(struct om_watch *w)
+{
+	if (w->limit_ms <= soft_ms(w) ||
+	    w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS + 3 * (uint64_t)w->limit_ms)
+		return none();
+	w->reach = OM_REACH_SOFT;
+	return set_limit(w, soft_ms(w), "the switch-over did not come in time");
+}
+
+static struct om_action decide(struct om_watch *w, bool ended)
+{
+	struct om_action action;
+
+	if (w->limits.policy == OM_POLICY_STOCK || w->ended_early || w->model.last.paused)
+		return none();
+	action = at_deadline(w);
+	if (action.kind == OM_ACTION_NONE && !w->limit_ms)
+		action = set_limit(w, w->start_ms, "begin low");
+	else if (action.kind == OM_ACTION_NONE && ended)
+		action = pass_ended(w);
+	else if (action.kind == OM_ACTION_NONE)
+		action = take_back(w);
+	return action.kind != OM_ACTION_NONE ? action : tell_need(w);
+}
+
+struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
+{
+	struct om_action action;
+	bool ended = om_model_take(&w->model, s);
+
+	if (!w->begun_ms)
+		w->begun_ms = s->now_ms ? s->now_ms : 1;
+	note_progress(w, s);
+	if (s->postcopy) /* started by somebody else */
+		w->postcopy_started = true;
+	if (w->postcopy_started || w->timed_out) {
+		foresee(w);
+		return none();
+	}
+	action = obey_options(w, s);
+	if (action.kind == OM_ACTION_NONE)
+		action = decide(w, ended);
+	foresee(w);
+	return action;
+}
+
+void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
+{
+	w->limits = *limits;
+	w->told_need = false;
+	if (w->limit_ms > reach_ms(w))
+		w->limit_ms = 0; /* set anew at once */
 }

@@ -31,8 +31,12 @@ static bool is_ours(struct om_vir *vir, virDomainPtr dom)
 
 static void note_source(struct om_vir_events *events, int event, int detail)
 {
+	if (event == VIR_DOMAIN_EVENT_RESUMED)
+		events->source_paused = false;
 	if (event != VIR_DOMAIN_EVENT_SUSPENDED)
 		return;
+	if (detail == VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
+		events->source_paused = true;
 	if (detail == VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED)
 		events->source_stopped = true;
 	if (detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY)
@@ -97,6 +101,7 @@ void om_vir_events_reset(struct om_vir *vir)
 
 	events->iteration = 0;
 	events->source_stopped = events->source_postcopy = events->dest_resumed = false;
+	events->source_paused = false;
 	pthread_mutex_lock(&events->lock);
 	memset(&events->completed, 0, sizeof(events->completed));
 	pthread_mutex_unlock(&events->lock);

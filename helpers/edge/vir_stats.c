@@ -29,6 +29,9 @@ static void read_sample(struct om_sample *s, virTypedParameterPtr params, int co
 	s->processed_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_PROCESSED);
 	s->remaining_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_REMAINING);
 	s->total_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
+	s->disk_processed_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_PROCESSED);
+	s->disk_remaining_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_REMAINING);
+	s->disk_total_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_TOTAL);
 	s->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
 	s->dirty_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
 			    (page ? page : 4096);
@@ -50,6 +53,7 @@ bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms
 	virTypedParamsFree(params, count);
 	sample->now_ms = now_ms;
 	sample->postcopy = vir->events.source_postcopy;
+	sample->paused = vir->events.source_paused;
 	return type == VIR_DOMAIN_JOB_UNBOUNDED || type == VIR_DOMAIN_JOB_BOUNDED;
 }
 

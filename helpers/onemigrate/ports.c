@@ -149,7 +149,7 @@ static void restore_downtime(struct om_session *s)
 		om_log_syslog("%s", err.msg);
 }
 
-static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
+static void memory(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end)
 {
 	struct om_session *s = ctx;
 	struct om_sampler *sampler;
@@ -157,10 +157,11 @@ static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
 	om_watch_init(&s->watch, &s->plan);
 	s->first_pass_ms = 0;
 	s->guest_suspended = false;
+	s->watch_ended = OM_ACTION_NONE;
 	om_vir_events_reset(s->vir);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();
-	om_vir_migrate(s->vir, &s->plan, attempt, end);
+	om_vir_migrate(s->vir, attempt, s->plan.peer_to_peer, end);
 	s->call_ended_ms = om_now_ms();
 	s->call_ok = end->ok;
 	set_phase(s, OM_PHASE_SETTLE); /* from here the main thread sees to it that this ends */

@@ -24,12 +24,23 @@ struct om_sampler {
 	uint64_t next_sample_ms, next_syslog_ms;
 };
 
-static void note_decision(struct om_session *s, const char *why)
+static void note_decision(struct om_session *s, const char *why, bool tell)
 {
 	pthread_mutex_lock(&s->lock);
 	om_str_copy(s->state.decision, sizeof(s->state.decision), why);
 	pthread_mutex_unlock(&s->lock);
-	om_log(OM_LOG_DEBUG, "pass %u: %s", s->watch.last.iteration, why);
+	om_log(tell ? OM_LOG_INFO : OM_LOG_DEBUG, "pass %u: %s", s->watch.model.last.iteration,
+	       why);
+}
+
+/* The call returns with libvirt's error; the reason is kept beside it. */
+static bool end_call(struct om_session *s, const struct om_action *action, struct om_err *err)
+{
+	if (!om_vir_abort(s->vir, err))
+		return false;
+	s->watch_ended = action->kind;
+	om_str_copy(s->watch_reason, sizeof(s->watch_reason), action->why);
+	return true;
 }
 
 static void act(struct om_session *s, const struct om_action *action)
@@ -48,10 +59,16 @@ static void act(struct om_session *s, const struct om_action *action)
 		ok = om_vir_suspend(s->vir, OM_VIR_MON, &err);
 		s->guest_suspended = ok;
 		break;
+	case OM_ACTION_THROTTLE:
+	case OM_ACTION_ABORT:
+		ok = end_call(s, action, &err);
+		break;
+	case OM_ACTION_SAY:
+		break;
 	default:
 		return;
 	}
-	note_decision(s, ok ? action->why : err.msg);
+	note_decision(s, ok ? action->why : err.msg, action->tell);
 }
 
 static void publish(struct om_session *s, const struct om_sample *sample)
@@ -85,6 +102,24 @@ static void progress_line(struct om_sampler *sampler, const struct om_sample *sa
 		      (unsigned long long)sample->rate_bytes_ps >> 20);
 }
 
+/* What the simulator is fitted with; one line a sample. */
+static void debug_sample(const struct om_session *s, const struct om_sample *sample)
+{
+	const struct om_forecast *f = &s->watch.forecast;
+
+	om_log(OM_LOG_DEBUG,
+	       "sample t=%llu pass=%u remaining=%llu processed=%llu rate=%llu dirty=%llu "
+	       "throttle=%u limit=%u hot=%llu rewrite=%llu downtime=%u-%u eta=%llu-%llu",
+	       (unsigned long long)(sample->now_ms - s->call_begun_ms), sample->iteration,
+	       (unsigned long long)sample->remaining_bytes,
+	       (unsigned long long)sample->processed_bytes,
+	       (unsigned long long)sample->rate_bytes_ps,
+	       (unsigned long long)sample->dirty_bytes_ps, sample->throttle_percent,
+	       s->watch.limit_ms, (unsigned long long)f->hot_bytes,
+	       (unsigned long long)f->dirty_bytes_ps, f->downtime_low_ms, f->downtime_high_ms,
+	       (unsigned long long)f->eta_low_ms, (unsigned long long)f->eta_high_ms);
+}
+
 static void note_moved(struct om_sampler *sampler)
 {
 	sampler->moved = true;
@@ -106,6 +141,7 @@ static void take_sample(struct om_sampler *sampler)
 		return; /* QEMU has not begun */
 	action = om_watch_step(&s->watch, &sample);
 	act(s, &action);
+	debug_sample(s, &sample);
 	publish(s, &sample);
 	progress_line(sampler, &sample);
 }
@@ -134,8 +170,10 @@ static void abort_if_needed(struct om_sampler *sampler)
 	if ((!s->stop && !lost) || events->source_postcopy)
 		return;
 	if (!sampler->abort_sent)
-		note_decision(s, lost ? "cancel: the connection to the destination is lost"
-				      : "cancel: asked by a signal");
+		note_decision(s,
+			      lost ? "cancel: the connection to the destination is lost"
+				   : "cancel: asked by a signal",
+			      false);
 	if (!om_vir_abort(s->vir, &err) && !sampler->abort_sent)
 		om_log_syslog("%s", err.msg);
 	sampler->abort_sent = true;

@@ -3,6 +3,7 @@
 
 #include "om_watch.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ static struct om_watch begin(struct om_plan plan)
 	if (!plan.downtime_start_ms)
 		plan.downtime_start_ms = 30;
 	if (!plan.limits.downtime_max_ms)
-		plan.limits.downtime_max_ms = 300;
+		plan.limits.downtime_max_ms = 500;
 	om_watch_init(&watch, &plan);
 	return watch;
 }
@@ -24,7 +25,7 @@ static struct om_sample busy(uint32_t pass, uint64_t now_ms, uint64_t remaining_
 			     uint64_t dirty_mib)
 {
 	return (struct om_sample){ .now_ms = now_ms,
-				   .processed_bytes = 512 * MIB,
+				   .processed_bytes = now_ms * MIB / 10,
 				   .remaining_bytes = remaining_mib * MIB,
 				   .total_bytes = 1024 * MIB,
 				   .rate_bytes_ps = 100 * MIB,
@@ -37,7 +38,113 @@ static struct om_action step(struct om_watch *watch, struct om_sample sample)
 	return om_watch_step(watch, &sample);
 }
 
-static void the_limit_begins_at_30_ms_or_at_a_lower_ceiling(void **unused)
+/* ---- a guest, a link of 100 MiB/s, and QEMU's rule ---- */
+
+struct guest {
+	double memory, hot, dirty; /* MiB, MiB, MiB/s at random */
+	double busy_from_ms, busy_until_ms; /* dirties only then; 0, 0 = always */
+	double dip_from_ms, dip_until_ms;   /* the link carries a twentieth then */
+};
+
+struct end {
+	bool ended;
+	double ms, pause_ms;
+	uint32_t passes, limit_ms, most_limit_ms;
+	struct om_action last;	      /* the last action that is no limit */
+	uint32_t last_pass;	      /* the passes that had ended then */
+	double last_ms;
+	unsigned int kinds[OM_ACTION_COUNT];
+	bool missed; /* the pause was outside of the range that was foreseen last */
+};
+
+#define LINK_MIBPS 100.0
+
+static double now_dirty(const struct guest *g, double ms)
+{
+	bool always = g->busy_until_ms <= 0;
+
+	return always || (ms >= g->busy_from_ms && ms < g->busy_until_ms) ? g->dirty : 0;
+}
+
+static struct end migrate(struct om_watch *watch, const struct guest *g, double most_ms)
+{
+	double remaining = g->memory, sent = 0, fresh = 0, window = 0, limit = 300, next = 100;
+	double fits = 0, turn = 0;
+	uint32_t pass = 1, told = 0;
+	struct end e = { 0 };
+
+	for (double ms = 0; ms < most_ms; ms += 1) {
+		bool dip = ms >= g->dip_from_ms && ms < g->dip_until_ms;
+		double chunk = fmin(LINK_MIBPS / 1000 * (dip ? 0.05 : 1), remaining);
+
+		if (told != pass || ms >= next) {
+			struct om_sample s = { .now_ms = 1000 + (uint64_t)ms,
+					       .processed_bytes = (uint64_t)(sent * MIB),
+					       .remaining_bytes = (uint64_t)(remaining * MIB),
+					       .total_bytes = (uint64_t)(g->memory * MIB),
+					       .rate_bytes_ps = (uint64_t)(LINK_MIBPS * MIB),
+					       .iteration = pass };
+			struct om_action a = om_watch_step(watch, &s);
+
+			told = pass;
+			next = ms + 250;
+			e.kinds[a.kind]++;
+			if (a.kind == OM_ACTION_DOWNTIME)
+				limit = a.downtime_ms;
+			else if (a.kind != OM_ACTION_NONE) {
+				e.last = a;
+				e.last_pass = pass - 1;
+				e.last_ms = ms;
+			}
+			e.most_limit_ms = fmax(e.most_limit_ms, watch->limit_ms);
+			if (a.kind == OM_ACTION_POSTCOPY || a.kind == OM_ACTION_ABORT ||
+			    a.kind == OM_ACTION_THROTTLE)
+				return e;
+		}
+		remaining -= chunk;
+		sent += chunk;
+		window += chunk;
+		if (g->hot > 0)
+			fresh = g->hot - (g->hot - fresh) * exp(-now_dirty(g, ms) / 1000 / g->hot);
+		if ((unsigned int)ms % 100 == 99) {
+			fits = window * 10 * limit / 1000;
+			window = 0;
+		}
+		if (remaining > 0 && (remaining > fits || ms - turn < 50))
+			continue;
+		turn = ms;
+		/* What is unsent and what is dirty again overlap by chance. */
+		remaining = fmin(g->memory,
+				 remaining + fresh * (1 - fmin(1, remaining / fmax(g->hot, 1))));
+		fresh = 0;
+		pass++;
+		if (remaining <= fits) {
+			uint32_t low = watch->forecast.downtime_low_ms;
+
+			e.ended = true;
+			e.pause_ms = remaining / LINK_MIBPS * 1000 + 40;
+			e.ms = ms + e.pause_ms;
+			e.passes = pass;
+			e.limit_ms = (uint32_t)limit;
+			e.missed = !watch->forecast.known || e.pause_ms < low ||
+				   e.pause_ms > watch->forecast.downtime_high_ms;
+			return e;
+		}
+	}
+	return e;
+}
+
+static struct end run(enum om_policy policy, struct guest guest)
+{
+	struct om_watch watch = begin((struct om_plan){
+		.limits = { .policy = policy, .downtime_max_ms = 500, .pause_max_ms = 2000 } });
+
+	return migrate(&watch, &guest, 60000);
+}
+
+/* ---- */
+
+static void the_limit_begins_at_30_ms_or_lower_where_less_is_allowed(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ 0 });
 	struct om_action action = step(&watch, busy(1, 5, 500, 0));
@@ -46,83 +153,251 @@ static void the_limit_begins_at_30_ms_or_at_a_lower_ceiling(void **unused)
 	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
 	assert_int_equal(action.downtime_ms, 30);
 	assert_string_equal(action.why, "downtime limit 30 ms: begin low");
-	watch = begin((struct om_plan){ .downtime_start_ms = 30, .limits.downtime_max_ms = 12 });
-	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 12);
-	watch = begin((struct om_plan){ 0 });
-	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 30);
-}
-
-static void the_same_limit_is_not_set_twice(void **unused)
-{
-	struct om_watch watch = begin((struct om_plan){ 0 });
-
-	(void)unused;
-	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).kind, OM_ACTION_DOWNTIME);
-	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).kind, OM_ACTION_NONE);
 	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).kind, OM_ACTION_NONE);
-	assert_int_equal(step(&watch, busy(4, 7, 500, 0)).downtime_ms, 300);
-	assert_int_equal(step(&watch, busy(5, 8, 500, 0)).kind, OM_ACTION_NONE);
-}
-
-static void the_ceiling_is_reached_when_the_third_pass_is_over(void **unused)
-{
-	static const uint32_t expected[] = { 30, 30, 30, 300, 300 };
-	struct om_watch watch = begin((struct om_plan){ 0 });
-
-	(void)unused;
-	for (uint32_t pass = 1; pass <= 5; pass++) {
-		step(&watch, busy(pass, pass, 500, 0));
-		assert_int_equal(watch.limit_ms, expected[pass - 1]);
-	}
+	watch = begin((struct om_plan){ .limits.downtime_max_ms = 12 });
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 12);
 }
 
 static void an_idle_guest_keeps_the_low_limit(void **unused)
 {
-	struct om_watch watch = begin((struct om_plan){ 0 });
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 400 });
 
 	(void)unused;
-	step(&watch, busy(1, 1, 500, 0));
-	for (uint64_t dirty_mib = 0; dirty_mib <= 7; dirty_mib++)
-		assert_int_equal(step(&watch, busy(2, 2 + dirty_mib, 100, dirty_mib)).kind,
-				 OM_ACTION_NONE);
-	assert_int_equal(watch.limit_ms, 30);
+	assert_true(e.ended);
+	assert_int_equal(e.most_limit_ms, 30);
+	assert_int_equal(e.kinds[OM_ACTION_DOWNTIME], 1);
+	assert_true(e.ms < 4200 && e.pause_ms < 75);
 }
 
-static void a_busy_guest_gets_what_the_end_of_its_pass_will_need(void **unused)
+static void a_light_guest_ends_with_little_left(void **unused)
 {
-	static const struct {
-		uint64_t remaining_mib, dirty_mib;
-		uint32_t expected_ms;
-	} rows[] = {
-		{ 20, 30, 76 }, /* 20 * 0.3 = 6 MiB, 60 ms, and a quarter */
-		{ 40, 30, 151 },
-		{ 40, 60, 300 }, /* 240 ms and a quarter meet the ceiling exactly */
-		{ 100, 60, 300 },
-		{ 5, 30, 30 }, /* 15 ms: the low limit does */
-		{ 1000000, 100, 300 },
-	};
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 400, .hot = 200, .dirty = 40 });
 
 	(void)unused;
-	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		struct om_watch watch = begin((struct om_plan){ 0 });
+	assert_true(e.ended);
+	assert_true(e.pause_ms < 80);
+	/* 4000 ms, and the passes that leave 0.33, 0.12 and less of the one before */
+	assert_true(e.ms < 7000);
+}
 
-		step(&watch, busy(1, 1, 500, 0));
-		step(&watch, busy(2, 2, rows[i].remaining_mib, rows[i].dirty_mib));
-		if (watch.limit_ms != rows[i].expected_ms)
-			fail_msg("row %zu: %u ms, not %u", i, watch.limit_ms, rows[i].expected_ms);
+static void a_guest_that_rewrites_a_small_set_is_stopped_near_its_plateau(void **unused)
+{
+	/* 30 MiB at three times the link: 200 ms of it are always dirty */
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 1600, .hot = 30, .dirty = 300 });
+
+	(void)unused;
+	assert_true(e.ended);
+	assert_true(e.most_limit_ms <= 500);
+	assert_true(e.pause_ms < 40 + 200 * 1.25);
+	assert_true(e.ms < 16000 + 300 + 1700);
+}
+
+static void the_hard_pause_is_used_only_by_those_who_may(void **unused)
+{
+	/* 100 MiB at three times the link: 667 ms are always dirty */
+	struct guest guest = { .memory = 400, .hot = 100, .dirty = 300 };
+	struct end e = run(OM_POLICY_AUTO, guest);
+
+	(void)unused;
+	assert_true(e.ended);
+	assert_in_range(e.limit_ms, 501, 2000);
+	assert_true(e.pause_ms < 40 + 667 * 1.25);
+	e = run(OM_POLICY_GUARANTEED, guest);
+	assert_true(e.ended);
+	e = run(OM_POLICY_GENTLE, guest);
+	assert_false(e.ended);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_in_range(e.most_limit_ms, 1, 500);
+	assert_non_null(strstr(e.last.why, "needs "));
+	e = run(OM_POLICY_STOCK, guest);
+	assert_false(e.ended);
+	assert_int_equal(e.most_limit_ms, 0);
+	assert_int_equal(e.kinds[OM_ACTION_NONE] > 100, 1);
+}
+
+static void nothing_irreversible_follows_a_single_pass(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){
+		.limits = { .policy = OM_POLICY_AUTO, .downtime_max_ms = 500, .pause_max_ms = 2000 } });
+
+	(void)unused;
+	for (uint64_t ms = 0; ms <= 4000; ms += 250)
+		step(&watch, busy(1, 1 + ms, 400 - ms / 10, 0));
+	assert_int_not_equal(step(&watch, busy(2, 4010, 390, 90)).kind, OM_ACTION_ABORT);
+	assert_true(watch.limit_ms <= 500);
+}
+
+static void what_it_would_need_is_told_by_the_end_of_the_second_pass(void **unused)
+{
+	/* 350 MiB at six times the link: 2.9 s are always dirty */
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 400, .hot = 350, .dirty = 600 });
+
+	(void)unused;
+	assert_false(e.ended);
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 1);
+	assert_int_equal(e.last.kind, OM_ACTION_SAY);
+	assert_true(e.last.tell);
+	assert_int_equal(e.last_pass, 2);
+	assert_non_null(strstr(e.last.why, "allowed 2.0 s"));
+	assert_int_equal(e.kinds[OM_ACTION_ABORT], 0);
+}
+
+static void a_deadline_ends_what_does_not_converge(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO,
+					    .downtime_max_ms = 500,
+					    .pause_max_ms = 2000,
+					    .deadline_ms = 1000 + 20000 } };
+	struct om_watch watch = begin(plan);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct end e = migrate(&watch, &guest, 60000);
+
+	(void)unused;
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_true(e.last_ms >= 20000 && e.last_ms < 20600);
+	plan.limits.policy = OM_POLICY_GUARANTEED;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 30000);
+	assert_int_equal(e.kinds[OM_ACTION_ABORT], 0);
+}
+
+static void a_throttled_restart_is_asked_for_once_where_it_is_allowed(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO,
+					    .downtime_max_ms = 500,
+					    .pause_max_ms = 2000,
+					    .throttle = true } };
+	struct om_watch watch = begin(plan);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct end e = migrate(&watch, &guest, 60000);
+
+	(void)unused;
+	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
+	e = migrate(&watch, &guest, 20000); /* the same watch goes on */
+	assert_int_equal(e.kinds[OM_ACTION_THROTTLE], 0);
+}
+
+static void post_copy_is_started_where_pre_copy_would_take_longer(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO,
+					    .downtime_max_ms = 500,
+					    .pause_max_ms = 2000,
+					    .postcopy = true } };
+	struct om_watch watch = begin(plan);
+	struct guest heavy = { .memory = 400, .hot = 350, .dirty = 300 };
+	struct guest light = { .memory = 400, .hot = 350, .dirty = 10 };
+	struct end e = migrate(&watch, &heavy, 60000);
+
+	(void)unused;
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	assert_in_range(e.last_pass, 1, 2);
+	watch = begin(plan);
+	e = migrate(&watch, &light, 60000);
+	assert_true(e.ended);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+}
+
+static void a_bad_second_of_the_network_decides_nothing(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_GENTLE,
+					    .downtime_max_ms = 500,
+					    .pause_max_ms = 2000,
+					    .postcopy = true,
+					    .throttle = true } };
+
+	(void)unused;
+	for (double from = 500; from < 5000; from += 250) {
+		struct om_watch watch = begin(plan);
+		struct guest guest = { .memory = 400,
+				       .hot = 100,
+				       .dirty = 20,
+				       .dip_from_ms = from,
+				       .dip_until_ms = from + 1500 };
+		struct end e = migrate(&watch, &guest, 60000);
+
+		if (!e.ended || e.kinds[OM_ACTION_POSTCOPY] || e.kinds[OM_ACTION_ABORT])
+			fail_msg("a dip at %.0f ms: %s", from, e.last.why);
 	}
 }
 
-static void nothing_is_predicted_from_the_first_pass_or_without_rates(void **unused)
+static void a_guest_that_turns_quiet_is_stopped_gently(void **unused)
 {
-	struct om_watch watch = begin((struct om_plan){ 0 });
-	struct om_sample s = busy(2, 3, 500, 60);
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 400,
+							    .hot = 350,
+							    .dirty = 600,
+							    .busy_from_ms = 0,
+							    .busy_until_ms = 15000 });
+
+	(void)unused;
+	assert_true(e.ended);
+	assert_true(e.pause_ms < 540);
+}
+
+static void a_guest_that_turns_busy_still_ends(void **unused)
+{
+	struct end e = run(OM_POLICY_AUTO, (struct guest){ .memory = 400,
+							    .hot = 100,
+							    .dirty = 300,
+							    .busy_from_ms = 4000,
+							    .busy_until_ms = 1e9 });
+
+	(void)unused;
+	assert_true(e.ended);
+	assert_true(e.pause_ms <= 2040);
+}
+
+static void a_limit_whose_switch_over_does_not_come_is_taken_back(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){
+		.limits = { .policy = OM_POLICY_AUTO, .downtime_max_ms = 500, .pause_max_ms = 2000 } });
 
 	(void)unused;
 	step(&watch, busy(1, 1, 500, 0));
-	assert_int_equal(step(&watch, busy(1, 2, 500, 60)).kind, OM_ACTION_NONE);
-	s.rate_bytes_ps = 0;
+	watch.limit_ms = 1800;
+	watch.limit_set_ms = 1000;
+	watch.reach = OM_REACH_HARD;
+	assert_int_equal(step(&watch, busy(1, 11000, 100, 0)).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(1, 11500, 100, 0)).downtime_ms, 500);
+}
+
+static void a_pause_by_an_operator_is_a_fact(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ 0 });
+	struct om_sample s = busy(1, 5, 500, 0);
+
+	(void)unused;
+	s.paused = true;
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
+}
+
+static void new_limits_count_at_once(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ 0 });
+	struct om_limits limits = watch.limits;
+
+	(void)unused;
+	step(&watch, busy(1, 5, 500, 0));
+	limits.downtime_max_ms = 10;
+	om_watch_set_limits(&watch, &limits);
+	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).downtime_ms, 10);
+}
+
+static void predictions_hold(void **unused)
+{
+	unsigned int all = 0, missed = 0;
+
+	(void)unused;
+	for (double hot = 5; hot <= 350; hot *= 1.6)
+		for (double dirty = 5; dirty <= 600; dirty *= 1.7) {
+			struct end e = run(OM_POLICY_AUTO,
+					   (struct guest){ .memory = 400, .hot = hot, .dirty = dirty });
+
+			all += e.ended;
+			missed += e.ended && e.missed;
+		}
+	assert_true(all > 50);
+	if (missed * 10 > all)
+		fail_msg("%u of %u pauses were not foreseen", missed, all);
 }
 
 static void post_copy_starts_once_when_the_first_pass_is_over(void **unused)
@@ -133,10 +408,8 @@ static void post_copy_starts_once_when_the_first_pass_is_over(void **unused)
 	assert_int_equal(step(&watch, busy(1, 1, 500, 0)).kind, OM_ACTION_DOWNTIME);
 	assert_int_equal(step(&watch, busy(1, 2, 100, 60)).kind, OM_ACTION_NONE);
 	assert_int_equal(step(&watch, busy(2, 3, 500, 0)).kind, OM_ACTION_POSTCOPY);
-	for (uint32_t pass = 2; pass < 9; pass++) {
-		assert_int_equal(step(&watch, busy(pass, 3 + pass, 500, 0)).kind, OM_ACTION_NONE);
+	for (uint32_t pass = 2; pass < 9; pass++)
 		assert_int_equal(step(&watch, busy(pass, 3 + pass, 100, 60)).kind, OM_ACTION_NONE);
-	}
 }
 
 static void post_copy_that_would_lose_the_guest_is_never_started(void **unused)
@@ -175,7 +448,7 @@ static void the_timeout_acts_once(void **unused)
 		assert_int_equal(step(&watch, busy(1, 10999, 100, 0)).kind, OM_ACTION_NONE);
 		assert_int_equal(step(&watch, busy(1, 11000, 100, 0)).kind, rows[i].expected);
 		assert_int_equal(step(&watch, busy(1, 12000, 100, 0)).kind, OM_ACTION_NONE);
-		assert_int_equal(step(&watch, busy(2, 99000, 100, 0)).kind, OM_ACTION_NONE);
+		assert_int_equal(step(&watch, busy(1, 99000, 90, 0)).kind, OM_ACTION_NONE);
 	}
 }
 
@@ -275,7 +548,6 @@ static void try_sequence(const struct om_plan *plan, unsigned int number, unsign
 {
 	struct om_watch watch;
 	struct seen seen = { 0 };
-	uint32_t highest = 0, limit_ms = 0;
 
 	om_watch_init(&watch, plan);
 	for (unsigned int i = 0; i < length; i++, number /= LETTERS) {
@@ -284,13 +556,6 @@ static void try_sequence(const struct om_plan *plan, unsigned int number, unsign
 		s.now_ms = i * 700;
 		check_action(&watch, om_watch_step(&watch, &s), &seen, plan);
 		seen.in_postcopy |= s.postcopy;
-		highest = s.iteration > highest ? s.iteration : highest;
-		if (watch.limit_ms < limit_ms)
-			fail_msg("the limit falls");
-		limit_ms = watch.limit_ms;
-		if (highest > 3 && !seen.in_postcopy && !seen.suspend &&
-		    limit_ms != plan->limits.downtime_max_ms)
-			fail_msg("%u ms in pass %u", limit_ms, highest);
 	}
 }
 
@@ -321,12 +586,23 @@ static void every_short_sequence_of_samples_keeps_the_rules(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_limit_begins_at_30_ms_or_at_a_lower_ceiling),
-		cmocka_unit_test(the_same_limit_is_not_set_twice),
-		cmocka_unit_test(the_ceiling_is_reached_when_the_third_pass_is_over),
+		cmocka_unit_test(the_limit_begins_at_30_ms_or_lower_where_less_is_allowed),
 		cmocka_unit_test(an_idle_guest_keeps_the_low_limit),
-		cmocka_unit_test(a_busy_guest_gets_what_the_end_of_its_pass_will_need),
-		cmocka_unit_test(nothing_is_predicted_from_the_first_pass_or_without_rates),
+		cmocka_unit_test(a_light_guest_ends_with_little_left),
+		cmocka_unit_test(a_guest_that_rewrites_a_small_set_is_stopped_near_its_plateau),
+		cmocka_unit_test(the_hard_pause_is_used_only_by_those_who_may),
+		cmocka_unit_test(nothing_irreversible_follows_a_single_pass),
+		cmocka_unit_test(what_it_would_need_is_told_by_the_end_of_the_second_pass),
+		cmocka_unit_test(a_deadline_ends_what_does_not_converge),
+		cmocka_unit_test(a_throttled_restart_is_asked_for_once_where_it_is_allowed),
+		cmocka_unit_test(post_copy_is_started_where_pre_copy_would_take_longer),
+		cmocka_unit_test(a_bad_second_of_the_network_decides_nothing),
+		cmocka_unit_test(a_guest_that_turns_quiet_is_stopped_gently),
+		cmocka_unit_test(a_guest_that_turns_busy_still_ends),
+		cmocka_unit_test(a_limit_whose_switch_over_does_not_come_is_taken_back),
+		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
+		cmocka_unit_test(new_limits_count_at_once),
+		cmocka_unit_test(predictions_hold),
 		cmocka_unit_test(post_copy_starts_once_when_the_first_pass_is_over),
 		cmocka_unit_test(post_copy_that_would_lose_the_guest_is_never_started),
 		cmocka_unit_test(the_timeout_acts_once),

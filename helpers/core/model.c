@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_model.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FAST_MS 1000.0
+#define SLOW_MS 10000.0
+#define HEALTHY_PART 0.6 /* of the slow average */
+#define SHORTEST_MS 50	 /* an interval below this tells no rate */
+#define WINDOW_MS 100.0	 /* QEMU measures its bandwidth, and asks what fits, over this time */
+#define PASSES_MAX 1000
+#define FITTED_PASSES 4
+/* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
+ * is possible is taken then, since a shorter pass is the way to know. */
+#define SATURATED 2.0
+
+static double average(double old, double value, double ms, double over_ms)
+{
+	return old > 0 ? value + (old - value) * exp(-ms / over_ms) : value;
+}
+
+/* Rates of the interval between two samples. */
+static void take_rates(struct om_model *m, const struct om_sample *s)
+{
+	double ms = (double)(s->now_ms - m->last.now_ms);
+	bool same_pass = s->iteration == m->last.iteration;
+	double wire, drain = 0;
+
+	if (!m->last.iteration || ms < SHORTEST_MS || s->processed_bytes < m->last.processed_bytes)
+		return;
+	wire = (double)(s->processed_bytes - m->last.processed_bytes) * 1000 / ms;
+	if (same_pass && m->last.remaining_bytes > s->remaining_bytes)
+		drain = (double)(m->last.remaining_bytes - s->remaining_bytes) * 1000 / ms;
+	m->speed = fmax(wire, drain);
+	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
+	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);
+	/* In the first pass untouched memory goes by as fast as it can be read. */
+	if (drain > 0 && s->iteration > 1)
+		m->drain = average(m->drain, drain, ms, FAST_MS);
+	m->measured_ms += (uint64_t)ms;
+}
+
+double om_model_bandwidth(const struct om_model *m)
+{
+	/* Compressed memory drains faster than the wire carries it, never slower. */
+	return fmax(m->drain, m->wire_fast);
+}
+
+bool om_model_healthy(const struct om_model *m)
+{
+	return m->wire_slow > 0 && m->wire_fast >= HEALTHY_PART * m->wire_slow &&
+	       m->speed >= HEALTHY_PART * HEALTHY_PART * m->wire_slow;
+}
+
+const struct om_pass *om_model_pass(const struct om_model *m, uint32_t ago)
+{
+	if (ago >= m->pass_count || ago >= OM_MODEL_PASSES)
+		return NULL;
+	return &m->passes[(m->pass_count - 1 - ago) % OM_MODEL_PASSES];
+}
+
+/* Of a hot set of `hot` bytes of which `left` are unsent, so much is dirty `ms` after a count. */
+static double dirty_after(double hot, double turnover, double left, double ms)
+{
+	double clean = fmax(0, hot - left);
+
+	return left + clean * (1 - exp(-turnover * ms / 1000));
+}
+
+/* The squared error of this turnover over the last passes; *hot is what the longest one says. */
+static double misfit(const struct om_model *m, const struct om_pass *longest, double turnover,
+		     double *hot)
+{
+	double error = 0, full = 1 - exp(-turnover * (double)longest->ms / 1000);
+
+	*hot = full > 1e-9 ? longest->left + (longest->after - longest->left) / full : 0;
+	*hot = fmin(*hot, (double)m->last.total_bytes);
+	for (uint32_t ago = 0; ago < FITTED_PASSES; ago++) {
+		const struct om_pass *pass = om_model_pass(m, ago);
+		double d, weight = 1 / (double)(1 + ago);
+
+		if (!pass)
+			break;
+		d = dirty_after(*hot, turnover, pass->left, (double)pass->ms) - pass->after;
+		error += d * d * weight;
+	}
+	return error;
+}
+
+static const struct om_pass *longest_pass(const struct om_model *m)
+{
+	const struct om_pass *longest = NULL;
+
+	for (uint32_t ago = 0; ago < OM_MODEL_PASSES; ago++) {
+		const struct om_pass *pass = om_model_pass(m, ago);
+
+		if (pass && (!longest || pass->ms > longest->ms))
+			longest = pass;
+	}
+	return longest;
+}
+
+static uint64_t shortest_ms(const struct om_model *m)
+{
+	uint64_t shortest = UINT64_MAX;
+
+	for (uint32_t ago = 0; ago < FITTED_PASSES; ago++) {
+		const struct om_pass *pass = om_model_pass(m, ago);
+
+		if (pass && pass->ms < shortest)
+			shortest = pass->ms;
+	}
+	return shortest;
+}
+
+/* One dimension, smooth: a walk through it in steps of a twentieth is exact enough. */
+static void fit(struct om_model *m)
+{
+	const struct om_pass *longest = longest_pass(m);
+	double best = INFINITY;
+	double low = 0.01 * 1000 / (double)(longest->ms + 1);
+	double high = SATURATED * 1000 / (double)(shortest_ms(m) + 1);
+
+	if (m->pass_count == 1) { /* only bounds are known: the slowest guest that fits */
+		low = 0.05 * 1000 / (double)(longest->ms + 1);
+		m->turnover = low;
+		misfit(m, longest, low, &m->hot);
+		return;
+	}
+	for (double turnover = low; turnover < high; turnover *= 1.05) {
+		double hot, error = misfit(m, longest, turnover, &hot);
+
+		if (error < best) {
+			best = error;
+			m->turnover = turnover;
+			m->hot = hot;
+		}
+	}
+}
+
+static void take_pass(struct om_model *m, const struct om_sample *s)
+{
+	struct om_pass pass = { .ended_ms = s->now_ms, .throttle_percent = s->throttle_percent };
+	uint64_t begun_ms = m->pass_begun_ms ? m->pass_begun_ms : m->last.now_ms;
+
+	pass.ms = s->now_ms - begun_ms;
+	pass.rate = om_model_bandwidth(m);
+	pass.after = (double)s->remaining_bytes;
+	pass.left = (double)m->last.remaining_bytes -
+		    pass.rate * (double)(s->now_ms - m->last.now_ms) / 1000;
+	pass.left = fmin(fmax(0, pass.left), pass.after);
+	m->passes[m->pass_count++ % OM_MODEL_PASSES] = pass;
+	m->pass_begun_ms = s->now_ms;
+}
+
+bool om_model_take(struct om_model *m, const struct om_sample *s)
+{
+	bool ended = m->last.iteration && s->iteration > m->last.iteration;
+
+	if (!s->iteration || (m->last.iteration && s->iteration < m->last.iteration))
+		return false;
+	take_rates(m, s);
+	if (!m->pass_begun_ms)
+		m->pass_begun_ms = s->now_ms;
+	if (ended)
+		take_pass(m, s);
+	m->last = *s;
+	if (ended)
+		fit(m);
+	return ended;
+}
+
+double om_model_after(const struct om_model *m, double remaining, double ms)
+{
+	double left = fmax(0, remaining - om_model_bandwidth(m) * ms / 1000);
+
+	return dirty_after(m->hot, m->turnover, left, ms);
+}
+
+double om_model_plateau(const struct om_model *m, double bandwidth)
+{
+	double rate = m->hot * m->turnover;
+
+	return rate > bandwidth ? m->hot * (1 - bandwidth / rate) : 0;
+}
+
+double om_model_bandwidth_for(const struct om_model *m, double pause_ms)
+{
+	/* hot / b - 1 / turnover = pause */
+	return m->turnover > 0 ? m->hot / (pause_ms / 1000 + 1 / m->turnover) : 0;
+}
+
+bool om_model_project(const struct om_model *m, double limit_ms, struct om_projection *p)
+{
+	double b = om_model_bandwidth(m), remaining = (double)m->last.remaining_bytes;
+	double fits = b * limit_ms / 1000;
+	double in_pass_ms = (double)(m->last.now_ms - m->pass_begun_ms);
+
+	memset(p, 0, sizeof(*p));
+	if (b <= 0)
+		return false;
+	while (p->passes < PASSES_MAX) {
+		double ms = fmax(WINDOW_MS, (remaining - fits) * 1000 / b);
+		double left = fmax(0, remaining - b * ms / 1000);
+
+		p->ms += ms;
+		p->passes++;
+		remaining = dirty_after(m->hot, m->turnover, left, ms + in_pass_ms);
+		in_pass_ms = 0;
+		if (remaining <= fits) {
+			p->pause_ms = remaining * 1000 / b;
+			return true;
+		}
+	}
+	return false;
+}
