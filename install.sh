@@ -95,12 +95,21 @@ require_tree()
 	TREE=$(cd -P -- "$TREE" && pwd)
 	OURS=$TREE/onemigrate
 	MANIFEST=$OURS/MANIFEST
+	CONF=${ONE_LOCATION:+$ONE_LOCATION}/etc/oned.conf
+	[[ -n ${ONE_LOCATION-} ]] || CONF=/etc/one/oned.conf
 	# Whoever owns the tree is who OpenNebula runs as; what it cannot read would stop all migrations.
 	OWNER=$(stat -L -c %u -- "$TREE/vmm/kvm")
 	if ((EUID != 0 && EUID != OWNER)); then
 		die "run this as root or as $(stat -L -c %U -- "$TREE/vmm/kvm"), who owns $TREE"
 	fi
 	REFERENCE=$TREE/vmm/kvm
+	[[ ! -L $OURS ]] || die "$OURS is a link"
+	# OpenNebula's commands and ssh know oneadmin, not root.
+	local entry user home
+	if ((EUID == 0 && OWNER != 0)) && entry=$(getent passwd "$OWNER"); then
+		IFS=: read -r user _ _ _ _ home _ <<<"$entry"
+		AS=(runuser -u "$user" -- env "HOME=$home")
+	fi
 	# Packages of OpenNebula may close their scripts to others (0750); ours follow.
 	OPEN=yes
 	[[ -n $(find -L "$TREE/vmm/kvm" -maxdepth 0 -perm -005) ]] || OPEN=''
@@ -148,14 +157,36 @@ dress()
 	local mode=$2
 	[[ -n $OPEN ]] || mode=$(printf '%04o' $((8#$mode & 8#0770)))
 	chmod "$mode" -- "$1"
-	((EUID != 0)) || chown --reference="$REFERENCE" -- "$1"
+	((EUID != 0)) || chown -h --reference="$REFERENCE" -- "$1"
+}
+
+# FROM TO MODE [LIKE]: writes a copy beside its place and renames it into it, with mode and owner of the
+# file LIKE where there is one. Dressed in a directory of our own, because the place belongs to oneadmin:
+# root must not follow what may be put there meanwhile.
+place()
+{
+	cp -- "$1" "$WORK/place"
+	dress "$WORK/place" "$3"
+	if [[ -n ${4-} ]]; then
+		chmod --reference="$4" -- "$WORK/place"
+		((EUID != 0)) || chown --reference="$4" -- "$WORK/place"
+	fi
+	move_in "$WORK/place" "$2"
+}
+
+# FROM TO: a link stays one.
+move_in()
+{
+	TEMP=$2.new.$$
+	cp -dp --remove-destination -- "$1" "$TEMP"
+	mv -fT -- "$TEMP" "$2"
+	TEMP=''
 }
 
 make_dir()
 {
-	[[ -d $1 ]] && return
-	[[ -n $DRY ]] && return
-	mkdir -p -- "$1"
+	[[ ! -d $1 && -z $DRY ]] || return 0
+	mkdir -- "$1"
 	dress "$1" 0755
 }
 
@@ -163,16 +194,23 @@ make_dir()
 # changes no file and rsync has nothing to do.
 put()
 {
-	local temp
+	sweep "$2"
 	if [[ -f $2 && ! -L $2 ]] && cmp -s -- "$1" "$2"; then
 		[[ -n $DRY || ! $3 =~ ^07 || -x $2 ]] || dress "$2" "$3"
 		return 0
 	fi
 	doing "install $2" || return 0
-	temp=$2.new.$$
-	cp -- "$1" "$temp"
-	dress "$temp" "$3"
-	mv -f -- "$temp" "$2"
+	place "$1" "$2" "$3"
+}
+
+# FILE: removes what an interrupted run left beside it.
+sweep()
+{
+	local file
+	[[ -z $DRY ]] || return 0
+	for file in "$1".new.[0-9]* "$1".stock.new.[0-9]*; do
+		[[ ! -f $file && ! -L $file ]] || rm -f -- "$file"
+	done
 }
 
 # ------------------------------------------------------------------------------------------- manifest
@@ -223,8 +261,9 @@ manifest_row()
 
 manifest_write()
 {
-	local file temp=$MANIFEST.new.$$
+	local file temp=$WORK/manifest
 	[[ -z $DRY ]] || return 0
+	sweep "$MANIFEST"
 	{
 		printf '%s\n' "$MANIFEST_HEAD"
 		each_row manifest_row
@@ -238,12 +277,7 @@ manifest_write()
 		fi
 		echo end
 	} >"$temp"
-	if cmp -s -- "$temp" "$MANIFEST"; then
-		rm -f -- "$temp"
-		return 0
-	fi
-	dress "$temp" 0644
-	mv -f -- "$temp" "$MANIFEST"
+	cmp -s -- "$temp" "$MANIFEST" || place "$temp" "$MANIFEST" 0644
 }
 
 # -------------------------------------------------------------------------------------------- install
@@ -256,11 +290,8 @@ install_own()
 # FILE: saves a stock script beside it, with its mode, owner and time; a link is saved as a link.
 save_stock()
 {
-	local temp=$1.stock.new.$$
 	doing "save $1 as $1.stock${2:+ ($2)}" || return 0
-	rm -f -- "$temp"
-	cp -a -- "$1" "$temp"
-	mv -fT -- "$temp" "$1.stock"
+	move_in "$1" "$1.stock"
 }
 
 same_file()
@@ -277,7 +308,8 @@ saved()
 
 install_stock()
 {
-	local temp=$2.new.$$ source=$SOURCE/remotes/$3 like
+	local source=$SOURCE/remotes/$3 like
+	sweep "$2"
 	if [[ ! -e $2 && ! -L $2 && ! -e $2.stock ]]; then
 		note "left out: $2 is not in this OpenNebula"
 		return 0
@@ -306,20 +338,13 @@ install_stock()
 		return 0
 	fi
 	doing "install $2" || return 0
-	cp -- "$source" "$temp"
-	dress "$temp" 0755
-	if [[ -n $like ]]; then
-		chmod --reference="$like" -- "$temp"
-		((EUID != 0)) || chown --reference="$like" -- "$temp"
-	fi
-	mv -fT -- "$temp" "$2"
+	place "$source" "$2" 0755 "$like"
 }
 
 # DIRECTORY PLATFORM: the helper of one platform, with its VERSION.
 install_helper()
 {
 	local name
-	make_dir "$OURS"
 	make_dir "$OURS/$2"
 	for name in $HELPER_FILES; do
 		[[ ! -f $1/$name ]] || put "$1/$name" "$OURS/$2/$name" 0755
@@ -328,9 +353,9 @@ install_helper()
 }
 
 # The helper that was built here.
-install_built()
+stage_built()
 {
-	local build=$SOURCE/build name stage
+	local build=$SOURCE/build name
 	if [[ ! -e $build/onemigrate ]]; then
 		((${#TARBALLS[@]})) || compgen -G "$OURS/*/onemigrate" >/dev/null ||
 			die "$build/onemigrate is missing: run make first, or give helpers of other platforms by --helpers"
@@ -338,22 +363,22 @@ install_built()
 		return 0
 	fi
 	om_helper_works "$build/onemigrate" || die "$build/onemigrate $OM_REASON"
-	stage=$WORK/built
-	mkdir -- "$stage"
+	mkdir -p -- "$WORK/built/$OM_PLATFORM"
 	for name in $HELPER_FILES; do
-		[[ ! -f $build/$name ]] || cp -- "$build/$name" "$stage/$name"
+		[[ ! -f $build/$name ]] || cp -- "$build/$name" "$WORK/built/$OM_PLATFORM/$name"
 	done
-	cp -- "$SOURCE/VERSION" "$stage/VERSION"
-	install_helper "$stage" "$OM_PLATFORM"
+	cp -- "$SOURCE/VERSION" "$WORK/built/$OM_PLATFORM/VERSION"
+	STAGED+=("$WORK/built/$OM_PLATFORM")
 }
 
 # TARBALL: only plain files <platform>/<program> and <platform>/VERSION; anything else in it refuses it.
-install_tarball()
+stage_tarball()
 {
-	local stage entry platform name allowed="VERSION $HELPER_FILES"
-	[[ -r $1 ]] || die "$1: cannot be read"
+	local stage entry platform name='' allowed="VERSION $HELPER_FILES"
+	[[ -f $1 && -r $1 ]] || die "$1: cannot be read"
 	stage=$(mktemp -d -- "$WORK/tar.XXXXXX")
-	tar -tf "$1" >"$stage.list" 2>/dev/null || die "$1: is no tar archive"
+	tar --force-local -tf "$1" >"$stage.list" 2>/dev/null || die "$1: is no tar archive"
+	tar --force-local -tvf "$1" >"$stage.types" 2>/dev/null || die "$1: is no tar archive"
 	while IFS= read -r entry; do
 		entry=${entry#./}
 		[[ -n $entry ]] || continue
@@ -363,20 +388,21 @@ install_tarball()
 		[[ -z $name || " $allowed " == *" $name "* ]] ||
 			die "$1: holds \"$entry\", which no archive of make dist does"
 	done <"$stage.list"
-	tar -xf "$1" -C "$stage" --no-same-owner --no-same-permissions
-	[[ -z $(find "$stage" ! -type f ! -type d) ]] || die "$1: holds links or special files"
+	! grep -q '^[^d-]' "$stage.types" || die "$1: holds links or special files"
+	tar --force-local -xf "$1" -C "$stage" --no-same-owner --no-same-permissions 2>/dev/null ||
+		die "$1: cannot be unpacked"
 	name=''
 	for entry in "$stage"/*/; do
 		[[ -d $entry ]] || continue
-		platform=${entry%/} platform=${platform##*/}
+		entry=${entry%/} platform=${entry##*/}
 		for name in "${HELPER_FILES%% *}" VERSION; do
-			[[ -s $entry$name ]] || die "$1: $platform/$name is missing"
+			[[ -s $entry/$name ]] || die "$1: $platform/$name is missing"
 		done
 		if [[ $platform == "$OM_PLATFORM" ]]; then
-			chmod 0755 -- "$entry${HELPER_FILES%% *}"
-			om_helper_works "$entry${HELPER_FILES%% *}" || die "$1: $platform/onemigrate $OM_REASON"
+			chmod 0755 -- "$entry/${HELPER_FILES%% *}"
+			om_helper_works "$entry/${HELPER_FILES%% *}" || die "$1: $platform/onemigrate $OM_REASON"
 		fi
-		install_helper "$entry" "$platform"
+		STAGED+=("$entry")
 	done
 	[[ -n $name ]] || die "$1: holds no helper"
 }
@@ -391,28 +417,29 @@ install_command()
 	elif [[ -f $to && ! -L $to ]] && cmp -s -- "$SOURCE/remotes/onemigrate/frontend" "$to"; then
 		:
 	elif doing "install $to"; then
-		cp -- "$SOURCE/remotes/onemigrate/frontend" "$to.new.$$"
-		chmod 0755 -- "$to.new.$$"
-		mv -fT -- "$to.new.$$" "$to"
+		cp -- "$SOURCE/remotes/onemigrate/frontend" "$WORK/command"
+		chmod 0755 -- "$WORK/command"
+		move_in "$WORK/command" "$to"
 	fi
+}
+
+# NAME: its value in oned.conf.
+setting()
+{
+	[[ ! -r $CONF ]] || sed -n "s/^[^#]*\\b$1[[:blank:]]*=[[:blank:]]*\"\\{0,1\\}\\([^]\",#[:blank:]]*\\).*/\\1/p" "$CONF" | tail -n 1
 }
 
 # Each front-end of an HA zone pushes its own tree when it leads, so each one needs this.
 hint()
 {
-	local conf=${ONE_LOCATION:+$ONE_LOCATION}/etc/oned.conf zone='' names user
-	local -a as=()
-	[[ -n ${ONE_LOCATION-} ]] || conf=/etc/one/oned.conf
+	local zone names
+	local -a limit=()
 	note 'next: put it onto the hosts, as oneadmin: onehost sync --force'
 	type -P onezone >/dev/null && type -P ruby >/dev/null || return 0
-	[[ ! -r $conf ]] || zone=$(sed -n 's/^[^#]*ZONE_ID[[:blank:]]*=[[:blank:]]*"\{0,1\}\([0-9][0-9]*\).*/\1/p' "$conf" | tail -n 1)
-	user=$(stat -L -c %U -- "$TREE/vmm/kvm")
-	if ((EUID == 0 && OWNER != 0)) && type -P runuser >/dev/null; then
-		as=(runuser -u "$user" --)
-	fi
-	type -P timeout >/dev/null && as=(timeout 10 "${as[@]}")
+	zone=$(setting ZONE_ID)
+	type -P timeout >/dev/null && limit=(timeout 10)
 	# shellcheck disable=SC2016 # Ruby
-	names=$("${as[@]}" onezone show -x "${zone:-0}" 2>/dev/null </dev/null | ruby -r rexml/document -r socket -e '
+	names=$(cd / && "${limit[@]}" "${AS[@]}" onezone show -x "${zone:-0}" 2>/dev/null </dev/null | ruby -r rexml/document -r socket -e '
 		me = Socket.gethostname
 		names = REXML::XPath.match(REXML::Document.new($stdin.read), "/ZONE/SERVER_POOL/SERVER/NAME").map { |n| n.texts.map(&:value).join }
 		others = names.reject { |n| n == me || n.split(".").first == me.split(".").first }
@@ -422,12 +449,16 @@ hint()
 
 do_install()
 {
-	local tarball old
+	local tarball old staged
 	[[ -r $SOURCE/VERSION ]] || die "$SOURCE/VERSION is missing: this is no complete tree of onemigrate"
-	# Helpers before scripts: a script must never find its tree half there.
-	install_built
+	stage_built
 	for tarball in "${TARBALLS[@]}"; do
-		install_tarball "$tarball"
+		stage_tarball "$tarball"
+	done
+	# Helpers before scripts: a script must never find its tree half there.
+	make_dir "$OURS"
+	for staged in "${STAGED[@]}"; do
+		install_helper "$staged" "${staged##*/}"
 	done
 	put "$SOURCE/VERSION" "$OURS/VERSION" 0644
 	each_row install_own 'data script'
@@ -447,6 +478,7 @@ do_install()
 
 uninstall_stock()
 {
+	sweep "$2"
 	if ! saved "$2"; then
 		if om_is_ours "$2"; then
 			note "WARNING: $2 is ours and no stock script was saved; put back OpenNebula's file"
@@ -493,7 +525,7 @@ do_uninstall()
 	fi
 	each_row uninstall_own 'data script'
 	for dir in "$OURS"/*/; do
-		[[ -f $dir/${HELPER_FILES%% *} ]] || continue
+		[[ -f $dir/${HELPER_FILES%% *} || -f $dir/VERSION ]] || continue
 		for name in $HELPER_FILES VERSION; do
 			remove_own "$dir$name"
 		done
@@ -502,7 +534,7 @@ do_uninstall()
 	remove_own "$OURS/VERSION"
 	remove_own "$MANIFEST"
 	if [[ -z $DRY && -d $OURS ]]; then
-		rm -f -- "$OURS"/MANIFEST.new.* "$OURS"/*.new.*
+		rm -f -- "$OURS"/*.new.[0-9]*
 		rmdir -- "$OURS" 2>/dev/null || note "left: $OURS, it holds other files"
 	fi
 	[[ ! -e $TREE/etc/vmm/kvm/onemigraterc ]] || note "left: $TREE/etc/vmm/kvm/onemigraterc, it is yours"
@@ -579,12 +611,14 @@ host_probe()
 
 check_host()
 {
-	local host=$1 dir=${SCRIPTS_REMOTE_DIR:-/var/tmp/one} answer platform rest
+	local host=$1 dir=${SCRIPTS_REMOTE_DIR:-} answer platform rest
+	dir=${dir:-$(setting SCRIPTS_REMOTE_DIR)} dir=${dir:-/var/tmp/one}
 	answer=$({
 		cat -- "$SOURCE/remotes/onemigrate/driver.sh"
 		declare -f host_probe
 		printf 'host_probe %q\n' "$dir"
-	} | ssh -o BatchMode=yes -o ConnectTimeout=5 -- "$host" bash -s 2>/dev/null) || answer=''
+	} | "${AS[@]}" ssh -o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=5 -- "$host" bash -s 2>/dev/null) ||
+		answer=''
 	answer=$(grep -a -m 1 '^onemigrate-probe ' <<<"$answer") || answer=''
 	if [[ -z $answer ]]; then
 		bad "$host: cannot be asked by ssh"
@@ -637,7 +671,7 @@ do_check()
 # ----------------------------------------------------------------------------------------------- main
 
 MODE=install DRY='' CHANGES=0 PROBLEMS=0 BAD=0
-TARBALLS=() HOSTS=()
+TEMP='' TARBALLS=() HOSTS=() STAGED=() AS=()
 expect='' wanted=''
 while (($#)); do
 	case $1 in
@@ -665,8 +699,12 @@ done
 
 load_library
 require_tree
+if [[ $MODE != check && -z $DRY ]] && type -P flock >/dev/null; then
+	exec 9<"$TREE/vmm/kvm"
+	flock -n 9 || die "another install.sh is at work on $TREE"
+fi
 WORK=$(mktemp -d)
-trap 'rm -rf -- "$WORK"' EXIT
+trap 'rm -rf -- "$WORK" ${TEMP:+"$TEMP"}' EXIT
 manifest_read
 # Not in a condition: that would switch `set -e` off in all of it.
 case $MODE in

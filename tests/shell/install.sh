@@ -463,6 +463,120 @@ bad_helpers()
 }
 it 'an archive that make dist did not pack is refused before any script is replaced' bad_helpers
 
+second_bad()
+{
+	ground
+	pack aarch64-el9 1.2.3
+	mv helpers.tar.gz good.tar.gz
+	echo nonsense >bad:archive.tar.gz
+	inst --helpers good.tar.gz bad:archive.tar.gz
+	is "$STATUS" 1
+	has "$ERR" 'is no tar archive'
+	snapshot | diff before -
+}
+it 'all archives are checked before anything is copied' second_bad
+
+hard_links()
+{
+	ground
+	mkdir -p pack/p
+	echo 1 >pack/p/VERSION
+	ln pack/p/VERSION pack/p/onemigrate
+	tar -czf helpers.tar.gz -C pack p
+	inst --helpers helpers.tar.gz
+	has "$ERR" 'links or special files'
+	snapshot | diff before -
+}
+it 'an archive with hard links is refused' hard_links
+
+interrupted()
+{
+	local file
+	ground
+	# Between the save of the stock script and its replacement, and while files were written.
+	cp -a "$R/vmm/kvm/migrate" "$R/vmm/kvm/migrate.stock"
+	mkdir "$R/onemigrate"
+	for file in vmm/kvm/migrate.new.12 vmm/kvm/migrate.stock.new.12 onemigrate/driver.sh.new.12 onemigrate/MANIFEST.new.12; do
+		echo half >"$R/$file"
+	done
+	inst
+	is "$STATUS" 0
+	is "$(find one -name '*.new.*')" ''
+	grep -q '# stock migrate ' "$R/vmm/kvm/migrate.stock"
+	inst --check
+	is "$STATUS" 0
+	echo half >"$R/vmm/kvm/migrate.stock.new.13"
+	inst --uninstall
+	snapshot | diff before -
+}
+it 'a run after an interrupted one, or an uninstall, cleans up and ends well' interrupted
+
+killed()
+{
+	local i status=0
+	ground
+	# At every copy in turn.
+	printf '#!/bin/bash\necho x >>%q\n(($(wc -l <%q) != ${AT:-0})) || kill -%s $PPID\nexec /bin/cp "$@"\n' \
+		"$CASE/count" "$CASE/count" TERM >bin/cp
+	chmod 0755 bin/cp
+	for ((i = 1; i < 40; i++)); do
+		: >count
+		AT=$i PATH=$CASE/bin:$PATH inst
+		((STATUS != 0)) || break
+		TREE=$R
+		[[ -e $R/vmm/kvm/migrate && -e $R/vmm/kvm/migrate_local ]]
+		is "$(find one -name '*.new.*')" ''
+		((i % 3)) || inst --uninstall
+	done
+	((i > 5 && i < 40))
+	inst
+	is "$STATUS" 0
+	rm bin/cp
+	inst --uninstall
+	snapshot | diff before -
+}
+it 'a run that is ended at any copy leaves nothing half written, and the next one goes on' killed
+
+twice()
+{
+	ground
+	type -P flock >/dev/null || skip 'no flock'
+	flock "$R/vmm/kvm" sleep 5 &
+	sleep 0.5
+	inst
+	is "$STATUS" 1
+	has "$ERR" 'another install.sh'
+	inst --check
+	is "$STATUS" 2
+	kill $!
+	snapshot | diff before -
+}
+it 'two runs at a time do not mix' twice
+
+not_followed()
+{
+	((EUID == 0)) || skip 'not root'
+	ground
+	chown -R 9869:9869 one
+	echo precious >victim
+	inst
+	# What oneadmin might put in the way of root.
+	ln -s "$CASE/victim" "$R/onemigrate/VERSION.new.1"
+	rm "$R/onemigrate/driver.sh" "$R/onemigrate/run"
+	ln -s "$CASE/victim" "$R/onemigrate/driver.sh"
+	ln -s "$CASE/victim" "$R/onemigrate/run"
+	inst
+	is "$STATUS" 0
+	is "$(<victim),$(stat -c %u:%a victim)" precious,0:644
+	[[ ! -L $R/onemigrate/driver.sh && ! -L $R/onemigrate/run ]]
+	mv "$R/onemigrate" elsewhere
+	ln -s "$CASE/elsewhere" "$R/onemigrate"
+	inst
+	is "$STATUS" 1
+	has "$ERR" 'is a link'
+}
+it 'root follows no link that stands in its place in the tree' not_followed
+
 foreign_command()
 {
 	ground
