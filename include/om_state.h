@@ -9,6 +9,7 @@
 #define OM_STATE_H
 
 #include "om_err.h"
+#include "om_limits.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,17 +44,47 @@ struct om_state {
 	enum om_phase phase;
 	char path_addr[64], path_ifname[16]; /* where the memory goes; "" = the default path */
 	uint32_t path_speed_mbit;	     /* 0 = not known */
-	uint32_t iteration;		     /* pass of pre-copy, from 1 */
-	uint32_t percent;		     /* monotone; 100 only in OM_PHASE_DONE */
-	uint64_t processed_bytes, remaining_bytes, total_bytes;
+
+	uint32_t iteration; /* pass of pre-copy, from 1 */
+	uint32_t percent;   /* monotone; 100 only in OM_PHASE_DONE */
+	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
+	uint64_t disk_remaining_bytes, disk_total_bytes;	/* local disks that are copied */
 	uint64_t rate_bytes_ps, dirty_bytes_ps;
-	uint32_t downtime_limit_ms;
+	uint32_t downtime_limit_ms; /* set last */
 	uint32_t throttle_percent;
-	uint64_t eta_ms; /* 0 = not known */
+
+	/* What is expected: holds where forecast is 1. */
+	uint32_t forecast;
+	uint64_t eta_ms;		  /* the later end of the range; 0 = not known */
+	uint64_t eta_low_ms, eta_high_ms; /* high 0 = no end in sight */
+	uint32_t downtime_low_ms, downtime_high_ms;
+	uint32_t need_downtime_ms; /* the least limit that would end it; 0 = any does */
+	uint64_t need_bytes_ps;	   /* or this bandwidth */
+
+	/* What the operator allows; "" = not known yet. */
+	char policy[16];
+	uint32_t downtime_max_ms, pause_max_ms;
+	uint64_t deadline_epoch_ms; /* 0 = none */
+	uint32_t postcopy_allowed, throttle_allowed;
+	uint64_t bandwidth_bytes_ps; /* 0 = no limit */
+
+	char decision[200];	    /* the last decision, and why: a sentence */
+	uint64_t decision_epoch_ms; /* when */
+	char actions[256];	    /* "downtime 180 ms at 4.2 s; post-copy at 9.0 s" */
+
 	uint64_t elapsed_ms;
 	uint32_t downtime_ms; /* measured; 0 until done */
-	char decision[160];   /* the last decision, a sentence */
-	char result[256];     /* the summary or the error, when ended */
+	uint64_t sent_bytes;  /* on the wire, when ended */
+	uint64_t copy_ms;     /* the time in which they were sent */
+
+	/* What was expected once, for the history: at the half of the time, and at the last action. */
+	uint64_t
+		half_left_ms; /* the time that was in fact left at the half; 0 = no forecast then */
+	uint64_t half_eta_low_ms, half_eta_high_ms;
+	uint64_t acted_eta_low_ms, acted_eta_high_ms;
+	uint32_t acted_downtime_low_ms, acted_downtime_high_ms;
+
+	char result[256]; /* the summary or the error, when ended */
 };
 
 /* As printed everywhere: 100 in OM_PHASE_DONE, at most 99 in every other phase. */
@@ -72,10 +103,52 @@ size_t om_state_print(const struct om_state *state, char *text, size_t size);
 bool om_state_parse(struct om_state *state, const char *text) OM_MUST_CHECK;
 /* One JSON object without newline; returns the length as snprintf does (OM_STATE_JSON_MAX). */
 size_t om_state_print_json(const struct om_state *state, char *text, size_t size);
+
+/* One line of the history, without newline: keys and values with a TAB between them, and only those
+ * that are not zero. Its length is below OM_STATE_TEXT_MAX. */
+size_t om_state_print_record(const struct om_state *state, char *text, size_t size);
+/* False for what is none: damaged, cut off, or of a migration that has not ended. */
+bool om_state_parse_record(struct om_state *state, const char *line) OM_MUST_CHECK;
+size_t om_state_print_record_json(const struct om_state *state, char *text, size_t size);
+
 /* For people: several lines; and one line with a bar of `columns` for --watch (no newline). */
 size_t om_state_print_text(const struct om_state *state, char *text, size_t size);
 size_t om_state_print_bar(const struct om_state *state, unsigned int columns, char *text,
 			  size_t size);
+
+/* The sums of those that are under way: "2 under way: 224 MiB/s, 1.8 GiB left, the last ends in
+ * 8.0-9.1 s" (no newline). */
+struct om_state_totals {
+	uint32_t count;
+	uint64_t rate_bytes_ps, remaining_bytes;
+	bool all_known, endless; /* each has a forecast; one of these sees no end */
+	uint64_t eta_low_ms, eta_high_ms;
+};
+void om_state_total(struct om_state_totals *totals, const struct om_state *state);
+size_t om_state_print_totals(const struct om_state_totals *totals, char *text, size_t size);
+
+/*
+ * Filled by the process that migrates (core/state_take.c); each call is cheap and allocates nothing.
+ */
+struct om_sample;
+struct om_watch;
+struct om_forecast;
+struct om_action;
+/* A sample and what the watch makes of it: phase, progress, rates, forecast, limits. epoch_ms is the
+ * wall clock at sample->now_ms. */
+void om_state_take(struct om_state *state, const struct om_sample *sample,
+		   const struct om_watch *watch, uint64_t epoch_ms);
+/* The limits alone, before there is a sample. now_ms and epoch_ms are the same moment. */
+void om_state_take_limits(struct om_state *state, const struct om_limits *limits, uint64_t now_ms,
+			  uint64_t epoch_ms);
+/* A decision: `why` (action->why, or the error with which it failed). Where it was carried out
+ * (`done`) it is one of the actions, `elapsed_ms` after the begin of this program. */
+void om_state_take_action(struct om_state *state, const struct om_action *action, const char *why,
+			  bool done, uint64_t elapsed_ms, uint64_t epoch_ms);
+/* The share that is done, from the one before: never less, at most 99. By time where the forecast
+ * sees an end, else by what has no pass before it any more. */
+uint32_t om_state_progress(uint32_t before, const struct om_sample *sample,
+			   const struct om_forecast *forecast);
 
 /*
  * The directory, opened; it is made where needed, its owner and mode are checked, no link followed.

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define FIRST_LINE "onemigrate-state=1\n"
+#define RECORD_BEGIN "onemigrate-history=1\t"
+#define RECORD_END "\tend=1"
 
 static const char *const phase_names[] = {
 	[OM_PHASE_PREPARE] = "prepare", [OM_PHASE_COPY] = "copy", [OM_PHASE_POSTCOPY] = "post-copy",
@@ -26,41 +28,71 @@ enum type { TEXT, U32, U64, I64, PHASE, PERCENT };
 
 /* clang-format off */
 #define SIZE_OF(field) sizeof(((struct om_state *)0)->field)
-#define ROW(kind, field) { #field, kind, offsetof(struct om_state, field), SIZE_OF(field) }
+#define ROW(kind, field) { #field, kind, offsetof(struct om_state, field), SIZE_OF(field), false }
+#define KEPT(kind, field) { #field, kind, offsetof(struct om_state, field), SIZE_OF(field), true }
 /* clang-format on */
 
+/* ROW: as long as the migration goes on. KEPT: in the history too. */
 static const struct row {
 	const char *key;
 	enum type type;
 	size_t offset, size;
+	bool kept;
 } rows[] = {
-	ROW(TEXT, uuid),
-	ROW(TEXT, vm_id),
-	ROW(TEXT, vm_name),
-	ROW(TEXT, src),
-	ROW(TEXT, dst),
+	KEPT(TEXT, uuid),
+	KEPT(TEXT, vm_id),
+	KEPT(TEXT, vm_name),
+	KEPT(TEXT, src),
+	KEPT(TEXT, dst),
 	ROW(TEXT, boot_id),
 	ROW(I64, pid),
-	ROW(U64, started_epoch_ms),
-	ROW(U64, updated_epoch_ms),
-	ROW(PHASE, phase),
-	ROW(TEXT, path_addr),
-	ROW(TEXT, path_ifname),
+	KEPT(U64, started_epoch_ms),
+	KEPT(U64, updated_epoch_ms),
+	KEPT(PHASE, phase),
+	KEPT(TEXT, path_addr),
+	KEPT(TEXT, path_ifname),
 	ROW(U32, path_speed_mbit),
-	ROW(U32, iteration),
+	KEPT(U32, iteration),
 	ROW(PERCENT, percent),
 	ROW(U64, processed_bytes),
-	ROW(U64, remaining_bytes),
-	ROW(U64, total_bytes),
+	KEPT(U64, remaining_bytes),
+	KEPT(U64, total_bytes),
+	ROW(U64, disk_remaining_bytes),
+	KEPT(U64, disk_total_bytes),
 	ROW(U64, rate_bytes_ps),
-	ROW(U64, dirty_bytes_ps),
-	ROW(U32, downtime_limit_ms),
-	ROW(U32, throttle_percent),
+	KEPT(U64, dirty_bytes_ps),
+	KEPT(U32, downtime_limit_ms),
+	KEPT(U32, throttle_percent),
+	KEPT(U32, forecast),
 	ROW(U64, eta_ms),
-	ROW(U64, elapsed_ms),
-	ROW(U32, downtime_ms),
+	ROW(U64, eta_low_ms),
+	ROW(U64, eta_high_ms),
+	KEPT(U32, downtime_low_ms),
+	KEPT(U32, downtime_high_ms),
+	KEPT(U32, need_downtime_ms),
+	KEPT(U64, need_bytes_ps),
+	KEPT(TEXT, policy),
+	KEPT(U32, downtime_max_ms),
+	KEPT(U32, pause_max_ms),
+	KEPT(U64, deadline_epoch_ms),
+	ROW(U32, postcopy_allowed),
+	ROW(U32, throttle_allowed),
+	KEPT(U64, bandwidth_bytes_ps),
 	ROW(TEXT, decision),
-	ROW(TEXT, result),
+	KEPT(U64, decision_epoch_ms),
+	KEPT(TEXT, actions),
+	KEPT(U64, elapsed_ms),
+	KEPT(U32, downtime_ms),
+	KEPT(U64, sent_bytes),
+	KEPT(U64, copy_ms),
+	KEPT(U64, half_left_ms),
+	KEPT(U64, half_eta_low_ms),
+	KEPT(U64, half_eta_high_ms),
+	KEPT(U64, acted_eta_low_ms),
+	KEPT(U64, acted_eta_high_ms),
+	KEPT(U32, acted_downtime_low_ms),
+	KEPT(U32, acted_downtime_high_ms),
+	KEPT(TEXT, result),
 };
 
 static const struct row *find_row(const char *key, size_t len)
@@ -99,6 +131,16 @@ static uint64_t number_of(const struct om_state *state, const struct row *row)
 	return row->size == sizeof(narrow) ? narrow : wide;
 }
 
+static void add_value(struct om_text *to, const struct om_state *state, const struct row *row)
+{
+	if (row->type == TEXT)
+		om_text_add_clean(to, at(state, row));
+	else if (row->type == PHASE)
+		om_text_add(to, "%s", om_phase_name(state->phase));
+	else
+		om_text_add(to, "%" PRIu64, number_of(state, row));
+}
+
 size_t om_state_print(const struct om_state *state, char *text, size_t size)
 {
 	struct om_text to = { .text = text, .size = size };
@@ -106,14 +148,31 @@ size_t om_state_print(const struct om_state *state, char *text, size_t size)
 	om_text_add(&to, FIRST_LINE);
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
 		om_text_add(&to, "%s=", rows[i].key);
-		if (rows[i].type == TEXT)
-			om_text_add_clean(&to, at(state, &rows[i]));
-		else if (rows[i].type == PHASE)
-			om_text_add(&to, "%s", om_phase_name(state->phase));
-		else
-			om_text_add(&to, "%" PRIu64, number_of(state, &rows[i]));
+		add_value(&to, state, &rows[i]);
 		om_text_add(&to, "\n");
 	}
+	return to.len;
+}
+
+static bool is_zero(const struct om_state *state, const struct row *row)
+{
+	if (row->type == TEXT)
+		return !*(const char *)at(state, row);
+	return row->type != PHASE && !number_of(state, row);
+}
+
+size_t om_state_print_record(const struct om_state *state, char *text, size_t size)
+{
+	struct om_text to = { .text = text, .size = size };
+
+	om_text_add(&to, "%.*s", (int)strlen(RECORD_BEGIN) - 1, RECORD_BEGIN);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		if (!rows[i].kept || is_zero(state, &rows[i]))
+			continue;
+		om_text_add(&to, "\t%s=", rows[i].key);
+		add_value(&to, state, &rows[i]);
+	}
+	om_text_add(&to, RECORD_END);
 	return to.len;
 }
 
@@ -181,6 +240,22 @@ bool om_state_parse(struct om_state *state, const char *text)
 	return om_state_uuid_valid(state->uuid);
 }
 
+bool om_state_parse_record(struct om_state *state, const char *line)
+{
+	size_t len = strlen(line);
+
+	*state = (struct om_state){ 0 };
+	if (!om_str_starts(line, RECORD_BEGIN) || len < strlen(RECORD_END) ||
+	    strcmp(line + len - strlen(RECORD_END), RECORD_END) != 0)
+		return false;
+	for (line += strlen(RECORD_BEGIN); *line; line += len + (line[len] == '\t')) {
+		len = strcspn(line, "\t");
+		if (!parse_line(state, line, len))
+			return false;
+	}
+	return om_state_uuid_valid(state->uuid) && om_phase_ended(state->phase);
+}
+
 static void add_json_text(struct om_text *to, const char *text)
 {
 	char clean[1024];
@@ -196,12 +271,16 @@ static void add_json_text(struct om_text *to, const char *text)
 	om_text_add(to, "\"");
 }
 
-size_t om_state_print_json(const struct om_state *state, char *text, size_t size)
+static size_t print_json(const struct om_state *state, bool all, char *text, size_t size)
 {
 	struct om_text to = { .text = text, .size = size };
+	const char *before = "{";
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		om_text_add(&to, "%s\"%s\":", i ? "," : "{", rows[i].key);
+		if (!all && !rows[i].kept)
+			continue;
+		om_text_add(&to, "%s\"%s\":", before, rows[i].key);
+		before = ",";
 		if (rows[i].type == TEXT)
 			add_json_text(&to, at(state, &rows[i]));
 		else if (rows[i].type == PHASE)
@@ -211,6 +290,16 @@ size_t om_state_print_json(const struct om_state *state, char *text, size_t size
 	}
 	om_text_add(&to, "}");
 	return to.len;
+}
+
+size_t om_state_print_json(const struct om_state *state, char *text, size_t size)
+{
+	return print_json(state, true, text, size);
+}
+
+size_t om_state_print_record_json(const struct om_state *state, char *text, size_t size)
+{
+	return print_json(state, false, text, size);
 }
 
 bool om_state_uuid_valid(const char *uuid)

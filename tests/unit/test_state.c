@@ -43,6 +43,58 @@ static struct om_state sample(void)
 	};
 }
 
+/* No field is zero. */
+static struct om_state full(void)
+{
+	struct om_state state = sample();
+
+	state.disk_remaining_bytes = 3ull << 30;
+	state.disk_total_bytes = 20ull << 30;
+	state.forecast = 1;
+	state.eta_low_ms = 8000;
+	state.eta_high_ms = 9100;
+	state.eta_ms = 9100;
+	state.downtime_low_ms = 180;
+	state.downtime_high_ms = 1220;
+	state.need_downtime_ms = 3200;
+	state.need_bytes_ps = 286ull << 20;
+	om_str_copy(state.policy, sizeof(state.policy), "guaranteed");
+	state.downtime_max_ms = 500;
+	state.pause_max_ms = 2000;
+	state.deadline_epoch_ms = 1784629432000 + 303000;
+	state.postcopy_allowed = state.throttle_allowed = 1;
+	state.bandwidth_bytes_ps = 64 << 20;
+	state.decision_epoch_ms = 1784629430800;
+	om_str_copy(state.actions, sizeof(state.actions), "downtime 30 ms at 0.8 s");
+	state.sent_bytes = 5000000001;
+	state.copy_ms = 1800;
+	state.half_left_ms = 1000;
+	state.half_eta_low_ms = 900;
+	state.half_eta_high_ms = 1100;
+	state.acted_eta_low_ms = 700;
+	state.acted_eta_high_ms = 800;
+	state.acted_downtime_low_ms = 20;
+	state.acted_downtime_high_ms = 40;
+	return state;
+}
+
+/* As large as it can be, every character of its texts `c`. */
+static struct om_state largest(char c)
+{
+	struct om_state state;
+
+	memset(&state, 0xff, sizeof(state)); /* every number is the highest */
+	state.pid = INT64_MAX;
+	state.phase = OM_PHASE_POSTCOPY;
+	memcpy(state.uuid, UUID, sizeof(state.uuid));
+#define FILL(field) (memset(state.field, c, sizeof(state.field) - 1), state.field[sizeof(state.field) - 1] = '\0')
+	FILL(vm_id), FILL(vm_name), FILL(src), FILL(dst), FILL(boot_id);
+	FILL(path_addr), FILL(path_ifname), FILL(policy);
+	FILL(decision), FILL(actions), FILL(result);
+#undef FILL
+	return state;
+}
+
 static void assert_round_trip(const struct om_state *state)
 {
 	char text[OM_STATE_TEXT_MAX], again[OM_STATE_TEXT_MAX];
@@ -56,11 +108,14 @@ static void assert_round_trip(const struct om_state *state)
 
 static void every_field_survives_printing_and_parsing(void **unused)
 {
-	struct om_state state = sample(), copy;
-	char text[OM_STATE_TEXT_MAX];
+	struct om_state state = full(), copy;
+	char text[OM_STATE_TEXT_MAX], *zero;
 
 	(void)unused;
 	om_state_print(&state, text, sizeof(text));
+	zero = strstr(text, "=0\n");
+	if (zero || strstr(text, "=\n"))
+		fail_msg("a field of the sample is zero: %s", text);
 	assert_true(om_state_parse(&copy, text));
 	assert_memory_equal(&state, &copy, sizeof(state));
 	for (unsigned int i = 0; i < OM_PHASE_COUNT; i++) {
@@ -71,20 +126,87 @@ static void every_field_survives_printing_and_parsing(void **unused)
 
 static void the_largest_state_fits_into_its_text(void **unused)
 {
-	struct om_state state = sample();
+	static const char characters[] = "x\"\\";
 	char text[OM_STATE_TEXT_MAX], json[OM_STATE_JSON_MAX];
 
 	(void)unused;
-	memset(state.vm_name, '"', sizeof(state.vm_name) - 1);
-	memset(state.src, '"', sizeof(state.src) - 1);
-	memset(state.dst, '\\', sizeof(state.dst) - 1);
-	memset(state.decision, '"', sizeof(state.decision) - 1);
-	memset(state.result, '"', sizeof(state.result) - 1);
-	state.processed_bytes = state.remaining_bytes = state.total_bytes = UINT64_MAX;
-	assert_round_trip(&state);
-	assert_true(om_state_print(&state, text, sizeof(text)) < sizeof(text));
-	assert_true(om_state_print_json(&state, json, sizeof(json)) < sizeof(json));
-	assert_true(om_state_print_text(&state, text, sizeof(text)) < sizeof(text));
+	for (const char *c = characters; *c; c++) {
+		struct om_state state = largest(*c);
+
+		assert_round_trip(&state);
+		assert_true(om_state_print_json(&state, json, sizeof(json)) < sizeof(json));
+		assert_true(om_state_print_text(&state, text, sizeof(text)) < sizeof(text));
+		assert_true(om_state_print_bar(&state, 40, text, sizeof(text)) < sizeof(text));
+		assert_true(om_state_print_record(&state, text, sizeof(text)) < sizeof(text));
+		/* Some of it is free: a newer release may add to it, and this one still reads it. */
+		assert_true(om_state_print(&state, text, sizeof(text)) < 3584);
+	}
+}
+
+static void a_record_is_one_line_that_keeps_what_the_history_needs(void **unused)
+{
+	struct om_state state = full(), copy;
+	char line[OM_STATE_TEXT_MAX], again[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	state.phase = OM_PHASE_FAILED;
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "a\tb\nphase=done\tc");
+	om_state_print_record(&state, line, sizeof(line));
+	assert_null(strchr(line, '\n'));
+	assert_non_null(strstr(line, "\tvm_name=a?b?phase=done?c\t"));
+	assert_null(strstr(line, "boot_id"));
+	assert_true(om_state_parse_record(&copy, line));
+	assert_int_equal(copy.phase, OM_PHASE_FAILED);
+	assert_int_equal(copy.downtime_ms, 41);
+	assert_int_equal(copy.sent_bytes, 5000000001);
+	assert_int_equal(copy.half_eta_high_ms, 1100);
+	assert_int_equal(copy.acted_downtime_high_ms, 40);
+	assert_string_equal(copy.actions, state.actions);
+	assert_string_equal(copy.policy, "guaranteed");
+	assert_int_equal(copy.pid, 0);
+	om_state_print_record(&copy, again, sizeof(again));
+	assert_string_equal(line, again);
+}
+
+static void a_record_has_no_zeros(void **unused)
+{
+	struct om_state state = { .uuid = UUID, .phase = OM_PHASE_DONE };
+	char line[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	om_state_print_record(&state, line, sizeof(line));
+	assert_string_equal(line, "onemigrate-history=1\tuuid=" UUID "\tphase=done\tend=1");
+}
+
+static void what_is_no_record_is_refused(void **unused)
+{
+	static const char *const lines[] = {
+		"",
+		"onemigrate-history=1",
+		"onemigrate-history=1\tend=1",
+		"onemigrate-history=2\tuuid=" UUID "\tphase=done\tend=1",
+		"onemigrate-state=1\tuuid=" UUID "\tphase=done\tend=1",
+		"onemigrate-history=1\tuuid=" UUID "\tphase=copy\tend=1",
+		"onemigrate-history=1\tuuid=" UUID "\tend=1",
+		"onemigrate-history=1\tuuid=x\tphase=done\tend=1",
+		"onemigrate-history=1\tuuid=" UUID "\tphase=done",
+		"onemigrate-history=1\tuuid=" UUID "\tphase=done\t\tend=1",
+		"onemigrate-history=1\tuuid=" UUID "\tphase=done\tdowntime_ms=x\tend=1",
+	};
+	struct om_state state = full(), copy;
+	char line[OM_STATE_TEXT_MAX];
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(lines); i++)
+		if (om_state_parse_record(&state, lines[i]))
+			fail_msg("accepted row %zu: %s", i, lines[i]);
+	/* Cut off anywhere. */
+	state = full();
+	state.phase = OM_PHASE_DONE;
+	for (size_t len = om_state_print_record(&state, line, sizeof(line)); len--;) {
+		line[len] = '\0';
+		assert_false(om_state_parse_record(&copy, line));
+	}
 }
 
 static void a_newline_in_a_name_makes_no_second_line(void **unused)
@@ -270,6 +392,130 @@ static void the_text_for_people_names_path_and_result(void **unused)
 	assert_non_null(strstr(text, "the default one\n"));
 }
 
+static void assert_text_has(const struct om_state *state, const char *expected)
+{
+	char text[OM_STATE_TEXT_MAX];
+
+	om_state_print_text(state, text, sizeof(text));
+	if (!strstr(text, expected))
+		fail_msg("'%s' is not in\n%s", expected, text);
+}
+
+static void assert_text_lacks(const struct om_state *state, const char *unexpected)
+{
+	char text[OM_STATE_TEXT_MAX];
+
+	om_state_print_text(state, text, sizeof(text));
+	if (strstr(text, unexpected))
+		fail_msg("'%s' is in\n%s", unexpected, text);
+}
+
+static void the_text_tells_what_is_expected_and_allowed(void **unused)
+{
+	struct om_state state = full();
+
+	(void)unused;
+	assert_text_has(&state, "\n  disks     3072 MiB remain, of 20.0 GiB\n");
+	assert_text_has(&state, "1 MiB/s, its CPUs slowed by 20 %\n");
+	assert_text_has(&state, "\n  time      2.0 s so far, 8.0-9.1 s left\n");
+	assert_text_has(&state, "\n  downtime  180 ms to 1.2 s expected; limit at present 30 ms\n");
+	assert_text_has(&state, "\n  limits    guaranteed: downtime 500 ms, pause 2.0 s, post-copy, "
+				"throttling, 64 MiB/s; deadline in 5 min 3 s\n");
+	assert_text_lacks(&state, "needs");
+	assert_text_has(&state, "\n  decision  downtime limit 30 ms (1.2 s ago)\n");
+	assert_text_has(&state, "\n  actions   downtime 30 ms at 0.8 s\n");
+	state.deadline_epoch_ms = state.updated_epoch_ms;
+	state.postcopy_allowed = state.throttle_allowed = state.pause_max_ms = 0;
+	state.bandwidth_bytes_ps = 0;
+	assert_text_has(&state, "guaranteed: downtime 500 ms, no post-copy; deadline over\n");
+}
+
+static void no_end_in_sight_is_said_with_what_it_would_need(void **unused)
+{
+	struct om_state state = full();
+	char line[512];
+
+	(void)unused;
+	state.eta_low_ms = state.eta_high_ms = state.eta_ms = 0;
+	assert_text_has(&state, "2.0 s so far, no end in sight\n");
+	assert_text_has(&state, "\n  needs     a downtime of 3.2 s, or 286 MiB/s\n");
+	om_state_print_bar(&state, 0, line, sizeof(line));
+	assert_non_null(strstr(line, "  pass 2  no end in sight"));
+	state.need_downtime_ms = 0;
+	assert_text_has(&state, "\n  needs     286 MiB/s\n");
+	state.forecast = 0;
+	assert_text_lacks(&state, "no end in sight");
+	assert_text_lacks(&state, "needs");
+	assert_text_lacks(&state, "expected");
+}
+
+static void an_ended_migration_expects_nothing_any_more(void **unused)
+{
+	struct om_state state = full();
+
+	(void)unused;
+	state.phase = OM_PHASE_DONE;
+	assert_text_has(&state, "\n  time      2.0 s\n  downtime  41 ms\n");
+	assert_text_lacks(&state, "left");
+	assert_text_lacks(&state, "expected");
+	assert_text_lacks(&state, "deadline");
+	assert_text_lacks(&state, "ago)");
+	assert_text_has(&state, "\n  actions   downtime 30 ms at 0.8 s\n");
+}
+
+static void a_range_is_as_short_as_its_digits_allow(void **unused)
+{
+	static const struct {
+		uint64_t low_ms, high_ms;
+		const char *text;
+	} rows[] = {
+		{ 2000, 2099, "so far, 2.0 s left\n" },
+		{ 2000, 2100, "so far, 2.0-2.1 s left\n" },
+		{ 0, 59900, "so far, 0.0-59.9 s left\n" },
+		{ 59000, 61000, "so far, 59.0 s - 1 min 1 s left\n" },
+		{ 61000, 61999, "so far, 1 min 1 s left\n" },
+		{ 3600000, 7260000, "so far, 1 h 0 min - 2 h 1 min left\n" },
+	};
+	struct om_state state = full();
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		state.eta_low_ms = rows[i].low_ms;
+		state.eta_high_ms = rows[i].high_ms;
+		assert_text_has(&state, rows[i].text);
+	}
+}
+
+static void totals_sum_what_is_under_way(void **unused)
+{
+	struct om_state one = full(), two = full(), ended = full();
+	struct om_state_totals totals = { 0 };
+	char text[200];
+
+	(void)unused;
+	ended.phase = OM_PHASE_DONE;
+	two.eta_low_ms = 4000;
+	two.eta_high_ms = 12000;
+	two.disk_remaining_bytes = 0;
+	om_state_total(&totals, &one);
+	om_state_total(&totals, &ended);
+	om_state_total(&totals, &two);
+	om_state_print_totals(&totals, text, sizeof(text));
+	assert_string_equal(text, "2 under way: 224 MiB/s, 5120 MiB left, "
+				  "the last ends in 8.0-12.0 s");
+	two.eta_high_ms = 0;
+	om_state_total(&totals, &two);
+	om_state_print_totals(&totals, text, sizeof(text));
+	assert_string_equal(text, "3 under way: 336 MiB/s, 6144 MiB left, "
+				  "one of them with no end in sight");
+	totals = (struct om_state_totals){ 0 };
+	two.forecast = 0;
+	om_state_total(&totals, &one);
+	om_state_total(&totals, &two);
+	om_state_print_totals(&totals, text, sizeof(text));
+	assert_string_equal(text, "2 under way: 224 MiB/s, 5120 MiB left");
+}
+
 static void utf_8_is_read_strictly(void **unused)
 {
 	static const struct {
@@ -324,6 +570,14 @@ int main(void)
 		cmocka_unit_test(a_bar_shows_no_control_character_and_keeps_utf_8),
 		cmocka_unit_test(only_a_finished_migration_is_at_100_percent),
 		cmocka_unit_test(the_text_for_people_names_path_and_result),
+		cmocka_unit_test(a_record_is_one_line_that_keeps_what_the_history_needs),
+		cmocka_unit_test(a_record_has_no_zeros),
+		cmocka_unit_test(what_is_no_record_is_refused),
+		cmocka_unit_test(the_text_tells_what_is_expected_and_allowed),
+		cmocka_unit_test(no_end_in_sight_is_said_with_what_it_would_need),
+		cmocka_unit_test(an_ended_migration_expects_nothing_any_more),
+		cmocka_unit_test(a_range_is_as_short_as_its_digits_allow),
+		cmocka_unit_test(totals_sum_what_is_under_way),
 		cmocka_unit_test(utf_8_is_read_strictly),
 	};
 

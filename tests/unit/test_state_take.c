@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_cmocka.h"
+
+#include "om_state.h"
+#include "om_util.h"
+#include "om_watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GIB (1ull << 30)
+#define MIB (1ull << 20)
+
+static const struct om_forecast unknown;
+
+static struct om_sample pass(uint32_t iteration, uint64_t remaining_bytes)
+{
+	return (struct om_sample){ .now_ms = 100000,
+				   .elapsed_ms = 20000,
+				   .processed_bytes = 3 * GIB,
+				   .remaining_bytes = remaining_bytes,
+				   .total_bytes = 4 * GIB,
+				   .rate_bytes_ps = 110 * MIB,
+				   .dirty_bytes_ps = 10 * MIB,
+				   .iteration = iteration };
+}
+
+static void the_first_pass_counts_for_90_percent_at_most(void **unused)
+{
+	struct om_sample s = pass(1, 2 * GIB);
+
+	(void)unused;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 45);
+	s.remaining_bytes = 0;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 90);
+	s.remaining_bytes = 5 * GIB;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 0);
+	s.total_bytes = 0;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 0);
+}
+
+static void later_passes_without_a_forecast_add_nothing(void **unused)
+{
+	struct om_sample s = pass(2, 0);
+	struct om_forecast endless = { .known = true };
+
+	(void)unused;
+	assert_int_equal(om_state_progress(57, &s, &unknown), 57);
+	s.iteration = 300;
+	assert_int_equal(om_state_progress(57, &s, &endless), 57);
+}
+
+static void with_a_forecast_it_is_the_share_of_the_time(void **unused)
+{
+	struct om_sample s = pass(3, GIB);
+	struct om_forecast forecast = { .known = true, .eta_low_ms = 4000, .eta_high_ms = 5000 };
+
+	(void)unused;
+	assert_int_equal(om_state_progress(0, &s, &forecast), 80);
+	assert_int_equal(om_state_progress(85, &s, &forecast), 85); /* never back */
+	forecast.eta_high_ms = 1;
+	assert_int_equal(om_state_progress(0, &s, &forecast), 99);
+}
+
+static void disks_are_counted(void **unused)
+{
+	struct om_sample s = pass(1, 4 * GIB);
+
+	(void)unused;
+	s.disk_total_bytes = 12 * GIB;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 67);
+	s.disk_remaining_bytes = 12 * GIB;
+	assert_int_equal(om_state_progress(0, &s, &unknown), 0);
+	/* As long as QEMU has not begun with memory. */
+	s = (struct om_sample){ .disk_total_bytes = 12 * GIB };
+	assert_int_equal(om_state_progress(0, &s, &unknown), 80);
+}
+
+static void post_copy_goes_by_what_is_left(void **unused)
+{
+	struct om_sample s = pass(4, GIB);
+
+	(void)unused;
+	s.postcopy = true;
+	assert_int_equal(om_state_progress(40, &s, &unknown), 75);
+	s.remaining_bytes = 0;
+	assert_int_equal(om_state_progress(40, &s, &unknown), 99);
+}
+
+/* Whatever is seen in whatever order: never less than before, never 100. */
+static void it_never_goes_back_and_never_reaches_100(void **unused)
+{
+	uint32_t percent = 0, seed = 1;
+
+	(void)unused;
+	for (int i = 0; i < 20000; i++) {
+		struct om_sample s;
+		struct om_forecast forecast;
+		uint32_t next;
+
+		seed = seed * 1103515245 + 12345;
+		s = pass(seed >> 8 & 7, (uint64_t)(seed >> 4) << (seed & 31));
+		s.total_bytes = seed & 64 ? 4 * GIB : (uint64_t)seed << 32;
+		s.postcopy = seed & 1024;
+		s.elapsed_ms = seed & 2048 ? UINT64_MAX : seed;
+		forecast = (struct om_forecast){ .known = seed & 4096,
+						 .eta_high_ms = (uint64_t)seed << (seed & 31) };
+		if (i % 1000 == 0)
+			percent = 0;
+		next = om_state_progress(percent, &s, &forecast);
+		assert_true(next >= percent && next <= 99);
+		percent = next;
+	}
+}
+
+static void a_sample_becomes_a_state(void **unused)
+{
+	struct om_state state = { .percent = 3 };
+	struct om_sample s = pass(2, GIB);
+	struct om_watch watch = {
+		.limit_ms = 180,
+		.limits = { .policy = OM_POLICY_GENTLE,
+			    .downtime_max_ms = 500,
+			    .pause_max_ms = 2000,
+			    .deadline_ms = 160000,
+			    .postcopy = true,
+			    .bandwidth_bytes_ps = 64 * MIB },
+		.forecast = { .known = true,
+			      .downtime_low_ms = 150,
+			      .downtime_high_ms = 180,
+			      .eta_low_ms = 4000,
+			      .eta_high_ms = 5000,
+			      .need_downtime_ms = 160,
+			      .need_bytes_ps = 1 },
+	};
+
+	(void)unused;
+	s.disk_remaining_bytes = 5;
+	s.disk_total_bytes = 7;
+	s.throttle_percent = 20;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.phase, OM_PHASE_COPY);
+	assert_int_equal(state.iteration, 2);
+	assert_int_equal(state.percent, 80);
+	assert_int_equal(state.remaining_bytes, GIB);
+	assert_int_equal(state.disk_remaining_bytes, 5);
+	assert_int_equal(state.disk_total_bytes, 7);
+	assert_int_equal(state.throttle_percent, 20);
+	assert_int_equal(state.downtime_limit_ms, 180);
+	assert_int_equal(state.forecast, 1);
+	assert_int_equal(state.eta_low_ms, 4000);
+	assert_int_equal(state.eta_ms, 5000);
+	assert_int_equal(state.downtime_high_ms, 180);
+	assert_int_equal(state.need_downtime_ms, 160);
+	assert_string_equal(state.policy, "gentle");
+	assert_int_equal(state.deadline_epoch_ms, 1784629492000);
+	assert_int_equal(state.postcopy_allowed, 1);
+	assert_int_equal(state.throttle_allowed, 0);
+	assert_int_equal(state.bandwidth_bytes_ps, 64 * MIB);
+	/* A forecast that does not hold any more is gone; so is a limit that was lifted. */
+	watch.forecast.known = false;
+	watch.limits.deadline_ms = 90000; /* over */
+	s.postcopy = true;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.phase, OM_PHASE_POSTCOPY);
+	assert_int_equal(state.forecast, 0);
+	assert_int_equal(state.eta_high_ms, 0);
+	assert_int_equal(state.downtime_high_ms, 0);
+	assert_int_equal(state.deadline_epoch_ms, 1784629422000);
+	watch.limits.deadline_ms = 0;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.deadline_epoch_ms, 0);
+}
+
+static void actions_are_listed_and_decisions_dated(void **unused)
+{
+	struct om_state state = { .eta_high_ms = 9, .downtime_low_ms = 7, .downtime_high_ms = 8 };
+	struct om_action action = { .kind = OM_ACTION_DOWNTIME, .downtime_ms = 180 };
+
+	(void)unused;
+	om_state_take_action(&state, &action, "downtime limit 180 ms: why", true, 4250, 1000);
+	assert_string_equal(state.decision, "downtime limit 180 ms: why");
+	assert_int_equal(state.decision_epoch_ms, 1000);
+	assert_int_equal(state.acted_eta_high_ms, 9);
+	assert_int_equal(state.acted_downtime_low_ms, 7);
+	assert_int_equal(state.acted_downtime_high_ms, 8);
+	action.kind = OM_ACTION_SAY;
+	om_state_take_action(&state, &action, "it would need 3 s", true, 5000, 2000);
+	assert_string_equal(state.decision, "it would need 3 s");
+	action.kind = OM_ACTION_POSTCOPY;
+	state.downtime_high_ms = 80;
+	om_state_take_action(&state, &action, "refused", false, 6000, 3000);
+	assert_string_equal(state.decision, "refused");
+	assert_int_equal(state.decision_epoch_ms, 3000);
+	assert_int_equal(state.acted_downtime_high_ms, 8);
+	om_state_take_action(&state, &action, "", true, 9000, 4000);
+	assert_string_equal(state.decision, "refused");
+	assert_string_equal(state.actions, "downtime 180 ms at 4.2 s; post-copy at 9.0 s");
+	action.kind = OM_ACTION_COUNT;
+	om_state_take_action(&state, &action, "x", true, 9000, 4000);
+	assert_string_equal(state.actions, "downtime 180 ms at 4.2 s; post-copy at 9.0 s");
+}
+
+static void of_many_actions_the_newest_are_kept(void **unused)
+{
+	struct om_state state = { .uuid = "" };
+	struct om_action action = { .kind = OM_ACTION_DOWNTIME };
+	char last[64];
+
+	(void)unused;
+	for (unsigned int i = 0; i < 3000; i++) {
+		action.downtime_ms = i % 7 ? i : i * 1000003;
+		om_state_take_action(&state, &action, "why", true, i * 1000ull, 0);
+		assert_true(strlen(state.actions) < sizeof(state.actions));
+		assert_true(om_str_starts(state.actions, "downtime "));
+		snprintf(last, sizeof(last), "downtime %u ms at %u.0 s", action.downtime_ms, i);
+		assert_string_equal(state.actions + strlen(state.actions) - strlen(last), last);
+	}
+	assert_true(strlen(state.actions) > sizeof(state.actions) / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_pass_counts_for_90_percent_at_most),
+		cmocka_unit_test(later_passes_without_a_forecast_add_nothing),
+		cmocka_unit_test(with_a_forecast_it_is_the_share_of_the_time),
+		cmocka_unit_test(disks_are_counted),
+		cmocka_unit_test(post_copy_goes_by_what_is_left),
+		cmocka_unit_test(it_never_goes_back_and_never_reaches_100),
+		cmocka_unit_test(a_sample_becomes_a_state),
+		cmocka_unit_test(actions_are_listed_and_decisions_dated),
+		cmocka_unit_test(of_many_actions_the_newest_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
