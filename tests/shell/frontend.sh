@@ -319,3 +319,46 @@ remote_dir()
 	has "${argv[-1]}" '/var/tmp/one/onemigrate/run '
 }
 it 'the place on the hosts is that of oned.conf, else the default' remote_dir
+
+as_root()
+{
+	((EUID == 0)) || skip 'not root'
+	type -P runuser >/dev/null || skip 'no runuser'
+	ground
+	local uid
+	uid=$(id -u nobody)
+	mkdir -p one/remotes/onemigrate
+	cp "$REPO/remotes/onemigrate/"* one/remotes/onemigrate/
+	chown -R nobody one hosts
+	chmod 0755 "$CASE" "$TEST_TMP"
+	runuser -u nobody -- test -x "$CASE/bin/onemigrate" || skip 'the temporary directory is closed'
+	printf '#!/bin/bash\necho "$(id -u) $HOME ${#1} $#" >&2\nexit 1\n' >bin/onevm
+	try onemigrate status "31 'x" --json
+	has "$ERR" "$uid $(getent passwd nobody | cut -d : -f 6) "
+	try one/remotes/onemigrate/frontend status 31
+	has "$ERR" "$uid "
+	# Where root owns the tree, it is root's.
+	chown -R root one
+	try onemigrate status 31
+	has "$ERR" "0 $HOME "
+}
+it 'what root calls goes on as the owner of the tree' as_root
+
+warnings()
+{
+	ground
+	touch hosts/node01/knows
+	sed -i '2i echo "gem.rb:1: warning: already initialized constant" >&2' bin/onevm
+	try onemigrate status 31
+	is "$STATUS,$OUT" '0,line from node01'
+}
+it 'warnings of Ruby are no part of the answer' warnings
+
+wrong_option()
+{
+	ground
+	sed -i '2i echo "usage" >&2; exit 2' hosts/node01/run
+	try onemigrate settings --nonsense
+	is "$STATUS,$OUT,$ERR" 2,,usage
+}
+it 'a verb that fails on the first host that answers is not tried on others' wrong_option
