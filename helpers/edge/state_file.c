@@ -77,9 +77,18 @@ static int open_own(const char *path, bool make, struct om_err *err)
 	return om_state_open_private(path, geteuid(), err);
 }
 
-int om_state_dir_open(bool make, struct om_err *err)
+int om_state_open_var(bool make, struct om_err *err)
 {
 	char path[64];
+
+	*err = (struct om_err){ 0 };
+	snprintf(path, sizeof(path), OM_STATE_VAR_DIR "/" OM_STATE_VAR_NAME "%u",
+		 (unsigned int)geteuid());
+	return open_own(override ? override : path, make, err);
+}
+
+int om_state_dir_open(bool make, struct om_err *err)
+{
 	int fd = override ? -1 : om_state_open_run();
 
 	*err = (struct om_err){ 0 };
@@ -87,10 +96,8 @@ int om_state_dir_open(bool make, struct om_err *err)
 		close(fd);
 		fd = -1;
 	}
-	snprintf(path, sizeof(path), OM_STATE_VAR_DIR "/" OM_STATE_VAR_NAME "%u",
-		 (unsigned int)geteuid());
 	if (fd < 0)
-		fd = open_own(override ? override : path, make, err);
+		fd = om_state_open_var(make, err);
 	if (fd >= 0 && make)
 		om_state_clean(fd);
 	return fd;

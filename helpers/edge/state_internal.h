@@ -19,6 +19,12 @@ int om_state_open_private(const char *path, uid_t owner, struct om_err *err);
 /* Opens /run/onemigrate where it is safe to use; -1 where not. */
 int om_state_open_run(void);
 
+/* Opens the directory of this user in /var/tmp, or that of om_state_dir_override(); -1: err says why,
+ * with OM_E_NONE where there is none and `make` is false. */
+int om_state_open_var(bool make, struct om_err *err);
+/* Calls fn for each such directory that this user may read (root: of every user). */
+void om_state_each_var(void (*fn)(int dirfd, void *ctx), void *ctx);
+
 /* Removes what nobody needs any more. */
 void om_state_clean(int dirfd);
 

@@ -139,24 +139,29 @@ static DIR *open_entries(int dirfd)
 	return dir;
 }
 
-/* Takes over dirfd. */
-static void each_in(int dirfd, state_fn *fn, void *ctx)
+struct each {
+	state_fn *fn;
+	void *ctx;
+};
+
+static void each_in(int dirfd, void *ctx)
 {
-	OM_AUTOCLOSE int fd = dirfd;
-	DIR *dir = fd < 0 ? NULL : open_entries(fd);
+	const struct each *each = ctx;
+	DIR *dir = open_entries(dirfd);
 	const struct dirent *entry;
 	struct om_state state;
 	struct stat own, st;
 
 	if (!dir)
 		return;
-	while (fstat(fd, &own) == 0 && (entry = readdir(dir)))
-		if (load(fd, entry->d_name, own.st_uid, &state, &st))
-			fn(&state, ctx);
+	while (fstat(dirfd, &own) == 0 && (entry = readdir(dir)))
+		if (load(dirfd, entry->d_name, own.st_uid, &state, &st))
+			each->fn(&state, each->ctx);
 	closedir(dir);
 }
 
-static void each_of_user(const char *name, state_fn *fn, void *ctx)
+/* The directory of a user, where `name` is the name of one that this user may read; -1. */
+static int open_of_user(const char *name)
 {
 	char path[128];
 	uint64_t uid;
@@ -164,30 +169,46 @@ static void each_of_user(const char *name, state_fn *fn, void *ctx)
 
 	if (!om_str_starts(name, OM_STATE_VAR_NAME) ||
 	    !om_parse_u64(name + strlen(OM_STATE_VAR_NAME), 0, UINT32_MAX, &uid))
-		return;
+		return -1;
 	if (geteuid() != 0 && geteuid() != uid)
-		return;
+		return -1;
 	snprintf(path, sizeof(path), OM_STATE_VAR_DIR "/" OM_STATE_VAR_NAME "%u",
 		 (unsigned int)uid);
-	each_in(om_state_open_private(path, (uid_t)uid, &err), fn, ctx);
+	return om_state_open_private(path, (uid_t)uid, &err);
 }
 
-void om_state_each(state_fn *fn, void *ctx)
+void om_state_each_var(void (*fn)(int dirfd, void *ctx), void *ctx)
 {
 	struct om_err err;
 	const struct dirent *entry;
 	DIR *dir;
 
 	if (om_state_dir_overridden()) {
-		each_in(om_state_open_private(om_state_dir_overridden(), geteuid(), &err), fn, ctx);
+		OM_AUTOCLOSE int fd = om_state_open_var(false, &err);
+
+		if (fd >= 0)
+			fn(fd, ctx);
 		return;
 	}
-	each_in(om_state_open_run(), fn, ctx);
 	dir = opendir(OM_STATE_VAR_DIR);
-	while (dir && (entry = readdir(dir)))
-		each_of_user(entry->d_name, fn, ctx);
+	while (dir && (entry = readdir(dir))) {
+		OM_AUTOCLOSE int fd = open_of_user(entry->d_name);
+
+		if (fd >= 0)
+			fn(fd, ctx);
+	}
 	if (dir)
 		closedir(dir);
+}
+
+void om_state_each(state_fn *fn, void *ctx)
+{
+	struct each each = { fn, ctx };
+	OM_AUTOCLOSE int run = om_state_dir_overridden() ? -1 : om_state_open_run();
+
+	if (run >= 0)
+		each_in(run, &each);
+	om_state_each_var(each_in, &each);
 }
 
 /* A lock goes while we hold it, so that nobody takes one that has no name any more (state_file.c

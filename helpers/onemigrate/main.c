@@ -16,6 +16,7 @@ static const struct {
 } verbs[] = {
 	{ "migrate", om_cmd_migrate, "move a running VM; called by OpenNebula's driver scripts" },
 	{ "status", om_cmd_status, "show the migrations of this host" },
+	{ "history", om_cmd_history, "show what the migrations of this host have been" },
 	{ "settings", om_cmd_settings, "show every setting, its value and where it came from" },
 	{ "attend", om_cmd_attend, NULL },
 	{ "aftermath", om_cmd_aftermath, NULL },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A state file: what was parsed prints to a text that parses and prints to itself, in every form
- * without a control character. */
+/* A state file, or a line of the history: what was parsed prints to a text that parses and prints to
+ * itself, in every form without a control character. */
+#include "om_history.h"
 #include "om_state.h"
 #include "om_text.h"
 #include "om_util.h"
@@ -43,6 +44,23 @@ static void check_accepted(const struct om_state *state)
 	check_clean(text, "");
 }
 
+static void check_record(const struct om_state *state)
+{
+	static char line[OM_STATE_TEXT_MAX], again[OM_STATE_TEXT_MAX], json[OM_STATE_JSON_MAX];
+	struct om_state copy;
+
+	expect(om_state_print_record(state, line, sizeof(line)) < sizeof(line));
+	check_clean(line, "\t");
+	expect(om_state_parse_record(&copy, line));
+	om_state_print_record(&copy, again, sizeof(again));
+	expect(strcmp(line, again) == 0);
+	expect(om_state_print_record_json(state, json, sizeof(json)) < sizeof(json));
+	check_clean(json, "");
+	expect(om_history_print_row(state, "2026-11-21 15:30:12", line, sizeof(line)) <
+	       sizeof(line));
+	check_clean(line, "");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	OM_AUTOFREE char *text = om_xstrndup((const char *)data, size);
@@ -50,5 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (om_state_parse(&state, text))
 		check_accepted(&state);
+	if (om_state_parse_record(&state, text))
+		check_record(&state);
 	return 0;
 }
