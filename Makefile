@@ -82,7 +82,7 @@ $(B)/tests/onedriver: tests/driver/onedriver.c
 
 $(B)/tests/golden_plan: $(B)/san/tests/golden/golden_plan.o $(call obj,$(PURE) $(filter helpers/edge/xml_%,$(EDGE)),san)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ $(shell pkg-config --libs libxml-2.0)
+	$(CC) $(SAN) -o $@ $^ $(shell pkg-config --libs libxml-2.0) -lm
 
 $(B)/tests/sim: $(B)/san/tests/sim/sim.o $(call obj,$(PURE),san)
 	@mkdir -p $(@D)
@@ -112,7 +112,7 @@ fuzz:
 $(B)/fuzz/%: tests/fuzz/fuzz_%.c $(PURE) $(filter helpers/edge/xml_%,$(EDGE))
 	@mkdir -p $(@D)
 	$(CLANG) $(BASE_FLAGS) $(LIB_FLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ \
-		$(shell pkg-config --libs libxml-2.0)
+		$(shell pkg-config --libs libxml-2.0) -lm
 
 demo:
 	@tests/lab/demo

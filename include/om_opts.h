@@ -53,6 +53,7 @@ enum om_timeout_action { OM_TIMEOUT_NONE, OM_TIMEOUT_SUSPEND, OM_TIMEOUT_POSTCOP
 struct om_opts {
 	unsigned int flags;	    /* OM_FLAG_*; OM_FLAG_LIVE always set */
 	unsigned int feature_flags; /* those of flags that only the VM's FEATURES ask for */
+	unsigned int setting_flags; /* those of flags that only a setting of ours asks for */
 	struct om_params params;    /* everything that is a typed parameter, migrate_uri included */
 	bool postcopy_after_precopy;
 	uint32_t timeout_s; /* 0 = none */
@@ -130,6 +131,11 @@ struct om_versions {
  */
 bool om_opts_check(struct om_opts *opts, const struct om_versions *versions, bool *never_switch,
 		   struct om_err *err) OM_MUST_CHECK;
+
+/* Would OM_FLAG_POSTCOPY beside these options be taken, and be safe to switch, for all that is known?
+ * False: `why` is the reason, a part of a sentence. Changes nothing. */
+bool om_opts_can_postcopy(const struct om_opts *opts, const struct om_versions *versions,
+			  struct om_err *why) OM_MUST_CHECK;
 
 /* The table, for the manual: option, class and one sentence, malloc'ed. */
 char *om_opts_print_table(bool man);

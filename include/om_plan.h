@@ -38,9 +38,11 @@ struct om_facts {
 	enum om_fast_source fast_source;
 	struct om_fast fast;
 	bool mgmt_routed;
-	struct om_route mgmt_route; /* towards the oned name */
-	uint32_t max_downtime_ms;   /* the domain's own limit; 0 = not known */
-	uint64_t begun_ms;	    /* monotonic clock: from here on the deadline is counted */
+	struct om_route mgmt_route;    /* towards the oned name */
+	uint64_t populated_bytes;      /* memory that the guest ever wrote; 0 = not known */
+	uint32_t max_downtime_ms;      /* the domain's own limit; 0 = not known */
+	const char *postcopy_obstacle; /* of the VM's own: static text; NULL = none */
+	uint64_t begun_ms;	       /* monotonic clock: from here on the deadline is counted */
 	bool has_guest_agent;
 	bool persistent;
 };
@@ -54,16 +56,20 @@ enum om_path {
 
 struct om_attempt {
 	enum om_path path;
+	unsigned int flags; /* OM_FLAG_* */
 	struct om_params params;
 };
+/* Each path once, and once more without post-copy where only MIGRATE_POSTCOPY asks for it. */
+#define OM_ATTEMPTS_MAX (2 * OM_PATH_COUNT)
 
 #define OM_DOWNTIME_START_MS 30 /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */
-#define OM_DOWNTIME_LIBVIRT_MS 300 /* QEMU's default, where the domain's own limit is not known */
+#define OM_THROTTLE_INITIAL 20	/* percent, QEMU's own */
+#define OM_THROTTLE_INCREMENT 10
 
 struct om_plan {
-	unsigned int flags; /* OM_FLAG_* */
-	struct om_attempt
-		attempts[OM_PATH_COUNT]; /* in order; a later one only if nothing was sent */
+	unsigned int flags; /* OM_FLAG_* of the first attempt */
+	/* In order; a later one only if nothing was sent, and not each: om_plan_next(). */
+	struct om_attempt attempts[OM_ATTEMPTS_MAX];
 	size_t attempt_count;
 	bool peer_to_peer;
 	bool postcopy_after_precopy;
@@ -72,6 +78,8 @@ struct om_plan {
 	enum om_timeout_action timeout_action;
 	uint32_t downtime_start_ms; /* the lowest limit that is set */
 	struct om_limits limits;
+	uint64_t populated_bytes; /* as in the facts */
+	char *limits_text; /* them and where they came from; NULL where infos has it */
 	enum om_fast_source fast_source;
 	struct om_fast fast;		/* of attempts[0] where its path is OM_PATH_FAST */
 	struct om_strv infos, warnings; /* lines for vm.log, in order */
@@ -101,11 +109,27 @@ struct om_attempt_end {
 	bool suspended;	     /* the watch paused the guest */
 	bool dest_lost;	     /* the connection to the destination's libvirt broke */
 	char text[400];	     /* libvirt's message */
+
+	/* What the watch made of it. */
+	bool ended_by_watch;	   /* cancelled without success, for the reason in `watch_why` */
+	bool restart_throttled;	   /* cancelled, to begin again with auto-converge */
+	uint32_t throttle_initial; /* percent to begin with; 0 = OM_THROTTLE_INITIAL */
+	char watch_why[200];
 };
 
-/* May the next attempt be made? Only where nothing was sent and the failure can be the path's. */
-bool om_plan_path_failed(const struct om_plan *plan, size_t attempt,
-			 const struct om_attempt_end *end);
+/* What may be tried after an attempt that failed, and before a byte was sent. */
+enum om_next {
+	OM_NEXT_NONE,
+	OM_NEXT_PATH,	     /* the failure can be the path's */
+	OM_NEXT_NO_POSTCOPY, /* it can be the destination's refusal of post-copy, which we asked for */
+	OM_NEXT_COUNT
+};
+enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
+			  const struct om_attempt_end *end, size_t *next);
+
+/* The same attempt with auto-converge. It borrows the texts of `from` and is not to be freed. */
+void om_plan_throttled(struct om_attempt *throttled, const struct om_attempt *from,
+		       const struct om_attempt_end *end);
 
 /* Prints the plan for golden tests and DEBUG lines; malloc'ed, one fact a line. */
 char *om_plan_print(const struct om_plan *plan);

@@ -65,6 +65,7 @@ struct om_dom {
 	uint64_t memory_kib;
 	bool has_guest_agent; /* <channel> with target name org.qemu.guest_agent.0 */
 	bool has_hostdev, has_tpm;
+	const char *postcopy_obstacle; /* why it cannot be migrated by post-copy, or NULL; static */
 	struct om_dom_disk *disks;
 	size_t disk_count;
 };

@@ -33,8 +33,8 @@ struct om_run_ops {
 	bool (*snapshots_save)(void *ctx, struct om_err *err);
 	bool (*snapshots_drop)(void *ctx, struct om_err *err);
 	bool (*snapshots_define)(void *ctx, bool on_dest, struct om_err *err);
-	/* libvirt's call, watched; blocks until it returns. */
-	void (*memory)(void *ctx, size_t attempt, struct om_attempt_end *end);
+	/* libvirt's call, watched; blocks until it returns. `attempt` need not be one of the plan's. */
+	void (*memory)(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end);
 	/* Closes and opens the connection of the call, which releases a job that it leaked. */
 	bool (*reopen_source)(void *ctx, struct om_err *err);
 };
@@ -42,7 +42,7 @@ struct om_run_ops {
 struct om_run_end {
 	enum om_verdict verdict;
 	bool repeated;	/* the VM was there before this action began */
-	size_t attempt; /* the last one made */
+	size_t attempt; /* the plan's that was made last, be it with other flags */
 	bool has_err;
 	struct om_err err; /* why it is not on the destination, without its whereabouts */
 };

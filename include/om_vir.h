@@ -69,6 +69,9 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_domain_persistent(struct om_vir *vir);
 uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0 = not known */
+/* Resident memory of its QEMU, which is at least what the guest ever wrote unless the host swaps; 0 =
+ * not known. */
+uint64_t om_vir_populated_bytes(struct om_vir *vir);
 void om_vir_versions(struct om_vir *vir, struct om_versions *versions);	    /* 0 = not known */
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);

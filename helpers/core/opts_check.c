@@ -267,6 +267,8 @@ static const char *name_of(const struct om_opts *opts, enum fact fact)
 {
 	if (fact == F_COMPRESSED && (opts->feature_flags & OM_FLAG_COMPRESSED))
 		return "FEATURES/MIGRATE_COMPRESSED";
+	if (fact == F_POSTCOPY && (opts->setting_flags & OM_FLAG_POSTCOPY))
+		return "MIGRATE_POSTCOPY";
 	return names[fact];
 }
 
@@ -365,18 +367,29 @@ static bool postcopy_would_break(const struct om_opts *opts, const struct om_ver
 	       (v->src_qemu < VERSION(10, 1) || v->dst_qemu < VERSION(10, 1));
 }
 
-static void give_up_postcopy(struct om_opts *opts, const struct om_versions *v)
+/* "--parallel with --postcopy needs ..., and the source has 9.2.0" */
+static bool refuse_parallel(const struct om_opts *opts, const struct om_versions *v,
+			    struct om_err *err)
 {
 	struct culprit culprit = culprit_of(v->src_qemu, v->dst_qemu, true, VERSION(10, 1));
 	char has[VERSION_TEXT];
-	OM_AUTOFREE char *text = NULL;
 
 	print_version(has, culprit.version, true);
-	text = om_xasprintf(
-		"--parallel with --postcopy needs QEMU 10.1 or newer on both hosts, and "
-		"%s has %s: it migrates without post-copy",
-		culprit.side ? culprit.side : "one of them",
+	return om_err_set(
+		err, OM_E_INPUT,
+		"--parallel with %s needs QEMU 10.1 or newer on both hosts, and %s has %s",
+		name_of(opts, F_POSTCOPY), culprit.side ? culprit.side : "one of them",
 		culprit.side ? has : "an unknown version");
+}
+
+static void give_up_postcopy(struct om_opts *opts, const struct om_versions *v)
+{
+	OM_AUTOFREE char *text = NULL;
+	struct om_err why;
+
+	if (refuse_parallel(opts, v, &why))
+		return;
+	text = om_xasprintf("%s: it migrates without post-copy", why.msg);
 	om_strv_add(&opts->warnings, text);
 	opts->flags &= ~OM_FLAG_POSTCOPY;
 	opts->postcopy_after_precopy = false;
@@ -395,5 +408,32 @@ bool om_opts_check(struct om_opts *opts, const struct om_versions *versions, boo
 	*never_switch = postcopy_would_break(opts, versions);
 	if (*never_switch)
 		give_up_postcopy(opts, versions);
+	return true;
+}
+
+/* A destination whose daemon a broken post-copy migration would take down when it is resumed. */
+static bool resume_crashes(const struct om_versions *v)
+{
+	return v->dst_libvirt >= VERSION(11, 2) && v->dst_libvirt < VERSION(11, 4);
+}
+
+bool om_opts_can_postcopy(const struct om_opts *opts, const struct om_versions *versions,
+			  struct om_err *why)
+{
+	struct om_opts armed = *opts; /* looked at only; its lists stay those of opts */
+
+	armed.setting_flags |= OM_FLAG_POSTCOPY & ~opts->flags;
+	armed.flags |= OM_FLAG_POSTCOPY;
+	if (!check_rules(&armed, versions, why))
+		return false;
+	if (postcopy_would_break(&armed, versions))
+		return refuse_parallel(&armed, versions, why);
+	if (!versions->dst_libvirt)
+		return om_err_set(why, OM_E_INPUT,
+				  "the version of the destination's libvirt is not known");
+	if (resume_crashes(versions))
+		return om_err_set(why, OM_E_INPUT,
+				  "libvirt 11.2 and 11.3, which the destination has, crash where a "
+				  "broken post-copy migration is resumed");
 	return true;
 }

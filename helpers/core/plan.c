@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "om_plan.h"
+#include "plan_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* libvirt's virErrorNumber and virErrorDomain, as far as the path can be judged by them; asserted
- * in edge/vir_migrate.c. */
-enum {
-	VIR_DOMAIN_RPC = 7,
-	VIR_DOMAIN_QEMU = 10,
-	VIR_INTERNAL_ERROR = 1,
-	VIR_OPERATION_FAILED = 9,
-	VIR_SYSTEM_ERROR = 38,
-};
 
 enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct om_knobs *knobs,
 					const struct om_opts *opts)
@@ -36,18 +26,6 @@ enum om_fast_source om_plan_fast_source(const struct om_req *req, const struct o
 static bool is_strict(const struct om_knobs *knobs)
 {
 	return om_knob_number(knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
-}
-
-static void warn(struct om_plan *plan, char *text)
-{
-	om_strv_add(&plan->warnings, text);
-	free(text);
-}
-
-static void info(struct om_plan *plan, char *text)
-{
-	om_strv_add(&plan->infos, text);
-	free(text);
 }
 
 /* Why the configured fast network cannot be used, or NULL where it can. */
@@ -80,15 +58,18 @@ static void describe_fast(struct om_plan *plan, const struct om_knobs *knobs,
 		snprintf(speed, sizeof(speed), "%u Gbit/s", fast->route.speed_mbit / 1000);
 	else if (fast->route.speed_mbit)
 		snprintf(speed, sizeof(speed), "%u Mbit/s", fast->route.speed_mbit);
-	info(plan,
-	     om_xasprintf("memory goes to %s (%s; %s of %s) by interface %s, %s", addr, fast->name,
-			  om_knob_table[id].name, om_origin_name(knobs->v[id].origin),
-			  *fast->route.ifname ? fast->route.ifname : "(not checked)", speed));
+	om_plan_info(plan, om_xasprintf("memory goes to %s (%s; %s of %s) by interface %s, %s",
+					addr, fast->name, om_knob_table[id].name,
+					om_origin_name(knobs->v[id].origin),
+					*fast->route.ifname ? fast->route.ifname : "(not checked)",
+					speed));
 	if (facts->mgmt_routed && *fast->route.ifname &&
 	    strcmp(facts->mgmt_route.ifname, fast->route.ifname) == 0)
-		warn(plan, om_xasprintf("%s is reached by %s, the interface that also leads to the "
-					"management address",
-					addr, fast->route.ifname));
+		om_plan_warn(
+			plan,
+			om_xasprintf("%s is reached by %s, the interface that also leads to the "
+				     "management address",
+				     addr, fast->route.ifname));
 }
 
 /* Listening on the fast address alone keeps the memory off every other network of the destination. */
@@ -98,31 +79,43 @@ static void set_listen(struct om_plan *plan, struct om_params *params, const str
 	if (om_params_get(params, "listen_address"))
 		return;
 	if (fast->own == OM_ANSWER_NO) {
-		warn(plan,
-		     om_xasprintf("%s is not an address of the destination itself, so that it "
-				  "listens on every address",
-				  addr));
+		om_plan_warn(
+			plan,
+			om_xasprintf("%s is not an address of the destination itself, so that it "
+				     "listens on every address",
+				     addr));
 		return;
 	}
 	om_params_set_text(params, "listen_address", addr, "fast network");
+}
+
+static struct om_attempt *add_attempt(struct om_plan *plan, enum om_path path,
+				      const struct om_opts *opts)
+{
+	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
+
+	attempt->path = path;
+	attempt->flags = plan->flags;
+	om_params_copy(&attempt->params, &opts->params);
+	return attempt;
 }
 
 static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
 			     const struct om_knobs *knobs, const struct om_opts *opts,
 			     const struct om_facts *facts)
 {
-	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
+	struct om_attempt *attempt = add_attempt(plan, OM_PATH_FAST, opts);
 	char addr[OM_ADDR_TEXT], uri[OM_HOST_TEXT + 16];
 
-	attempt->path = OM_PATH_FAST;
-	om_params_copy(&attempt->params, &opts->params);
 	plan->fast = facts->fast;
 	if (facts->fast_source == OM_FAST_OPTION) {
 		if (facts->fast.routed)
 			describe_fast(plan, knobs, facts);
 		else
-			info(plan, om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
-						om_params_get(&opts->params, "migrate_uri")->text));
+			om_plan_info(
+				plan,
+				om_xasprintf("memory goes to %s, from MIGRATE_OPTIONS",
+					     om_params_get(&opts->params, "migrate_uri")->text));
 		return;
 	}
 	om_addr_print(&facts->fast.addr, addr);
@@ -138,16 +131,12 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
 static void add_default_attempts(struct om_plan *plan, const struct om_req *req,
 				 const struct om_opts *opts)
 {
-	struct om_attempt *attempt = &plan->attempts[plan->attempt_count++];
+	struct om_attempt *attempt = add_attempt(plan, OM_PATH_DEFAULT, opts);
 	char uri[OM_HOST_TEXT + 16];
 
-	attempt->path = OM_PATH_DEFAULT;
-	om_params_copy(&attempt->params, &opts->params);
 	if (plan->flags & OM_FLAG_TUNNELLED)
 		return;
-	attempt = &plan->attempts[plan->attempt_count++];
-	attempt->path = OM_PATH_NAME;
-	om_params_copy(&attempt->params, &opts->params);
+	attempt = add_attempt(plan, OM_PATH_NAME, opts);
 	om_uri_tcp(uri, sizeof(uri), req->dst_host);
 	om_params_set_text(&attempt->params, "migrate_uri", uri, "oned name");
 }
@@ -168,7 +157,7 @@ static bool choose_default(struct om_plan *plan, const struct om_req *req,
 				  "MIGRATE_NETWORK_POLICY is strict",
 				  why);
 	if (configured)
-		warn(plan, om_xasprintf("the fast network does not apply: %s", why));
+		om_plan_warn(plan, om_xasprintf("the fast network does not apply: %s", why));
 	add_default_attempts(plan, req, opts);
 	return true;
 }
@@ -190,9 +179,11 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req,
 			"the fast network %s cannot be used (%s) and MIGRATE_NETWORK_POLICY is strict",
 			facts->fast.name, defect);
 	if (defect)
-		warn(plan, om_xasprintf("the fast network %s cannot be used: %s; memory takes the "
-					"default path",
-					facts->fast.name, defect));
+		om_plan_warn(
+			plan,
+			om_xasprintf("the fast network %s cannot be used: %s; memory takes the "
+				     "default path",
+				     facts->fast.name, defect));
 	else
 		add_fast_attempt(plan, req, knobs, opts, facts);
 	/* The operator's own URI is meant as it stands; strict means the fast network or none. */
@@ -204,32 +195,57 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req,
 static void set_behaviour(struct om_plan *plan, const struct om_opts *opts,
 			  const struct om_facts *facts)
 {
+	plan->fast_source = facts->fast_source;
+	plan->flags = opts->flags;
 	plan->peer_to_peer = opts->flags & OM_FLAG_PEER2PEER;
 	plan->postcopy_after_precopy = opts->postcopy_after_precopy;
 	plan->timeout_s = opts->timeout_s;
 	plan->timeout_action = opts->timeout_action;
-	plan->limits.downtime_max_ms = facts->max_downtime_ms ? facts->max_downtime_ms
-							   : OM_DOWNTIME_LIBVIRT_MS;
+	plan->populated_bytes = facts->populated_bytes;
 	plan->downtime_start_ms = plan->limits.downtime_max_ms < OM_DOWNTIME_START_MS
 					  ? plan->limits.downtime_max_ms
 					  : OM_DOWNTIME_START_MS;
 }
 
+void om_plan_warn(struct om_plan *plan, char *text)
+{
+	om_strv_add(&plan->warnings, text);
+	free(text);
+}
+
+void om_plan_info(struct om_plan *plan, char *text)
+{
+	om_strv_add(&plan->infos, text);
+	free(text);
+}
+
+static void take_warnings(struct om_plan *plan, const struct om_strv *warnings)
+{
+	for (size_t i = 0; i < warnings->n; i++)
+		om_strv_add(&plan->warnings, warnings->v[i]);
+}
+
 bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
 		  struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
 {
+	bool armed;
+
 	memset(plan, 0, sizeof(*plan));
 	if (!om_opts_check(opts, &facts->versions, &plan->never_switch, err))
 		return false;
-	plan->flags = opts->flags;
-	plan->fast_source = facts->fast_source;
+	om_plan_set_limits(plan, knobs, opts, facts);
+	om_plan_set_bandwidth(plan, knobs, opts);
 	set_behaviour(plan, opts, facts);
+	armed = om_plan_arm_postcopy(plan, knobs, opts, facts);
 	if (!choose_path(plan, req, knobs, opts, facts, err)) {
 		om_plan_free(plan);
 		return false;
 	}
-	for (size_t i = 0; i < opts->warnings.n; i++)
-		om_strv_add(&plan->warnings, opts->warnings.v[i]);
+	if (armed)
+		om_plan_add_without_postcopy(plan);
+	om_plan_tell_limits(plan, knobs, opts);
+	take_warnings(plan, &knobs->warnings);
+	take_warnings(plan, &opts->warnings);
 	return true;
 }
 
@@ -239,32 +255,7 @@ void om_plan_free(struct om_plan *plan)
 		om_params_free(&plan->attempts[i].params);
 	om_strv_free(&plan->infos);
 	om_strv_free(&plan->warnings);
+	free(plan->limits_text);
+	plan->limits_text = NULL;
 	plan->attempt_count = 0;
-}
-
-bool om_plan_path_failed(const struct om_plan *plan, size_t attempt,
-			 const struct om_attempt_end *end)
-{
-	const struct om_attempt *tried = &plan->attempts[attempt];
-	bool qemu_connects = plan->flags & (OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY);
-
-	if (end->ok || end->bytes_sent || end->stop_requested || end->dest_lost ||
-	    attempt + 1 >= plan->attempt_count)
-		return false;
-	switch (end->vir_code) {
-	case VIR_SYSTEM_ERROR: /* libvirt resolves and connects by itself */
-		return end->vir_domain == VIR_DOMAIN_RPC;
-	case VIR_OPERATION_FAILED: /* QEMU does, and tells it as the failure of the job */
-		return qemu_connects && end->vir_domain == VIR_DOMAIN_QEMU;
-	case VIR_INTERNAL_ERROR:
-		/* A destination whose own name is a loopback one can hand out no address. */
-		if (tried->path == OM_PATH_DEFAULT)
-			return strstr(end->text, "localhost");
-		/* The destination's QEMU could not bind the address. A QEMU that does not start at all
-		 * (a CPU model that it lacks) has the same code; the command's name is no language. */
-		return om_params_get(&tried->params, "listen_address") &&
-		       strstr(end->text, "migrate-incoming");
-	default:
-		return false;
-	}
 }

@@ -63,11 +63,15 @@ static const char *const timeout_names[] = {
 	[OM_TIMEOUT_POSTCOPY] = "post-copy",
 };
 
-static void print_attempt(struct text *t, size_t number, const struct om_attempt *attempt)
+static void print_attempt(struct text *t, const struct om_plan *plan, size_t i)
 {
-	add(t, "attempt %zu: %s\n", number, path_names[attempt->path]);
-	for (size_t i = 0; i < attempt->params.n; i++) {
-		const struct om_param *p = &attempt->params.v[i];
+	const struct om_attempt *attempt = &plan->attempts[i];
+	bool without = (plan->flags & ~attempt->flags) & OM_FLAG_POSTCOPY;
+
+	add(t, "attempt %zu: %s%s\n", i + 1, path_names[attempt->path],
+	    without ? ", without post-copy" : "");
+	for (size_t n = 0; n < attempt->params.n; n++) {
+		const struct om_param *p = &attempt->params.v[n];
 
 		if (p->type == OM_PARAM_STRING)
 			add(t, "  %s = %s (%s)\n", p->name, p->text, p->origin);
@@ -86,6 +90,8 @@ char *om_plan_print(const struct om_plan *plan)
 			add(&t, " %s", flag_names[i].name);
 	add(&t, "\ndowntime limit: %u ms, at most %u ms\n", plan->downtime_start_ms,
 	    plan->limits.downtime_max_ms);
+	if (plan->limits_text)
+		add(&t, "%s\n", plan->limits_text);
 	if (plan->postcopy_after_precopy)
 		add(&t, "post-copy: after one pass\n");
 	if (plan->never_switch)
@@ -94,7 +100,7 @@ char *om_plan_print(const struct om_plan *plan)
 		add(&t, "timeout: %u s, then %s\n", plan->timeout_s,
 		    timeout_names[plan->timeout_action]);
 	for (size_t i = 0; i < plan->attempt_count; i++)
-		print_attempt(&t, i + 1, &plan->attempts[i]);
+		print_attempt(&t, plan, i);
 	for (size_t i = 0; i < plan->infos.n; i++)
 		add(&t, "INFO: %s\n", plan->infos.v[i]);
 	for (size_t i = 0; i < plan->warnings.n; i++)

@@ -18,8 +18,9 @@ static_assert(OM_FLAG_LIVE == VIR_MIGRATE_LIVE && OM_FLAG_PEER2PEER == VIR_MIGRA
 		      OM_FLAG_ZEROCOPY == VIR_MIGRATE_ZEROCOPY,
 	      "the plan's flags are libvirt's");
 static_assert(VIR_ERR_INTERNAL_ERROR == 1 && VIR_ERR_OPERATION_FAILED == 9 &&
-		      VIR_ERR_SYSTEM_ERROR == 38 && VIR_FROM_RPC == 7 && VIR_FROM_QEMU == 10,
-	      "om_plan_path_failed() judges by these codes");
+		      VIR_ERR_SYSTEM_ERROR == 38 && VIR_FROM_RPC == 7 && VIR_FROM_QEMU == 10 &&
+		      VIR_ERR_ARGUMENT_UNSUPPORTED == 74,
+	      "om_plan_next() judges by these codes");
 
 static bool add_params(const struct om_params *from, virTypedParameterPtr *params, int *count,
 		       int *max)
@@ -45,20 +46,19 @@ static bool add_params(const struct om_params *from, virTypedParameterPtr *param
 	return true;
 }
 
-static bool call(struct om_vir *vir, const struct om_plan *plan, virDomainPtr dom,
+static bool call(struct om_vir *vir, bool peer_to_peer, unsigned int flags, virDomainPtr dom,
 		 virTypedParameterPtr params, int count)
 {
 	OM_AUTODOMAIN moved = NULL;
 
-	if (plan->peer_to_peer)
+	if (peer_to_peer)
 		return virDomainMigrateToURI3(dom, vir->p2p_uri, params, (unsigned int)count,
-					      plan->flags) == 0;
-	moved = virDomainMigrate3(dom, vir->conn[OM_VIR_DST], params, (unsigned int)count,
-				  plan->flags);
+					      flags) == 0;
+	moved = virDomainMigrate3(dom, vir->conn[OM_VIR_DST], params, (unsigned int)count, flags);
 	return moved != NULL;
 }
 
-void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attempt,
+void om_vir_migrate(struct om_vir *vir, const struct om_attempt *attempt, bool peer_to_peer,
 		    struct om_attempt_end *end)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
@@ -67,8 +67,8 @@ void om_vir_migrate(struct om_vir *vir, const struct om_plan *plan, size_t attem
 	virErrorPtr last;
 
 	memset(end, 0, sizeof(*end));
-	end->ok = dom && add_params(&plan->attempts[attempt].params, &params, &count, &max) &&
-		  call(vir, plan, dom, params, count);
+	end->ok = dom && add_params(&attempt->params, &params, &count, &max) &&
+		  call(vir, peer_to_peer, attempt->flags, dom, params, count);
 	if (!end->ok) {
 		last = virGetLastError();
 		end->vir_domain = last ? last->domain : VIR_FROM_NONE;

@@ -22,21 +22,27 @@ static const struct {
 	/* clang-format on */
 };
 
-static bool read_memory(uint64_t *memory_kib, struct _xmlNode *node, struct om_err *err)
+static bool to_kib(uint64_t *kib, const char *text, const char *unit)
 {
-	OM_AUTOFREE char *raw = om_xml_text(node), *unit = om_xml_attr(node, "unit");
-	const char *text = om_str_strip(raw);
 	uint64_t number;
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(units); i++) {
 		if (strcmp(unit, units[i].unit) != 0)
 			continue;
 		if (!om_parse_u64(text, 0, UINT64_MAX / units[i].bytes, &number))
-			break;
-		*memory_kib = number * units[i].bytes / 1024;
+			return false;
+		*kib = number * units[i].bytes / 1024;
 		return true;
 	}
-	return om_err_set(err, OM_E_INPUT, WHAT " has no readable <memory>");
+	return false;
+}
+
+static bool read_memory(uint64_t *memory_kib, struct _xmlNode *node, struct om_err *err)
+{
+	OM_AUTOFREE char *raw = om_xml_text(node), *unit = om_xml_attr(node, "unit");
+
+	return to_kib(memory_kib, om_str_strip(raw), unit) ||
+	       om_err_set(err, OM_E_INPUT, WHAT " has no readable <memory>");
 }
 
 /* Where each type of disk has its source. */
@@ -118,6 +124,58 @@ static bool has_hostdev(struct _xmlNode *devices)
 	return false;
 }
 
+/* Devices whose driver writes guest memory that a page fault of QEMU's cannot fetch. */
+static const struct {
+	const char *element, *type, *obstacle;
+} postcopy_obstacles[] = {
+	/* clang-format off */
+	{ "hostdev",    "pci",       "the VM has a PCI device of the host" },
+	{ "hostdev",    "mdev",      "the VM has a mediated device of the host" },
+	{ "interface",  "hostdev",   "the VM has a PCI device of the host" },
+	{ "interface",  "vdpa",      "the VM has a vDPA interface" },
+	{ "interface",  "vhostuser", "the VM has a vhost-user interface" },
+	{ "disk",       "vhostuser", "the VM has a vhost-user disk" },
+	{ "disk",       "vhostvdpa", "the VM has a vDPA disk" },
+	/* clang-format on */
+};
+
+/* A fault then fetches a whole gigabyte while the guest waits. */
+static bool has_huge_pages(struct _xmlNode *root)
+{
+	struct _xmlNode *node = om_xml_child(om_xml_find(root, "memoryBacking/hugepages"), "page");
+
+	for (; node; node = om_xml_next(node, "page")) {
+		OM_AUTOFREE char *size = om_xml_attr(node, "size"),
+				 *unit = om_xml_attr(node, "unit");
+		uint64_t kib;
+
+		if (to_kib(&kib, size, unit) && kib >= 1u << 20)
+			return true;
+	}
+	return false;
+}
+
+static bool has_virtiofs(struct _xmlNode *devices)
+{
+	for (struct _xmlNode *node = om_xml_child(devices, "filesystem"); node;
+	     node = om_xml_next(node, "filesystem"))
+		if (om_xml_attr_is(om_xml_child(node, "driver"), "type", "virtiofs"))
+			return true;
+	return false;
+}
+
+static const char *find_obstacle(struct _xmlNode *root, struct _xmlNode *devices)
+{
+	for (size_t i = 0; i < OM_ARRAY_LEN(postcopy_obstacles); i++)
+		for (struct _xmlNode *node = om_xml_child(devices, postcopy_obstacles[i].element);
+		     node; node = om_xml_next(node, postcopy_obstacles[i].element))
+			if (om_xml_attr_is(node, "type", postcopy_obstacles[i].type))
+				return postcopy_obstacles[i].obstacle;
+	if (has_virtiofs(devices))
+		return "the VM has a virtiofs share";
+	return has_huge_pages(root) ? "the VM has pages of 1 GiB or more" : NULL;
+}
+
 static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err *err)
 {
 	struct _xmlNode *devices = om_xml_child(root, "devices");
@@ -133,6 +191,7 @@ static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err
 		return false;
 	dom->has_guest_agent = has_agent(devices);
 	dom->has_hostdev = has_hostdev(devices);
+	dom->postcopy_obstacle = find_obstacle(root, devices);
 	dom->has_tpm = om_xml_child(devices, "tpm") != NULL;
 	read_disks(dom, devices);
 	return true;

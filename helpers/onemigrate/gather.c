@@ -230,16 +230,29 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 #define VERSIONED_FLAGS                                                                            \
 	(OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY | OM_FLAG_TLS)
 
+/* libvirt makes the migration of a paused guest one that cannot be post-copy. */
+static const char *postcopy_obstacle(struct om_session *s)
+{
+	struct om_side src = { 0 };
+
+	om_vir_side(s->vir, OM_VIR_MON, &src);
+	return src.state == OM_SIDE_PAUSED ? "the VM is paused" : s->dom.postcopy_obstacle;
+}
+
 bool om_session_gather(struct om_session *s, struct om_err *err)
 {
 	OM_AUTOFREE char *xml = NULL;
+	bool ask_postcopy = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_POSTCOPY);
 
 	if (!om_vir_domain_xml(s->vir, &xml, err) || !om_xml_dom_parse(&s->dom, xml, err))
 		return false;
 	s->facts.has_guest_agent = s->dom.has_guest_agent;
 	s->facts.persistent = om_vir_domain_persistent(s->vir);
+	s->facts.populated_bytes = om_vir_populated_bytes(s->vir);
 	s->facts.max_downtime_ms = om_vir_max_downtime_ms(s->vir, OM_VIR_SRC);
-	if ((s->opts.flags & VERSIONED_FLAGS) || s->opts.params.n > 0)
+	if (ask_postcopy)
+		s->facts.postcopy_obstacle = postcopy_obstacle(s);
+	if ((s->opts.flags & VERSIONED_FLAGS) || s->opts.params.n > 0 || ask_postcopy)
 		om_vir_versions(s->vir, &s->facts.versions);
 	return true;
 }

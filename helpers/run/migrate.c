@@ -188,68 +188,129 @@ static enum om_verdict settle_failure(const struct om_run_ops *ops,
 	return om_run_settle(ops, &context);
 }
 
-static void warn_next_path(const struct om_run_ops *ops, const struct om_plan *plan, size_t attempt,
-			   const struct om_attempt_end *failed)
+static void warn_next_path(const struct om_run_ops *ops, const struct om_attempt *tried,
+			   const struct om_attempt *next, const struct om_attempt_end *failed)
 {
 	char line[600];
-	bool fast = plan->attempts[attempt].path == OM_PATH_FAST;
 
 	snprintf(line, sizeof(line), "%s failed before the first byte (%s); memory takes %s",
-		 fast ? "the fast path" : "the default path", failed->text,
-		 plan->attempts[attempt + 1].path == OM_PATH_NAME ? "the host's OpenNebula name"
-								  : "the default path");
+		 tried->path == OM_PATH_FAST ? "the fast path" : "the default path", failed->text,
+		 next->path == OM_PATH_NAME ? "the host's OpenNebula name" : "the default path");
 	ops->log(ops->ctx, OM_LOG_WARN, line);
+}
+
+static void warn_no_postcopy(const struct om_run_ops *ops, const struct om_attempt_end *failed)
+{
+	char line[700];
+
+	snprintf(
+		line, sizeof(line),
+		"post-copy was refused (%s); it migrates without it: QEMU on the destination needs "
+		"/dev/userfaultfd or the sysctl vm.unprivileged_userfaultfd=1",
+		failed->text);
+	ops->log(ops->ctx, OM_LOG_WARN, line);
+}
+
+/* Is there another attempt to be made? Then *attempt becomes it. */
+static bool go_on(const struct om_run_ops *ops, const struct om_plan *plan, size_t *attempt,
+		  const struct om_attempt_end *failed)
+{
+	size_t next;
+
+	switch (om_plan_next(plan, *attempt, failed, &next)) {
+	case OM_NEXT_PATH:
+		warn_next_path(ops, &plan->attempts[*attempt], &plan->attempts[next], failed);
+		break;
+	case OM_NEXT_NO_POSTCOPY:
+		warn_no_postcopy(ops, failed);
+		break;
+	default:
+		return false;
+	}
+	*attempt = next;
+	return true;
+}
+
+/* Begins anew on the same path, and only once: the watch has seen that nothing gentler ends it. */
+static void throttle(const struct om_run_ops *ops, const struct om_plan *plan, size_t attempt,
+		     const struct om_attempt_end *call, struct om_attempt *throttled)
+{
+	char line[400];
+
+	om_plan_throttled(throttled, &plan->attempts[attempt], call);
+	snprintf(
+		line, sizeof(line),
+		"the copy was cancelled and begins again with auto-converge, which slows the guest "
+		"down%s%s",
+		*call->watch_why ? ": " : "", call->watch_why);
+	ops->log(ops->ctx, OM_LOG_INFO, line);
 }
 
 static void explain(struct om_run_end *end, const struct om_attempt_end *call)
 {
+	bool by_watch = (call->ended_by_watch || call->restart_throttled) && *call->watch_why;
+
 	if (call->stop_requested)
 		om_err_set(&end->err, OM_E_ABORTED, "cancelled on request (%s)", call->text);
 	else
-		om_err_set(&end->err, OM_E_SOURCE, "%s", call->text);
+		om_err_set(&end->err, OM_E_SOURCE, "%s", by_watch ? call->watch_why : call->text);
+	end->has_err = true;
 }
 
-/* Goes through the attempts; true: libvirt's call succeeded. */
+/* One call of libvirt, and what both sides say after it. */
+static void call_once(const struct om_run_ops *ops, const struct om_attempt *attempt,
+		      struct om_outcome_context context, struct om_attempt_end *call,
+		      struct om_run_end *end)
+{
+	memset(call, 0, sizeof(*call));
+	ops->phase(ops->ctx, OM_PHASE_COPY);
+	ops->memory(ops->ctx, attempt, call);
+	context.call_ok = call->ok;
+	context.suspended_by_us = call->suspended;
+	end->verdict = call->ok ? om_run_settle(ops, &context) : settle_failure(ops, context);
+	end->has_err = false;
+	if (!call->ok)
+		explain(end, call);
+}
+
+/* A block job may have begun since it was asked for. */
+static bool block_job_began(const struct om_run_ops *ops, const struct om_attempt_end *call,
+			    uint32_t *tries_left)
+{
+	char target[32];
+
+	if (call->bytes_sent || call->stop_requested || !*tries_left ||
+	    !ops->block_job(ops->ctx, target, sizeof(target)))
+		return false;
+	--*tries_left;
+	ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
+	return true;
+}
+
+/* Goes through the attempts, as long as the guest is proven to be on the source. */
 static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
 			struct om_outcome_context context, struct om_run_end *end)
 {
-	uint32_t block_job_tries = 1;
-	char target[32];
+	struct om_attempt throttled = { 0 };
+	struct om_attempt_end call;
+	uint32_t tries_left = tries - 1;
 
-	for (end->attempt = 0;;) {
-		struct om_attempt_end call = { 0 };
+	for (end->attempt = 0; !ops->stop_requested(ops->ctx);) {
+		bool restarted = throttled.flags;
 
-		if (ops->stop_requested(ops->ctx)) {
-			end->has_err = true;
-			end->verdict = OM_VERDICT_SOURCE;
-			om_err_set(&end->err, OM_E_ABORTED, "cancelled on request");
+		call_once(ops, restarted ? &throttled : &plan->attempts[end->attempt], context,
+			  &call, end);
+		if (call.ok || end->verdict != OM_VERDICT_SOURCE)
 			return;
-		}
-		ops->phase(ops->ctx, OM_PHASE_COPY);
-		ops->memory(ops->ctx, end->attempt, &call);
-		context.call_ok = call.ok;
-		context.suspended_by_us = call.suspended;
-		end->verdict = call.ok ? om_run_settle(ops, &context)
-				       : settle_failure(ops, context);
-		if (call.ok || end->verdict != OM_VERDICT_SOURCE) {
-			end->has_err = !call.ok;
-			if (!call.ok)
-				explain(end, &call);
+		if (call.restart_throttled && !restarted)
+			throttle(ops, plan, end->attempt, &call, &throttled);
+		else if (!(!restarted && go_on(ops, plan, &end->attempt, &call)) &&
+			 !block_job_began(ops, &call, &tries_left))
 			return;
-		}
-		if (om_plan_path_failed(plan, end->attempt, &call)) {
-			warn_next_path(ops, plan, end->attempt++, &call);
-			continue;
-		}
-		end->has_err = true;
-		explain(end, &call);
-		/* A block job may have begun since it was asked for. */
-		if (call.bytes_sent || call.stop_requested || block_job_tries++ >= tries ||
-		    !ops->block_job(ops->ctx, target, sizeof(target)))
-			return;
-		end->has_err = false;
-		ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
 	}
+	end->has_err = true;
+	end->verdict = OM_VERDICT_SOURCE;
+	om_err_set(&end->err, OM_E_ABORTED, "cancelled on request");
 }
 
 void om_run_put_snapshots(const struct om_run_ops *ops, enum om_verdict verdict)

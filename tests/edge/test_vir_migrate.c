@@ -96,6 +96,8 @@ static struct om_plan plan_of(unsigned int flags)
 	struct om_params *first = &plan.attempts[0].params;
 
 	plan.peer_to_peer = flags & OM_FLAG_PEER2PEER;
+	plan.attempts[0].flags = flags;
+	plan.attempts[1].flags = flags & ~OM_FLAG_AUTO_CONVERGE;
 	om_params_set_text(first, "migrate_uri", "tcp://10.1.0.2", "x");
 	om_params_set_text(first, "listen_address", "10.1.0.2", "x");
 	om_params_set_number(first, "parallel.connections", OM_PARAM_INT, 4, "x");
@@ -123,7 +125,7 @@ static void a_direct_migration_passes_flags_parameters_and_the_destination(void 
 	};
 
 	(void)unused;
-	om_vir_migrate(vir, &plan, 0, &end);
+	om_vir_migrate(vir, &plan.attempts[0], plan.peer_to_peer, &end);
 	assert_true(end.ok);
 	assert_int_equal(end.vir_code, 0);
 	assert_int_equal(end.vir_domain, 0);
@@ -141,9 +143,10 @@ static void a_direct_migration_passes_flags_parameters_and_the_destination(void 
 	assert_int_equal(fake.params[2].value.i, 4);
 	assert_int_equal(fake.params[3].value.ul, 500);
 	assert_string_equal(fake.params[5].value.s, "mt");
-	om_vir_migrate(vir, &plan, 1, &end);
+	om_vir_migrate(vir, &plan.attempts[1], plan.peer_to_peer, &end);
 	assert_true(end.ok);
 	assert_int_equal(fake.param_count, 0);
+	assert_int_equal(fake.flags, VIR_MIGRATE_LIVE | VIR_MIGRATE_PARALLEL);
 	om_plan_free(&plan);
 	fake_end(vir);
 }
@@ -157,7 +160,7 @@ static void a_peer_to_peer_migration_passes_the_uri_that_the_source_opens(void *
 	(void)unused;
 	om_vir_set_p2p_uri(vir, "qemu+tcp://old/system");
 	om_vir_set_p2p_uri(vir, "qemu+ssh://node02/system");
-	om_vir_migrate(vir, &plan, 0, &end);
+	om_vir_migrate(vir, &plan.attempts[0], plan.peer_to_peer, &end);
 	assert_true(end.ok);
 	assert_int_equal(fake.to_uri3, 1);
 	assert_int_equal(fake.migrate3, 0);
@@ -166,7 +169,7 @@ static void a_peer_to_peer_migration_passes_the_uri_that_the_source_opens(void *
 	assert_int_equal(fake.param_count, 6);
 	fake.call_code = VIR_ERR_OPERATION_FAILED;
 	fake.call_domain = VIR_FROM_QEMU;
-	om_vir_migrate(vir, &plan, 0, &end);
+	om_vir_migrate(vir, &plan.attempts[0], plan.peer_to_peer, &end);
 	assert_false(end.ok);
 	assert_int_equal(end.vir_domain, VIR_FROM_QEMU);
 	assert_int_equal(end.vir_code, VIR_ERR_OPERATION_FAILED);
@@ -185,7 +188,7 @@ static void domain_code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(
 	fake.call_code = VIR_ERR_SYSTEM_ERROR;
 	fake.call_domain = VIR_FROM_RPC;
 	fake.call_text = "unable to connect to server at '10.1.0.2:49152'";
-	om_vir_migrate(vir, &plan, 0, &end);
+	om_vir_migrate(vir, &plan.attempts[0], plan.peer_to_peer, &end);
 	assert_false(end.ok);
 	assert_int_equal(end.vir_code, VIR_ERR_SYSTEM_ERROR);
 	assert_int_equal(end.vir_domain, VIR_FROM_RPC);
@@ -199,7 +202,7 @@ static void domain_code_and_text_of_a_failure_outlive_the_freeing_of_the_domain(
 	assert_false(om_vir_abort(vir, &err));
 	assert_non_null(strstr(err.msg, "unable to connect"));
 	fake.lookup_code = VIR_ERR_NO_DOMAIN;
-	om_vir_migrate(vir, &plan, 0, &end);
+	om_vir_migrate(vir, &plan.attempts[0], plan.peer_to_peer, &end);
 	assert_int_equal(end.vir_code, VIR_ERR_NO_DOMAIN);
 	assert_string_equal(end.text, "Domain not found");
 	om_plan_free(&plan);

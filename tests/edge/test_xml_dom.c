@@ -22,8 +22,10 @@ static void parse(struct om_dom *dom, const char *xml)
 static void the_sample_gives_every_field_and_disk(void **unused)
 {
 	static const struct om_dom_disk disks[] = {
-		{ "vda", "/var/lib/one//datastores/0/31/disk.0 \"x\" 'y' \xc3\xbc" "ber", "qcow2",
-		  OM_DISK_FILE, false, false, false },
+		{ "vda",
+		  "/var/lib/one//datastores/0/31/disk.0 \"x\" 'y' \xc3\xbc"
+		  "ber",
+		  "qcow2", OM_DISK_FILE, false, false, false },
 		{ "vdb", "/dev/vg-one-0/lv-one-31-1", "raw", OM_DISK_BLOCK, false, false, true },
 		{ "vdc", "one/one-7-31-0", "raw", OM_DISK_NETWORK, false, false, false },
 		{ "vdd", "p/v", "", OM_DISK_OTHER, false, false, false },
@@ -132,8 +134,8 @@ static void devices_that_tie_a_guest_to_its_host_are_seen(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *xml =
-			om_xasprintf(MIN "<devices>%s</devices></domain>", rows[i].devices);
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "<devices>%s</devices></domain>",
+						     rows[i].devices);
 		struct om_dom dom;
 
 		parse(&dom, xml);
@@ -180,6 +182,51 @@ static void a_bad_domain_is_refused_with_one_sentence(void **unused)
 	}
 }
 
+static void what_post_copy_cannot_carry_is_named(void **unused)
+{
+	static const struct {
+		const char *backing, *devices, *obstacle;
+	} rows[] = {
+		{ "", "", NULL },
+		{ "", "<hostdev mode='subsystem' type='usb'/>", NULL },
+		{ "", "<hostdev type='usb'/><hostdev type='pci'/>", "a PCI device of the host" },
+		{ "", "<hostdev type='mdev'/>", "a mediated device of the host" },
+		{ "", "<interface type='bridge'/>", NULL },
+		{ "", "<interface type='bridge'/><interface type='hostdev'/>",
+		  "a PCI device of the host" },
+		{ "", "<interface type='vdpa'/>", "a vDPA interface" },
+		{ "", "<interface type='vhostuser'/>", "a vhost-user interface" },
+		{ "", "<disk type='vhostuser'/>", "a vhost-user disk" },
+		{ "", "<disk type='vhostvdpa'/>", "a vDPA disk" },
+		{ "", "<filesystem type='mount'><driver type='path'/></filesystem>", NULL },
+		{ "", "<filesystem type='mount'><driver type='virtiofs'/></filesystem>",
+		  "a virtiofs share" },
+		{ "<hugepages/>", "", NULL },
+		{ "<hugepages><page size='2048' unit='KiB'/></hugepages>", "", NULL },
+		{ "<hugepages><page size='2048' unit='KiB'/><page size='1048576' unit='KiB'/>"
+		  "</hugepages>",
+		  "", "pages of 1 GiB or more" },
+		{ "<hugepages><page size='1' unit='G'/></hugepages>", "",
+		  "pages of 1 GiB or more" },
+		{ "<hugepages><page size='much' unit='G'/></hugepages>", "", NULL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *xml = om_xasprintf(
+			MIN "<memoryBacking>%s</memoryBacking><devices>%s</devices></domain>",
+			rows[i].backing, rows[i].devices);
+		struct om_dom dom;
+
+		parse(&dom, xml);
+		if (!dom.postcopy_obstacle != !rows[i].obstacle ||
+		    (rows[i].obstacle && !strstr(dom.postcopy_obstacle, rows[i].obstacle)))
+			fail_msg("row %zu: %s", i,
+				 dom.postcopy_obstacle ? dom.postcopy_obstacle : "none");
+		om_dom_free(&dom);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +236,7 @@ int main(void)
 		cmocka_unit_test(memory_has_units),
 		cmocka_unit_test(devices_that_tie_a_guest_to_its_host_are_seen),
 		cmocka_unit_test(a_bad_domain_is_refused_with_one_sentence),
+		cmocka_unit_test(what_post_copy_cannot_carry_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

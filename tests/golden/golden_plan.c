@@ -3,10 +3,11 @@
  * golden_plan DIR: prints the plan, or the refusal, for the case in DIR:
  *   req.xml, or req (the name of a document in ../../req)   what OpenNebula asks for
  *   args    src_host=, dst_host=, auto_converge=, compressed=: replaces that of the document
- *   env     NAME=VALUE lines as of kvmrc
+ *   env     NAME=VALUE lines as of kvmrc; likewise datastore and vm, of the two templates
  *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), addr, name,
  *           ifname (routed by it), speed_mbit, answer, own (yes, no), why, mgmt (interface),
- *           max_downtime_ms
+ *           max_downtime_ms, obstacle (to post-copy)
+ * The clock stands at 23:00 of 2027-01-31, UTC, and the migration began 1000 ms after the boot.
  */
 #include "om_plan.h"
 
@@ -122,6 +123,8 @@ static void set_fact(void *ctx, const char *name, const char *value)
 		om_str_copy(facts->mgmt_route.ifname, sizeof(facts->mgmt_route.ifname), value);
 	} else if (strcmp(name, "max_downtime_ms") == 0) {
 		facts->max_downtime_ms = (uint32_t)atoi(value);
+	} else if (strcmp(name, "obstacle") == 0) {
+		facts->postcopy_obstacle = value;
 	} else {
 		die("unknown fact", name);
 	}
@@ -130,6 +133,7 @@ static void set_fact(void *ctx, const char *name, const char *value)
 struct sources {
 	struct om_knob_source v[32];
 	size_t n;
+	enum om_origin origin; /* of those that are added */
 };
 
 static void add_source(void *ctx, const char *name, const char *value)
@@ -138,7 +142,22 @@ static void add_source(void *ctx, const char *name, const char *value)
 
 	if (sources->n == OM_ARRAY_LEN(sources->v))
 		die("too many settings", name);
-	sources->v[sources->n++] = (struct om_knob_source){ name, value, OM_ORIGIN_KVMRC };
+	sources->v[sources->n++] = (struct om_knob_source){ name, value, sources->origin };
+}
+
+static int64_t epoch_s(struct tm *local)
+{
+	return timegm(local);
+}
+
+static bool resolve(struct om_knobs *knobs, const struct sources *sources, struct om_err *err)
+{
+	struct om_clock clock = { .now = { .tm_year = 127, .tm_mday = 31, .tm_hour = 23 },
+				  .epoch_s = epoch_s };
+	struct tm now = clock.now;
+
+	clock.now_ms = epoch_s(&now) * 1000;
+	return om_knobs_resolve(knobs, sources->v, sources->n, &clock, err);
 }
 
 static void read_request(const char *dir, struct om_req *req)
@@ -196,18 +215,23 @@ int main(int argc, char **argv)
 	struct om_req req = { 0 };
 	struct om_knobs knobs = { 0 };
 	struct om_opts opts = { 0 };
-	struct om_facts facts = { 0 };
-	struct sources sources = { 0 };
+	struct om_facts facts = { .begun_ms = 1000 };
+	struct sources sources = { .origin = OM_ORIGIN_KVMRC };
 	struct om_err err;
 
 	if (argc != 2)
 		die("usage", "golden_plan DIR");
 	OM_AUTOFREE char *env = slurp(argv[1], "env"), *fact_text = slurp(argv[1], "facts");
+	OM_AUTOFREE char *datastore = slurp(argv[1], "datastore"), *vm = slurp(argv[1], "vm");
 
 	read_request(argv[1], &req);
 	each_pair(env, add_source, &sources);
+	sources.origin = OM_ORIGIN_DATASTORE;
+	each_pair(datastore, add_source, &sources);
+	sources.origin = OM_ORIGIN_VM;
+	each_pair(vm, add_source, &sources);
 	each_pair(fact_text, set_fact, &facts);
-	if (!om_knobs_resolve(&knobs, sources.v, sources.n, NULL, &err)) {
+	if (!resolve(&knobs, &sources, &err)) {
 		printf("bad setting: %s\n", err.msg);
 	} else if (!om_opts_parse(&opts, om_knob_text(&knobs, OM_KNOB_MIGRATE_OPTIONS), &err)) {
 		printf("bad options: %s\n", err.msg);

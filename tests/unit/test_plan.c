@@ -37,6 +37,16 @@ static struct om_knobs settings(const char *network, const char *append, const c
 	return knobs;
 }
 
+static struct om_knobs one_setting(const char *name, const char *text)
+{
+	const struct om_knob_source source = { name, text, OM_ORIGIN_KVMRC };
+	struct om_knobs knobs;
+	struct om_err err;
+
+	assert_true(om_knobs_resolve(&knobs, &source, 1, NULL, &err));
+	return knobs;
+}
+
 static struct om_opts options(const char *text)
 {
 	struct om_opts opts;
@@ -148,30 +158,42 @@ the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(v
 		struct om_plan plan = { .flags = OM_FLAG_LIVE | rows[i].flags, .attempt_count = 2 };
 		struct om_attempt_end end = rows[i].end;
 
+		size_t next = 99;
+
+		plan.attempts[0].flags = plan.attempts[1].flags = plan.flags;
 		plan.attempts[0].path = rows[i].path;
 		plan.attempts[1].path = rows[i].path == OM_PATH_FAST ? OM_PATH_DEFAULT
 								     : OM_PATH_NAME;
 		if (rows[i].listens)
 			om_params_set_text(&plan.attempts[0].params, "listen_address", "10.1.0.2",
 					   "x");
-		if (om_plan_path_failed(&plan, 0, &end) != rows[i].expected)
+		if (om_plan_next(&plan, 0, &end, &next) !=
+		    (rows[i].expected ? OM_NEXT_PATH : OM_NEXT_NONE))
 			fail_msg("row %zu", i);
+		if (rows[i].expected)
+			assert_int_equal(next, 1);
 		/* There is nothing after the last one. */
 		plan.attempt_count = 1;
-		assert_false(om_plan_path_failed(&plan, 0, &end));
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		plan.attempt_count = 2;
 		/* Whatever the failure, these forbid it. */
 		end.bytes_sent = true;
-		assert_false(om_plan_path_failed(&plan, 0, &end));
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		end = rows[i].end;
 		end.stop_requested = true;
-		assert_false(om_plan_path_failed(&plan, 0, &end));
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		end = rows[i].end;
 		end.dest_lost = true;
-		assert_false(om_plan_path_failed(&plan, 0, &end));
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+		end = rows[i].end;
+		end.ended_by_watch = true;
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+		end = rows[i].end;
+		end.restart_throttled = true;
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		end = rows[i].end;
 		end.ok = true;
-		assert_false(om_plan_path_failed(&plan, 0, &end));
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		om_plan_free(&plan);
 	}
 }
@@ -197,21 +219,29 @@ an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_
 			    "kvmrc) by interface "
 			    "(not checked), link speed not known");
 	assert_int_equal(plan.warnings.n, 0);
+	assert_true(om_str_starts(plan.limits_text, "limits: policy auto, "));
 	om_plan_free(&plan);
 	om_opts_free(&opts);
 	om_knobs_free(&knobs);
 }
 
-static void a_low_limit_of_the_domain_is_never_raised(void **unused)
+static void a_longer_limit_of_the_domains_own_holds_where_nothing_is_set(void **unused)
 {
 	static const struct {
-		uint32_t own_ms, start_ms, ceiling_ms;
-	} rows[] = { { 0, 30, 300 }, { 300, 30, 300 }, { 5000, 30, 5000 },
-		     { 30, 30, 30 }, { 29, 29, 29 },   { 1, 1, 1 } };
+		uint32_t own_ms;
+		const char *set;
+		uint32_t start_ms, soft_ms, hard_ms;
+	} rows[] = {
+		{ 0, "", 30, 500, 2000 },     { 300, "", 30, 500, 2000 },
+		{ 12, "", 30, 500, 2000 },    { 501, "", 30, 501, 2000 },
+		{ 5000, "", 30, 5000, 5000 }, { 5000, "500", 30, 500, 2000 },
+		{ 5000, "29", 29, 29, 2000 }, { 5000, "30", 30, 30, 2000 },
+		{ 0, "1", 1, 1, 2000 },	      { 0, "9000", 30, 9000, 9000 },
+	};
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		struct om_knobs knobs = settings("", "", "");
+		struct om_knobs knobs = one_setting("MIGRATE_DOWNTIME_MAX_MS", rows[i].set);
 		struct om_opts opts = options("");
 		struct om_facts facts = { .max_downtime_ms = rows[i].own_ms };
 		struct om_plan plan;
@@ -219,7 +249,9 @@ static void a_low_limit_of_the_domain_is_never_raised(void **unused)
 
 		assert_true(om_plan_make(&plan, &request, &knobs, &opts, &facts, &err));
 		assert_int_equal(plan.downtime_start_ms, rows[i].start_ms);
-		assert_int_equal(plan.limits.downtime_max_ms, rows[i].ceiling_ms);
+		assert_int_equal(plan.limits.downtime_max_ms, rows[i].soft_ms);
+		assert_int_equal(plan.limits.pause_max_ms, rows[i].hard_ms);
+		assert_int_equal(plan.warnings.n, 0);
 		om_plan_free(&plan);
 		om_opts_free(&opts);
 		om_knobs_free(&knobs);
@@ -249,11 +281,13 @@ static void a_refusal_leaves_nothing_behind(void **unused)
 static void every_part_of_a_plan_is_printed(void **unused)
 {
 	struct om_plan plan = { .flags = ~0u,
+				.limits_text = om_xstrdup("limits: some"),
 				.postcopy_after_precopy = true,
 				.never_switch = true,
 				.timeout_s = 7,
 				.timeout_action = OM_TIMEOUT_POSTCOPY,
-				.attempt_count = 1,
+				.attempt_count = 2,
+				.attempts = { { .flags = ~0u }, { .path = OM_PATH_NAME } },
 				.downtime_start_ms = 1,
 				.limits.downtime_max_ms = 2 };
 	OM_AUTOFREE char *text = NULL;
@@ -269,9 +303,11 @@ static void every_part_of_a_plan_is_printed(void **unused)
 		"flags: live peer-to-peer tunnelled paused change-protection unsafe compressed "
 		"abort-on-error auto-converge rdma-pin-all post-copy tls parallel zero-copy\n"
 		"downtime limit: 1 ms, at most 2 ms\n"
+		"limits: some\n"
 		"post-copy: after one pass\npost-copy: never started\n"
 		"timeout: 7 s, then post-copy\n"
 		"attempt 1: fast\n  bandwidth = 18446744073709551615 (MIGRATE_OPTIONS)\n"
+		"attempt 2: oned name, without post-copy\n"
 		"INFO: an info\nWARN: a warning\n");
 	om_plan_free(&plan);
 }
@@ -284,7 +320,7 @@ int main(void)
 			the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
 		cmocka_unit_test(
 			an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one),
-		cmocka_unit_test(a_low_limit_of_the_domain_is_never_raised),
+		cmocka_unit_test(a_longer_limit_of_the_domains_own_holds_where_nothing_is_set),
 		cmocka_unit_test(a_refusal_leaves_nothing_behind),
 		cmocka_unit_test(every_part_of_a_plan_is_printed),
 	};

@@ -40,6 +40,9 @@ struct world {
 	bool save_fails, touch_fails, drop_fails, define_fails, reopen_fails;
 	bool resume_fails, suspend_fails, destroy_fails, abort_fails;
 	uint64_t now_ms;
+	const struct om_plan *plan;
+	struct om_attempt last_attempt; /* of the last call */
+	char infos[600];		/* all of them */
 	unsigned int aborts, asked;
 	unsigned int warnings;
 	char warning[700]; /* the last one */
@@ -90,6 +93,9 @@ static void log_line(void *ctx, enum om_log_level level, const char *text)
 {
 	struct world *w = ctx;
 
+	if (level == OM_LOG_INFO)
+		snprintf(w->infos + strlen(w->infos), sizeof(w->infos) - strlen(w->infos), "%s\n",
+			 text);
 	if (level != OM_LOG_WARN)
 		return;
 	w->warnings++;
@@ -199,14 +205,18 @@ static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
 		    ((struct world *)ctx)->define_fails, err);
 }
 
-static void memory(void *ctx, size_t attempt, struct om_attempt_end *end)
+/* "memory1" for the plan's second attempt; "throttled" for one that is none of the plan's. */
+static void memory(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end)
 {
 	struct world *w = ctx;
 	const struct call *call = &w->calls[w->calls_made];
-	char what[16];
+	char what[32] = "throttled";
 
-	snprintf(what, sizeof(what), "memory%zu", attempt);
+	for (size_t i = 0; i < w->plan->attempt_count; i++)
+		if (attempt == &w->plan->attempts[i])
+			snprintf(what, sizeof(what), "memory%zu", i);
 	trace(w, what);
+	w->last_attempt = *attempt;
 	if (w->calls_made++ == OM_ARRAY_LEN(w->calls))
 		fail_msg("too many calls: %s", w->trace);
 	*end = call->end;
@@ -259,6 +269,9 @@ static struct om_run_end run(struct world *w, unsigned int flags, size_t attempt
 	plan.attempts[0].path = attempts == 3 ? OM_PATH_FAST : OM_PATH_DEFAULT;
 	plan.attempts[1].path = attempts == 3 ? OM_PATH_DEFAULT : OM_PATH_NAME;
 	plan.attempts[2].path = OM_PATH_NAME;
+	for (size_t i = 0; i < attempts; i++)
+		plan.attempts[i].flags = plan.flags;
+	w->plan = &plan;
 	om_run_migrate(&ops, &plan, tries, &end);
 	return end;
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by core/plan*.c alone. */
+#ifndef OM_PLAN_INTERNAL_H
+#define OM_PLAN_INTERNAL_H
+
+#include "om_plan.h"
+
+/* Each takes a malloc'ed text and frees it. */
+void om_plan_warn(struct om_plan *plan, char *text);
+void om_plan_info(struct om_plan *plan, char *text);
+
+/* plan_limits.c, in the order of the calls */
+void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
+			const struct om_opts *opts, const struct om_facts *facts);
+/* What MIGRATE_POLICY rules out, whatever the other settings say. */
+bool om_plan_policy_forbids(const struct om_plan *plan);
+/* Puts the limit among the parameters of the call. */
+void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs,
+			   struct om_opts *opts);
+void om_plan_tell_limits(struct om_plan *plan, const struct om_knobs *knobs,
+			 const struct om_opts *opts);
+
+/* plan_postcopy.c, likewise. True: armed by us, not by the operator's own words. */
+bool om_plan_arm_postcopy(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts,
+			  const struct om_facts *facts);
+/* The same attempts once more, for a destination that refuses it. */
+void om_plan_add_without_postcopy(struct om_plan *plan);
+
+#endif
