@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state_internal.h"
 
+#include "om_control_socket.h"
 #include "om_util.h"
 
 #include <dirent.h>
@@ -201,14 +202,18 @@ void om_state_each_var(void (*fn)(int dirfd, void *ctx), void *ctx)
 		closedir(dir);
 }
 
-void om_state_each(state_fn *fn, void *ctx)
+void om_state_each_dir(void (*fn)(int dirfd, void *ctx), void *ctx)
 {
-	struct each each = { fn, ctx };
 	OM_AUTOCLOSE int run = om_state_dir_overridden() ? -1 : om_state_open_run();
 
 	if (run >= 0)
-		each_in(run, &each);
-	om_state_each_var(each_in, &each);
+		fn(run, ctx);
+	om_state_each_var(fn, ctx);
+}
+
+void om_state_each(state_fn *fn, void *ctx)
+{
+	om_state_each_dir(each_in, &(struct each){ fn, ctx });
 }
 
 /* A lock goes while we hold it, so that nobody takes one that has no name any more (state_file.c
@@ -239,8 +244,12 @@ static void clean_one(int dirfd, const char *name)
 	struct om_state state;
 	struct stat st;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    st.st_mtime + OLD_S > clock_ms(CLOCK_REALTIME) / 1000)
+		return;
+	if (S_ISSOCK(st.st_mode) && om_state_name_uuid(name, ".sock", uuid))
+		om_control_clean(dirfd, name);
+	if (!S_ISREG(st.st_mode))
 		return;
 	if (om_state_name_uuid(name, ".lock", uuid))
 		remove_lock(dirfd, name);
