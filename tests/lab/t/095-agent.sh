@@ -49,7 +49,7 @@ still_in_background() {
 quick() {
 	grep -E 'migrate: done in' "$OUT"
 	echo "the driver had to wait for $1 s"
-	(($1 <= 10))
+	(($1 <= 15))
 }
 
 # What sudo has been asked for on a node since its log was emptied.
@@ -71,6 +71,14 @@ not_compacted() {
 # How often this machine's page cache has been dropped: the hosts have one kernel.
 drops() {
 	awk '$1 == "drop_pagecache" { print $2 }' /proc/vmstat
+}
+
+# refused TEXT SOURCE DESTINATION: sudo there has not let us, and nobody is bothered with it.
+refused() {
+	check "$1: the VM moves" moved 31 "$3"
+	check "$1: no line of the log is about it" silent 'sudo|sysctl|memory was'
+	check "$1: it ends" within 30 no_background "$2"
+	check "$1: sysctl is not tried" not_compacted "$2"
 }
 
 begin --mgmt 1gbit "$@"
@@ -111,14 +119,14 @@ check "by migrate_local: it ends" within 60 no_background fe
 for node in node01 node02; do
 	lab exec "$node" -- bash -c "rm -f /tmp/sudo.log; mv $SUDOERS/opennebula /tmp/"
 done
+lab exec node01 -- bash -c "echo 'oneadmin ALL=(ALL) NOPASSWD: /usr/bin/true' >$SUDOERS/other"
 drive 31
-check "sudo allows nothing: the VM moves" moved 31 node02
-check "sudo allows nothing: no line of the log is about it" silent 'sudo|sysctl|memory was'
-check "sudo allows nothing: it ends" within 30 no_background node01
-check "sudo allows nothing: sysctl was not tried" not_compacted node01
+refused "sudo allows another command" node01 node02
+drive 31
+refused "sudo allows nothing" node02 node01
 
 # ---- an agent that does not answer
-lab exec node01 -- mv /tmp/opennebula $SUDOERS/
+lab exec node01 -- bash -c "rm $SUDOERS/other; mv /tmp/opennebula $SUDOERS/"
 lab guest stop 31
 lab guest start 31 --mem 128 --fill 32 --verify 64 --agent deaf
 settings DEST_HOST_APPEND=-10g1 CLEANUP_MEMORY_ON_STOP=yes
