@@ -84,9 +84,8 @@ $(B)/tests/golden_plan: $(B)/san/tests/golden/golden_plan.o $(call obj,$(PURE) $
 	@mkdir -p $(@D)
 	$(CC) $(SAN) -o $@ $^ $(shell pkg-config --libs libxml-2.0) -lm
 
-$(B)/tests/sim: $(B)/san/tests/sim/sim.o $(call obj,$(PURE),san)
-	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ -lm
+$(B)/sim: $(call obj,$(wildcard tests/sim/*.c) $(PURE),o)
+	$(CC) -pie $(LDFLAGS) -o $@ $^ -lm
 
 unit: $(UNIT)
 	@tests/run_cmocka $^
@@ -94,8 +93,8 @@ edge: $(EDGET)
 	@tests/run_cmocka $^
 golden: $(B)/tests/golden_plan
 	@tests/golden/run $<
-sim: $(B)/tests/sim
-	@tests/run_cmocka $<
+sim: $(B)/sim
+	@$< $(SIM)
 fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz_%)
 	@tests/fuzz/replay $^
 shell: all $(B)/tests/onedriver
