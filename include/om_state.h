@@ -90,6 +90,9 @@ struct om_state {
 /* As printed everywhere: 100 in OM_PHASE_DONE, at most 99 in every other phase. */
 uint32_t om_state_percent(const struct om_state *state);
 
+/* Is it that of the VM that somebody names by its OpenNebula id, its UUID or its name? */
+bool om_state_is_of(const struct om_state *state, const char *vm);
+
 /* 8-4-4-4-12 hexadecimal digits; nothing else becomes the name of a file. */
 bool om_state_uuid_valid(const char *uuid);
 
@@ -184,8 +187,5 @@ void om_state_boot_id(char boot_id[37]);
  * died without an end, is delivered with phase OM_PHASE_UNKNOWN and the result saying so. The same
  * VM can come twice, from two directories: the later updated_epoch_ms is right. */
 void om_state_each(void (*fn)(const struct om_state *state, void *ctx), void *ctx);
-
-/* Calls fn for each directory that om_state_each() reads; the descriptor stays the caller's. */
-void om_state_each_dir(void (*fn)(int dirfd, void *ctx), void *ctx);
 
 #endif

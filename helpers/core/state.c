@@ -302,6 +302,12 @@ size_t om_state_print_record_json(const struct om_state *state, char *text, size
 	return print_json(state, false, text, size);
 }
 
+bool om_state_is_of(const struct om_state *state, const char *vm)
+{
+	return strcmp(state->vm_id, vm) == 0 || om_str_eq_nocase(state->uuid, vm) ||
+	       strcmp(state->vm_name, vm) == 0;
+}
+
 bool om_state_uuid_valid(const char *uuid)
 {
 	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

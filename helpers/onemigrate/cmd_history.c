@@ -39,17 +39,11 @@ struct found {
 	size_t n;
 };
 
-static bool wanted(const struct om_state *record, const char *vm)
-{
-	return !vm || strcmp(record->vm_id, vm) == 0 || om_str_eq_nocase(record->uuid, vm) ||
-	       strcmp(record->vm_name, vm) == 0;
-}
-
 static void collect(const struct om_state *record, void *ctx)
 {
 	struct found *found = ctx;
 
-	if (!wanted(record, found->args->vm))
+	if (found->args->vm && !om_state_is_of(record, found->args->vm))
 		return;
 	if ((found->n & (found->n + 1)) == 0) /* room for twice as many */
 		found->v = om_xrealloc(found->v, 2 * (found->n + 1) * sizeof(*found->v));

@@ -261,6 +261,18 @@ static void what_is_no_state_file_is_refused(void **unused)
 			fail_msg("accepted row %zu: %s", i, texts[i]);
 }
 
+static void a_vm_has_an_id_a_uuid_and_a_name(void **unused)
+{
+	struct om_state state = sample();
+
+	(void)unused;
+	assert_true(om_state_is_of(&state, "31"));
+	assert_true(om_state_is_of(&state, "85B4AD9D-6E6C-4A1E-BB1C-0C8AD1B1A4C4"));
+	assert_true(om_state_is_of(&state, "web front 01"));
+	assert_false(om_state_is_of(&state, "3"));
+	assert_false(om_state_is_of(&state, "Web front 01"));
+}
+
 static void only_a_uuid_is_a_uuid(void **unused)
 {
 	static const char *const wrong[] = {
@@ -562,6 +574,7 @@ int main(void)
 		cmocka_unit_test(a_newline_in_a_name_makes_no_second_line),
 		cmocka_unit_test(unknown_keys_are_ignored_and_missing_ones_are_zero),
 		cmocka_unit_test(what_is_no_state_file_is_refused),
+		cmocka_unit_test(a_vm_has_an_id_a_uuid_and_a_name),
 		cmocka_unit_test(only_a_uuid_is_a_uuid),
 		cmocka_unit_test(json_is_one_object_with_every_key_escaped),
 		cmocka_unit_test(an_empty_text_is_empty_in_json),
