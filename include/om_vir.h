@@ -95,6 +95,10 @@ void om_vir_set_p2p_uri(struct om_vir *vir, const char *uri);
 bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms);
 bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms,
 			 struct om_err *err) OM_MUST_CHECK;
+uint64_t om_vir_bandwidth_mibps(struct om_vir *vir); /* the domain's limit; 0 = not known */
+/* 0 = no limit; that of post-copy is one of its own. */
+bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy,
+			  struct om_err *err) OM_MUST_CHECK;
 bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_abort(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;

@@ -167,9 +167,9 @@ bool om_vir_identify(struct om_vir *vir, const char *deploy_id, struct om_err *e
 	dom = NULL;
 
 	if (!parse_uuid(deploy_id, vir->uuid)) {
-		dom = virDomainLookupByName(vir->conn[OM_VIR_SRC], deploy_id);
-		if (!dom)
-			dom = virDomainLookupByName(vir->conn[OM_VIR_DST], deploy_id);
+		for (int role = 0; role < OM_VIR_ROLES && !dom; role++)
+			if (vir->conn[role])
+				dom = virDomainLookupByName(vir->conn[role], deploy_id);
 		if (!dom)
 			return om_vir_fail(err, OM_E_INPUT, "no such domain on either host");
 		if (virDomainGetUUID(dom, vir->uuid) < 0)

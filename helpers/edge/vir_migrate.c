@@ -88,6 +88,26 @@ bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms, struct om_err
 	return true;
 }
 
+uint64_t om_vir_bandwidth_mibps(struct om_vir *vir)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	unsigned long speed = 0;
+
+	return dom && virDomainMigrateGetMaxSpeed(dom, &speed, 0) == 0 ? speed : 0;
+}
+
+bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy, struct om_err *err)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	unsigned long most = (unsigned long)(INT64_MAX >> 20); /* libvirt's "not limited" */
+	unsigned long speed = mibps && mibps < most ? (unsigned long)mibps : most;
+
+	if (!dom || virDomainMigrateSetMaxSpeed(
+			    dom, speed, postcopy ? VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY : 0) < 0)
+		return om_vir_fail(err, OM_E_REFUSED, "the bandwidth could not be set");
+	return true;
+}
+
 bool om_vir_start_postcopy(struct om_vir *vir, struct om_err *err)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);

@@ -9,6 +9,7 @@
 int om_cmd_migrate(int argc, char **argv);
 int om_cmd_status(int argc, char **argv);
 int om_cmd_history(int argc, char **argv);
+int om_cmd_control(int argc, char **argv); /* cancel, set, postcopy, pause */
 int om_cmd_settings(int argc, char **argv);
 int om_cmd_attend(int argc, char **argv);
 int om_cmd_aftermath(int argc, char **argv);
