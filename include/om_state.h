@@ -188,4 +188,7 @@ void om_state_boot_id(char boot_id[37]);
  * VM can come twice, from two directories: the later updated_epoch_ms is right. */
 void om_state_each(void (*fn)(const struct om_state *state, void *ctx), void *ctx);
 
+/* Calls fn for each directory that om_state_each() reads; the descriptor stays the caller's. */
+void om_state_each_dir(void (*fn)(int dirfd, void *ctx), void *ctx);
+
 #endif
