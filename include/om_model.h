@@ -27,7 +27,8 @@ struct om_sample {
 	uint32_t iteration;	 /* pass, from 1; 0 = none yet */
 	uint32_t throttle_percent;
 	bool postcopy;
-	bool paused; /* the guest does not run: by an operator, or by --timeout */
+	bool paused;  /* the guest does not run: by an operator, or by --timeout */
+	bool stopped; /* QEMU has stopped it for the switch-over */
 };
 
 /* An ended pass. */
@@ -49,6 +50,7 @@ struct om_model {
 	uint64_t measured_ms;	     /* time that the rates above stand for */
 	struct om_pass passes[OM_MODEL_PASSES];
 	uint32_t pass_count;  /* all ended ones; the newest is passes[(pass_count - 1) % ...] */
+	double populated;    /* bytes of guest memory that were ever written; 0 = not known */
 	double hot, turnover; /* W in bytes, r / W per second; hot 0 = not known */
 };
 
@@ -59,6 +61,8 @@ const struct om_pass *om_model_pass(const struct om_model *model, uint32_t ago);
 
 /* Bytes of guest memory per second that the link carries; 0 = not known. */
 double om_model_bandwidth(const struct om_model *model);
+/* What remains and is not memory that the guest never wrote, which takes no time. */
+double om_model_unsent(const struct om_model *model);
 /* The last second was as good as those before; nothing is decided for ever on a bad one. */
 bool om_model_healthy(const struct om_model *model);
 

@@ -29,7 +29,8 @@ enum om_action_kind {
 struct om_action {
 	enum om_action_kind kind;
 	uint32_t downtime_ms;
-	bool tell; /* worth a line in the VM's log, not only in the debug output */
+	uint32_t throttle_percent; /* OM_ACTION_THROTTLE: to begin with */
+	bool tell;		   /* worth a line in the VM's log, not only in the debug output */
 	char why[200];
 };
 
@@ -69,7 +70,6 @@ struct om_watch {
 	uint32_t counts;	  /* since the reach changed */
 	double least_bytes;	  /* that remained after a count, since the reach changed */
 	bool timed_out, postcopy_started, ended_early, throttled, tell_need, told_need;
-	uint32_t percent; /* monotone, at most 99 */
 	struct om_forecast forecast;
 };
 

@@ -47,6 +47,18 @@ double om_model_bandwidth(const struct om_model *m)
 	return fmax(m->drain, m->wire_fast);
 }
 
+double om_model_unsent(const struct om_model *m)
+{
+	double total = (double)m->last.total_bytes, remaining = (double)m->last.remaining_bytes;
+	double untouched, passed;
+
+	if (m->pass_count || m->populated <= 0 || m->populated >= total)
+		return remaining;
+	untouched = total - m->populated;
+	passed = fmax(0, total - remaining - (double)m->last.processed_bytes);
+	return fmax(0, remaining - fmax(0, untouched - passed));
+}
+
 bool om_model_healthy(const struct om_model *m)
 {
 	return m->wire_slow > 0 && m->wire_fast >= HEALTHY_PART * m->wire_slow &&
@@ -114,6 +126,17 @@ static uint64_t shortest_ms(const struct om_model *m)
 	return shortest;
 }
 
+/* One pass tells bounds only: the slowest guest that leaves so much, which writes all of its memory
+ * rather than a part of it often. */
+static void fit_bounds(struct om_model *m, const struct om_pass *pass)
+{
+	double seconds = (double)(pass->ms + 1) / 1000;
+	double part = fmin(0.999, pass->after / fmax(1, (double)m->last.total_bytes));
+
+	m->turnover = -log(1 - part) / seconds;
+	m->hot = (double)m->last.total_bytes;
+}
+
 /* One dimension, smooth: a walk through it in steps of a twentieth is exact enough. */
 static void fit(struct om_model *m)
 {
@@ -122,10 +145,8 @@ static void fit(struct om_model *m)
 	double low = 0.01 * 1000 / (double)(longest->ms + 1);
 	double high = SATURATED * 1000 / (double)(shortest_ms(m) + 1);
 
-	if (m->pass_count == 1) { /* only bounds are known: the slowest guest that fits */
-		low = 0.05 * 1000 / (double)(longest->ms + 1);
-		m->turnover = low;
-		misfit(m, longest, low, &m->hot);
+	if (m->pass_count == 1) {
+		fit_bounds(m, longest);
 		return;
 	}
 	for (double turnover = low; turnover < high; turnover *= 1.05) {
@@ -193,7 +214,7 @@ double om_model_bandwidth_for(const struct om_model *m, double pause_ms)
 
 bool om_model_project(const struct om_model *m, double limit_ms, struct om_projection *p)
 {
-	double b = om_model_bandwidth(m), remaining = (double)m->last.remaining_bytes;
+	double b = om_model_bandwidth(m), remaining = om_model_unsent(m);
 	double fits = b * limit_ms / 1000;
 	double in_pass_ms = (double)(m->last.now_ms - m->pass_begun_ms);
 

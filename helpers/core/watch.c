@@ -14,6 +14,8 @@
 #define BELOW_PLATEAU 0.9 /* it is known so well */
 #define COUNTS_MOST 8	  /* while what remains is more than is allowed */
 #define FAR_BEYOND 1.3
+#define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
+#define THROTTLE_MOST 80.0
 #define LEAST_LIMIT_MS 8.0
 /* More than what is predicted, since the guest goes on until QEMU looks. */
 #define MARGIN 1.15
@@ -35,6 +37,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
 	memset(watch, 0, sizeof(*watch));
 	watch->limits = plan->limits;
+	watch->model.populated = (double)plan->populated_bytes;
 	watch->start_ms = plan->downtime_start_ms;
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
@@ -144,18 +147,6 @@ static void foresee(struct om_watch *w)
 	else if (om_model_project(m, w->limit_ms ? w->limit_ms : w->start_ms, &p) ||
 		 om_model_project(m, reach_ms(w), &p))
 		foresee_switch(w, p.ms + p.pause_ms, p.pause_ms, m->pass_count ? 0 : p.ms);
-}
-
-static void note_progress(struct om_watch *w, const struct om_sample *s)
-{
-	double done = (double)s->processed_bytes + (double)s->disk_processed_bytes;
-	double all = done + (double)s->remaining_bytes + (double)s->disk_remaining_bytes;
-	uint32_t percent = all > 0 ? (uint32_t)(done * 100 / all) : 0;
-
-	if (percent > 99)
-		percent = 99;
-	if (percent > w->percent)
-		w->percent = percent;
 }
 
 /* ---- actions ---- */
@@ -369,17 +360,32 @@ static struct om_action follow(struct om_watch *w)
 	return set_limit(w, next_ms * MARGIN + 1, "what the end of this pass needs");
 }
 
+/* The guest may write only so fast that its plateau fits the soft limit. */
+static struct om_action begin_throttled(struct om_watch *w)
+{
+	const struct om_model *m = &w->model;
+	double rate = m->hot * m->turnover, seconds = link_ms(w, m->hot) / 1000;
+	double allowed = m->hot / fmax(seconds - soft_ms(w) / 1000.0, 0.001);
+	double percent = 100 * (1 - allowed / rate);
+	struct om_action action;
+
+	percent = fmin(THROTTLE_MOST, fmax(THROTTLE_LEAST, ceil(percent)));
+	w->throttled = true;
+	action = act(OM_ACTION_THROTTLE, true,
+		     "begin again with auto-converge from %.0f %%: nothing gentler ends it",
+		     percent);
+	action.throttle_percent = (uint32_t)percent;
+	return action;
+}
+
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
 	if (!w->hopeless_passes || plateau_ms(w) <= hard_ms(w))
 		return none();
 	if (w->hopeless_passes >= HOPELESS_PASSES_DONE) {
-		if (w->limits.throttle && !w->throttled) {
-			w->throttled = true;
-			return act(OM_ACTION_THROTTLE, true,
-				   "begin again with auto-converge: nothing gentler ends it");
-		}
+		if (w->limits.throttle && !w->throttled)
+			return begin_throttled(w);
 		if (w->limits.policy == OM_POLICY_GENTLE)
 			return end_early(w, "ended early, it does not converge");
 	}
@@ -451,11 +457,13 @@ static struct om_action decide(struct om_watch *w, bool ended)
 struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 {
 	struct om_action action;
-	bool ended = om_model_take(&w->model, s);
+	bool ended;
 
+	if (s->stopped) /* the last word is QEMU's */
+		return none();
+	ended = om_model_take(&w->model, s);
 	if (!w->begun_ms)
 		w->begun_ms = s->now_ms ? s->now_ms : 1;
-	note_progress(w, s);
 	if (s->postcopy) /* started by somebody else */
 		w->postcopy_started = true;
 	if (w->postcopy_started || w->timed_out) {

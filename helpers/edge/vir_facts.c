@@ -27,6 +27,18 @@ uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role)
 	return (uint32_t)downtime_ms;
 }
 
+uint64_t om_vir_populated_bytes(struct om_vir *vir)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
+	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+	int count = dom ? virDomainMemoryStats(dom, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0) : 0;
+
+	for (int i = 0; i < count; i++)
+		if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_RSS)
+			return (uint64_t)stats[i].val * 1024;
+	return 0;
+}
+
 static void versions_of(virConnectPtr conn, uint64_t *libvirt, uint64_t *qemu)
 {
 	unsigned long version;

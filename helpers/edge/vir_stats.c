@@ -54,6 +54,7 @@ bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms
 	sample->now_ms = now_ms;
 	sample->postcopy = vir->events.source_postcopy;
 	sample->paused = vir->events.source_paused;
+	sample->stopped = vir->events.source_stopped && !sample->postcopy;
 	return type == VIR_DOMAIN_JOB_UNBOUNDED || type == VIR_DOMAIN_JOB_BOUNDED;
 }
 

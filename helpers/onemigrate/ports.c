@@ -155,9 +155,11 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	struct om_sampler *sampler;
 
 	om_watch_init(&s->watch, &s->plan);
+	s->watch.limits.postcopy &= (attempt->flags & OM_FLAG_POSTCOPY) != 0;
+	s->watch.throttled = attempt->flags & OM_FLAG_AUTO_CONVERGE;
 	s->first_pass_ms = 0;
 	s->guest_suspended = false;
-	s->watch_ended = OM_ACTION_NONE;
+	s->watch_ended = (struct om_action){ .kind = OM_ACTION_NONE };
 	om_vir_events_reset(s->vir);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();
@@ -168,6 +170,10 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	end->bytes_sent = om_sampler_stop(sampler);
 	end->stop_requested = s->stop;
 	end->suspended = s->guest_suspended;
+	end->ended_by_watch = s->watch_ended.kind == OM_ACTION_ABORT;
+	end->restart_throttled = s->watch_ended.kind == OM_ACTION_THROTTLE;
+	end->throttle_initial = s->watch_ended.throttle_percent;
+	om_str_copy(end->watch_why, sizeof(end->watch_why), s->watch_ended.why);
 	end->dest_lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
 	if (!end->ok)
 		restore_downtime(s);

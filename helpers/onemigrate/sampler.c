@@ -24,13 +24,14 @@ struct om_sampler {
 	uint64_t next_sample_ms, next_syslog_ms;
 };
 
-static void note_decision(struct om_session *s, const char *why, bool tell)
+static void note(struct om_session *s, const struct om_action *action, const char *why, bool done)
 {
 	pthread_mutex_lock(&s->lock);
-	om_str_copy(s->state.decision, sizeof(s->state.decision), why);
+	om_state_take_action(&s->state, action, why, done, om_now_ms() - s->begun_ms,
+			     om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
-	om_log(tell ? OM_LOG_INFO : OM_LOG_DEBUG, "pass %u: %s", s->watch.model.last.iteration,
-	       why);
+	om_log(action->tell ? OM_LOG_INFO : OM_LOG_DEBUG, "pass %u: %s",
+	       s->watch.model.last.iteration, why);
 }
 
 /* The call returns with libvirt's error; the reason is kept beside it. */
@@ -38,8 +39,7 @@ static bool end_call(struct om_session *s, const struct om_action *action, struc
 {
 	if (!om_vir_abort(s->vir, err))
 		return false;
-	s->watch_ended = action->kind;
-	om_str_copy(s->watch_reason, sizeof(s->watch_reason), action->why);
+	s->watch_ended = *action;
 	return true;
 }
 
@@ -68,27 +68,13 @@ static void act(struct om_session *s, const struct om_action *action)
 	default:
 		return;
 	}
-	note_decision(s, ok ? action->why : err.msg, action->tell);
+	note(s, action, ok ? action->why : err.msg, ok);
 }
 
 static void publish(struct om_session *s, const struct om_sample *sample)
 {
-	struct om_state *state = &s->state;
-
 	pthread_mutex_lock(&s->lock);
-	state->phase = sample->postcopy ? OM_PHASE_POSTCOPY : OM_PHASE_COPY;
-	state->iteration = sample->iteration;
-	state->percent = s->watch.percent;
-	state->processed_bytes = sample->processed_bytes;
-	state->remaining_bytes = sample->remaining_bytes;
-	state->total_bytes = sample->total_bytes;
-	state->rate_bytes_ps = sample->rate_bytes_ps;
-	state->dirty_bytes_ps = sample->dirty_bytes_ps;
-	state->throttle_percent = sample->throttle_percent;
-	state->downtime_limit_ms = s->watch.limit_ms;
-	state->eta_ms = sample->rate_bytes_ps
-				? sample->remaining_bytes * 1000 / sample->rate_bytes_ps
-				: 0;
+	om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -97,7 +83,8 @@ static void progress_line(struct om_sampler *sampler, const struct om_sample *sa
 	if (sample->now_ms < sampler->next_syslog_ms)
 		return;
 	sampler->next_syslog_ms = sample->now_ms + SYSLOG_EVERY_MS;
-	om_log_syslog("%u %%, pass %u, %llu MiB remaining, %llu MiB/s", sampler->s->watch.percent,
+	/* Only this thread writes the share; the main thread reads it. */
+	om_log_syslog("%u %%, pass %u, %llu MiB remaining, %llu MiB/s", sampler->s->state.percent,
 		      sample->iteration, (unsigned long long)sample->remaining_bytes >> 20,
 		      (unsigned long long)sample->rate_bytes_ps >> 20);
 }
@@ -140,9 +127,9 @@ static void take_sample(struct om_sampler *sampler)
 	if (!sample.iteration)
 		return; /* QEMU has not begun */
 	action = om_watch_step(&s->watch, &sample);
+	publish(s, &sample);
 	act(s, &action);
 	debug_sample(s, &sample);
-	publish(s, &sample);
 	progress_line(sampler, &sample);
 }
 
@@ -164,16 +151,17 @@ static void abort_if_needed(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
 	struct om_vir_events *events = om_vir_events(s->vir);
+	const struct om_action cancel = { .kind = OM_ACTION_ABORT };
 	bool lost = events->lost[OM_VIR_DST] && !s->plan.peer_to_peer;
 	struct om_err err;
 
 	if ((!s->stop && !lost) || events->source_postcopy)
 		return;
 	if (!sampler->abort_sent)
-		note_decision(s,
-			      lost ? "cancel: the connection to the destination is lost"
-				   : "cancel: asked by a signal",
-			      false);
+		note(s, &cancel,
+		     lost ? "cancel: the connection to the destination is lost"
+			  : "cancel: asked by a signal",
+		     true);
 	if (!om_vir_abort(s->vir, &err) && !sampler->abort_sent)
 		om_log_syslog("%s", err.msg);
 	sampler->abort_sent = true;

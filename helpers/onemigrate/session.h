@@ -66,8 +66,7 @@ struct om_session {
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
 	atomic_bool call_ok;		       /* it succeeded */
 	bool guest_suspended;		       /* by the watch */
-	enum om_action_kind watch_ended;       /* it had the call cancelled, to throttle or for good */
-	char watch_reason[200];
+	struct om_action watch_ended;	       /* it had the call cancelled, to throttle or for good */
 	uint64_t phase_since_ms;	       /* under lock */
 	atomic_bool asking; /* since phase_since_ms: connections are opened, facts gathered */
 	int aftermath_fd;   /* stdin of the process for the time after; -1 = none */
