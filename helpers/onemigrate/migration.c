@@ -52,7 +52,7 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void set_end_phase(struct om_session *s, const struct om_run_end *end)
+static void set_end_phase(struct om_session *s, const struct om_run_end *end, const char *what)
 {
 	bool unknown = end->verdict != OM_VERDICT_SOURCE &&
 		       end->verdict != OM_VERDICT_SOURCE_LEFTOVER;
@@ -61,7 +61,7 @@ static void set_end_phase(struct om_session *s, const struct om_run_end *end)
 	pthread_mutex_lock(&s->lock);
 	s->state.phase = done ? OM_PHASE_DONE : unknown ? OM_PHASE_UNKNOWN : OM_PHASE_FAILED;
 	if (end->has_err)
-		om_str_copy(s->state.result, sizeof(s->state.result), end->err.msg);
+		om_str_copy(s->state.result, sizeof(s->state.result), what);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -72,6 +72,8 @@ static void answer(struct om_session *s, const struct om_run_end *end)
 	int status = om_report_exit_status(end->verdict);
 	const char *what = end->has_err ? end->err.msg : "the migration failed";
 
+	if (end->has_err && end->err.code == OM_E_ABORTED && *s->requests.cancelled)
+		what = s->requests.cancelled;
 	om_report_whereabouts(end->verdict, s->args.src, s->args.dst, where, sizeof(where));
 	if (end->repeated)
 		om_log(OM_LOG_INFO,
@@ -81,7 +83,7 @@ static void answer(struct om_session *s, const struct om_run_end *end)
 		om_log(OM_LOG_WARN, "libvirt reported '%s', but both hosts say: %s", what, where);
 	else if (status == 0 && end->verdict != OM_VERDICT_DEST)
 		om_log(OM_LOG_ERROR, "%s", where);
-	set_end_phase(s, end);
+	set_end_phase(s, end, what);
 	om_log_syslog("ends with status %d: %s", status, status ? what : where);
 	om_session_answer(s, status, "%s; %s%s", what,
 			  s->shared->touched ? "" : "nothing was touched, ", where);
@@ -249,7 +251,8 @@ void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
  */
 void om_session_settle(struct om_session *s, const struct om_run_ops *ops)
 {
-	struct om_outcome_context context = { .asked_paused = s->shared->asked_paused };
+	struct om_outcome_context context = { .asked_paused = s->shared->asked_paused,
+					      .suspended_by_us = s->shared->guest_suspended };
 	struct om_run_end end = { .has_err = true, .verdict = OM_VERDICT_UNKNOWN };
 	struct om_err err = { 0 };
 

@@ -161,6 +161,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	s->guest_suspended = false;
 	s->watch_ended = (struct om_action){ .kind = OM_ACTION_NONE };
 	om_vir_events_reset(s->vir);
+	om_requests_begin(s, attempt->flags);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();
 	om_vir_migrate(s->vir, attempt, s->plan.peer_to_peer, end);
@@ -175,8 +176,10 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	end->throttle_initial = s->watch_ended.throttle_percent;
 	om_str_copy(end->watch_why, sizeof(end->watch_why), s->watch_ended.why);
 	end->dest_lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
-	if (!end->ok)
+	if (!end->ok) {
 		restore_downtime(s);
+		om_requests_restore(s);
+	}
 }
 
 static bool reopen_source(void *ctx, struct om_err *err)

@@ -196,6 +196,7 @@ static void *run(void *arg)
 			sampler->next_sample_ms = om_now_ms() + SAMPLE_MS;
 			continue;
 		}
+		om_requests_work(s);
 		follow_events(sampler);
 		if (om_now_ms() < sampler->next_sample_ms)
 			continue;

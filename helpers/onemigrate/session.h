@@ -4,6 +4,7 @@
 #ifndef OM_SESSION_H
 #define OM_SESSION_H
 
+#include "om_control_socket.h"
 #include "om_host.h"
 #include "om_knob.h"
 #include "om_opts.h"
@@ -26,13 +27,44 @@ struct om_shared {
 	atomic_bool touched; /* from here on nothing may run after the helper */
 	bool fast_configured, strict;
 	bool asked_paused;
-	int snapshots_fd; /* memfd: the saved metadata, each text ended by a NUL */
+	atomic_bool guest_suspended; /* at an operator's wish: started again where it stays here */
+	int snapshots_fd;	     /* memfd: the saved metadata, each text ended by a NUL */
 };
 
 /* The argv of the driver; texts of the process's own argv. */
 struct om_args {
 	const char *deploy_id, *dst, *src, *vm_id;
 	bool local; /* migrate_local: runs on the front-end */
+};
+
+/* What operators ask while it runs. The main thread takes it in and answers; what needs libvirt is
+ * done by the sampler's. */
+enum om_request_stage {
+	OM_REQUEST_NONE,
+	OM_REQUEST_ASKED,   /* may still be withdrawn */
+	OM_REQUEST_TAKEN,   /* the sampler is at it */
+	OM_REQUEST_STARTED, /* done, but not seen to be so yet */
+	OM_REQUEST_DONE,    /* to be answered */
+};
+struct om_request {
+	enum om_request_stage stage;
+	unsigned int number; /* in order; tells a new request from the one before in its place */
+	uint64_t since_ms;
+	uid_t uid;
+	struct om_control_request what;
+	struct om_control_answer answer;
+};
+struct om_requests {
+	struct om_control_server server; /* main thread's, as the next two */
+	bool opened;			 /* or tried to */
+	unsigned int count;
+	int done_fd;				 /* eventfd: there is something to answer */
+	struct om_request v[OM_CONTROL_CLIENTS]; /* under lock; by client */
+	char cancelled[80]; /* "cancelled by ...", set before `stop`; "" = by nobody */
+	unsigned int flags; /* OM_FLAG_* of the attempt; sampler's, as all below */
+	/* A bandwidth was asked for; the attempt began with that of the plan. */
+	bool bandwidth_set, bandwidth_again;
+	uint64_t bandwidth_before_mibps; /* the domain's own; 0 = not known */
 };
 
 struct om_session {
@@ -66,10 +98,11 @@ struct om_session {
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
 	atomic_bool call_ok;		       /* it succeeded */
 	bool guest_suspended;		       /* by the watch */
-	struct om_action watch_ended;	       /* it had the call cancelled, to throttle or for good */
-	uint64_t phase_since_ms;	       /* under lock */
+	struct om_action watch_ended; /* it had the call cancelled, to throttle or for good */
+	uint64_t phase_since_ms;      /* under lock */
 	atomic_bool asking; /* since phase_since_ms: connections are opened, facts gathered */
-	int aftermath_fd;   /* stdin of the process for the time after; -1 = none */
+	struct om_requests requests;
+	int aftermath_fd; /* stdin of the process for the time after; -1 = none */
 };
 
 uint64_t om_now_ms(void);
@@ -95,6 +128,19 @@ struct om_sampler *om_sampler_start(struct om_session *s);
 /* Returns whether memory had moved. */
 bool om_sampler_stop(struct om_sampler *sampler);
 
+/* requests.c; main thread: */
+void om_requests_init(struct om_session *s);
+#define OM_REQUESTS_FDS (1 + OM_CONTROL_FDS)
+void om_requests_fds(struct om_session *s, struct pollfd fds[OM_REQUESTS_FDS]);
+void om_requests_serve(struct om_session *s, const struct pollfd fds[OM_REQUESTS_FDS]);
+/* Answers whoever still waits; the process ends. */
+void om_requests_end(struct om_session *s);
+/* Sampler's thread: whenever it wakes. */
+void om_requests_work(struct om_session *s);
+/* Around an attempt. */
+void om_requests_begin(struct om_session *s, unsigned int flags);
+void om_requests_restore(struct om_session *s);
+
 /* aftermath.c */
 void om_aftermath_prepare(struct om_session *s);
 void om_aftermath_go(struct om_session *s);
@@ -107,7 +153,9 @@ void om_session_refuse(struct om_session *s, const struct om_err *err);
 /* What this release leaves to the stock script, or NULL. */
 const char *om_session_stock_case(const struct om_session *s);
 
-/* worker.c: the working process; never returns. */
+/* worker.c: what a signal does; main thread. */
+void om_session_stop(struct om_session *s);
+/* The working process; never returns. */
 _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shared, int document_fd,
 			      bool settle_only, uint64_t begun_ms);
 

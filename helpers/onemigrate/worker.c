@@ -84,7 +84,7 @@ static void write_state(struct om_session *s, bool ended)
 }
 
 /* Before anything is touched a signal ends the run at once, even when a host does not answer. */
-static void stop(struct om_session *s)
+void om_session_stop(struct om_session *s)
 {
 	uint64_t one = 1;
 
@@ -97,7 +97,9 @@ static void stop(struct om_session *s)
 		_exit(1);
 	if (s->shared->touched || s->shared->answered)
 		return;
-	om_session_answer(s, 1, "cancelled; " OM_REPORT_UNASKED, s->args.src);
+	om_session_answer(s, 1, "%s; " OM_REPORT_UNASKED,
+			  *s->requests.cancelled ? s->requests.cancelled : "cancelled",
+			  s->args.src);
 	pthread_mutex_lock(&s->lock);
 	s->state.phase = OM_PHASE_FAILED;
 	om_str_copy(s->state.result, sizeof(s->state.result), s->shared->sentence);
@@ -146,21 +148,25 @@ static bool watchdog(struct om_session *s)
 
 static void listen(struct om_session *s, int signal_fd)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[2 + OM_REQUESTS_FDS] = {
 		{ .fd = signal_fd, .events = POLLIN },
 		{ .fd = s->done_fd, .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
+	uint64_t next_state_ms = 0;
 
 	while (!(fds[1].revents & POLLIN) && !watchdog(s)) {
-		int ready = poll(fds, 2, STATE_EVERY_MS);
-
-		if (ready > 0 && fds[0].revents && read(signal_fd, &info, sizeof(info)) > 0) {
-			stop(s);
-			if (s->shared->answered && !s->shared->touched)
-				return;
-		}
+		om_requests_fds(s, fds + 2);
+		if (poll(fds, OM_ARRAY_LEN(fds), STATE_EVERY_MS) > 0 && fds[0].revents &&
+		    read(signal_fd, &info, sizeof(info)) > 0)
+			om_session_stop(s);
+		om_requests_serve(s, fds + 2);
+		if (s->stop && s->shared->answered && !s->shared->touched)
+			return;
+		if (om_now_ms() < next_state_ms)
+			continue;
 		write_state(s, false);
+		next_state_ms = om_now_ms() + STATE_EVERY_MS;
 	}
 }
 
@@ -200,6 +206,7 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 	w.settle_only = settle_only;
 	w.s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	w.s.done_fd = eventfd(0, EFD_CLOEXEC);
+	om_requests_init(&w.s);
 	pthread_mutex_init(&w.s.lock, NULL);
 	snprintf(who, sizeof(who), "%s", args->vm_id);
 	om_log_open(who);
@@ -213,5 +220,6 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 	else
 		om_session_leave_to_stock(&w.s, "no thread can be started");
 	write_state(&w.s, true);
+	om_requests_end(&w.s);
 	_exit(0);
 }
