@@ -101,6 +101,29 @@ after_end()
 }
 it 'status of a VM that ended its migration finds the host that knows of it' after_end
 
+steered()
+{
+	ground
+	touch hosts/node02/knows # from an earlier migration
+	try onemigrate set 31 bandwidth=10 deadline=none
+	is "$STATUS,$OUT" '0,set on node01'
+	is "$(words hosts/node01/argv)" "$(printf '%s\n' set "$UUID" bandwidth=10 deadline=none)"
+	lacks "$(<asked)" node02
+	try onemigrate cancel
+	is "$STATUS" 2
+	has "$ERR" 'which VM?'
+}
+it 'what changes a migration goes to its source, whatever another host remembers' steered
+
+steered_late()
+{
+	ground 3
+	touch hosts/node01/knows
+	try onemigrate cancel 31
+	is "$STATUS,$OUT" '0,cancel on node01'
+}
+it 'a cancel that comes too late goes to the host that knows how it ended' steered_late
+
 nobody()
 {
 	ground
