@@ -79,7 +79,7 @@ struct om_plan {
 	uint32_t downtime_start_ms; /* the lowest limit that is set */
 	struct om_limits limits;
 	uint64_t populated_bytes; /* as in the facts */
-	char *limits_text; /* them and where they came from; NULL where infos has it */
+	char *limits_text;	  /* them and where they came from; NULL where infos has it */
 	enum om_fast_source fast_source;
 	struct om_fast fast;		/* of attempts[0] where its path is OM_PATH_FAST */
 	struct om_strv infos, warnings; /* lines for vm.log, in order */

@@ -279,7 +279,8 @@ static bool block_job_began(const struct om_run_ops *ops, const struct om_attemp
 {
 	char target[32];
 
-	if (call->bytes_sent || call->stop_requested || !*tries_left ||
+	if (call->bytes_sent || call->stop_requested || call->ended_by_watch ||
+	    call->restart_throttled || !*tries_left ||
 	    !ops->block_job(ops->ctx, target, sizeof(target)))
 		return false;
 	--*tries_left;
@@ -304,8 +305,9 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 			return;
 		if (call.restart_throttled && !restarted)
 			throttle(ops, plan, end->attempt, &call, &throttled);
-		else if (!(!restarted && go_on(ops, plan, &end->attempt, &call)) &&
-			 !block_job_began(ops, &call, &tries_left))
+		else if (!restarted && go_on(ops, plan, &end->attempt, &call))
+			continue;
+		else if (!block_job_began(ops, &call, &tries_left))
 			return;
 	}
 	end->has_err = true;

@@ -354,6 +354,114 @@ static void parallel_postcopy_from_qemu_10_1_is_kept(void **state)
 	assert_int_equal(opts.warnings.n, 0);
 }
 
+static bool can(const char *text, const struct om_versions *v)
+{
+	passes(text, v);
+	memset(&err, 0, sizeof(err));
+	return om_opts_can_postcopy(&opts, v, &err);
+}
+
+static void cannot(const char *text, const struct om_versions *v, const char *why)
+{
+	if (can(text, v))
+		fail_msg("can: %s", text);
+	assert_string_equal(err.msg, why);
+}
+
+static void a_setting_arms_postcopy_only_where_it_is_right(void **state)
+{
+	static const struct om_versions good = { V(9, 0, 0), V(11, 4, 0), V(7, 2, 0), V(7, 2, 0) };
+	struct om_versions v = good;
+
+	(void)state;
+	assert_true(can("", &good));
+	assert_true(can("--tls --auto-converge --bandwidth 5", &good));
+	assert_true(can("--postcopy", &good));
+	assert_true(can("--migrateuri tcp://x --timeout 9", &good));
+	cannot("--suspend", &good, "--suspend cannot be used with MIGRATE_POSTCOPY");
+	cannot("--p2p --tunnelled", &good, "--tunnelled cannot be used with MIGRATE_POSTCOPY");
+	cannot("--parallel", &good,
+	       "--parallel with MIGRATE_POSTCOPY needs QEMU 10.1 or newer on "
+	       "both hosts, and the source has 7.2.0");
+	v.src_qemu = v.dst_qemu = V(10, 1, 0);
+	assert_true(can("--parallel", &v));
+	v.dst_qemu = 0;
+	cannot("--parallel", &v,
+	       "--parallel with MIGRATE_POSTCOPY needs QEMU 10.1 or newer on both "
+	       "hosts, and one of them has an unknown version");
+	v = good;
+	v.dst_qemu = V(10, 2, 0);
+	cannot("--migrateuri rdma://x", &v,
+	       "MIGRATE_POSTCOPY cannot be used with --migrateuri rdma: "
+	       "on QEMU 10.2 and newer, and the destination has "
+	       "10.2.0");
+	v = good;
+	v.dst_libvirt = 0;
+	cannot("", &v, "the version of the destination's libvirt is not known");
+}
+
+static void libvirt_11_2_and_11_3_are_no_destination_of_postcopy(void **state)
+{
+	static const struct {
+		uint64_t version;
+		bool can;
+	} rows[] = { { V(9, 0, 0), true },   { V(11, 1, 99), true }, { V(11, 2, 0), false },
+		     { V(11, 2, 9), false }, { V(11, 3, 0), false }, { V(11, 3, 99), false },
+		     { V(11, 4, 0), true },  { V(12, 2, 0), true } };
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		/* The source's is no matter. */
+		const struct om_versions v = { V(11, 3, 0), rows[i].version, 0, 0 };
+
+		if (can("", &v) != rows[i].can)
+			fail_msg("row %zu: %s", i, err.msg);
+	}
+}
+
+/* Whatever the operator asks for: our flag beside it makes no combination that is refused, and none
+ * that is given up. */
+static void the_flag_of_a_setting_never_makes_a_refused_combination(void **state)
+{
+	static const unsigned int flags[] = { OM_FLAG_PEER2PEER, OM_FLAG_TUNNELLED,
+					      OM_FLAG_PAUSED,	 OM_FLAG_COMPRESSED,
+					      OM_FLAG_TLS,	 OM_FLAG_PARALLEL,
+					      OM_FLAG_ZEROCOPY,	 OM_FLAG_AUTO_CONVERGE };
+	static const char *const uris[] = { NULL, "tcp://x", "unix:/x", "rdma://x" };
+	static const uint64_t qemus[] = { 0, V(7, 2, 0), V(10, 0, 0), V(10, 1, 0), V(10, 2, 0) };
+	unsigned int armed = 0, kept = 0;
+
+	(void)state;
+	for (unsigned int n = 0; n < (1u << OM_ARRAY_LEN(flags)) * 4 * 25; n++) {
+		const struct om_versions v = { V(11, 4, 0), V(11, 4, 0), qemus[n / 1024 % 5],
+					       qemus[n / 1024 / 5 % 5] };
+		struct om_opts o = { .flags = OM_FLAG_LIVE };
+		struct om_err why = { 0 };
+
+		for (size_t i = 0; i < OM_ARRAY_LEN(flags); i++)
+			o.flags |= n >> i & 1 ? flags[i] : 0;
+		if (uris[n / 256 % 4])
+			om_params_set_text(&o.params, "migrate_uri", uris[n / 256 % 4], "x");
+		if (!om_opts_check(&o, &v, &never, &why)) {
+			om_opts_free(&o);
+			continue;
+		}
+		kept++;
+		if (om_opts_can_postcopy(&o, &v, &why)) {
+			armed++;
+			o.flags |= OM_FLAG_POSTCOPY;
+			assert_true(om_opts_check(&o, &v, &never, &why));
+			assert_false(never);
+		} else {
+			assert_true(*why.msg);
+			o.flags |= OM_FLAG_POSTCOPY;
+			assert_true(!om_opts_check(&o, &v, &never, &why) || never);
+		}
+		om_opts_free(&o);
+	}
+	assert_true(kept > 1000 && armed > 500 && armed < kept);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, forget)
@@ -377,6 +485,9 @@ int main(void)
 		TEST(parallel_postcopy_below_qemu_10_1_migrates_without_postcopy),
 		TEST(giving_up_postcopy_keeps_a_timeout_that_suspends),
 		TEST(parallel_postcopy_from_qemu_10_1_is_kept),
+		TEST(a_setting_arms_postcopy_only_where_it_is_right),
+		TEST(libvirt_11_2_and_11_3_are_no_destination_of_postcopy),
+		TEST(the_flag_of_a_setting_never_makes_a_refused_combination),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,6 +198,136 @@ the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(v
 	}
 }
 
+#define USERFAULT                                                                                  \
+	"internal error: unable to execute QEMU command 'migrate-set-capabilities': Postcopy is "  \
+	"not supported"
+#define ARGUMENT_UNSUPPORTED 74
+
+/* Two paths with post-copy and then without: 0 1 2 3. */
+static struct om_plan armed_plan(void)
+{
+	static const enum om_path paths[] = { OM_PATH_FAST, OM_PATH_DEFAULT };
+	struct om_plan plan = { .flags = OM_FLAG_LIVE | OM_FLAG_POSTCOPY, .attempt_count = 4 };
+
+	for (size_t i = 0; i < 4; i++) {
+		plan.attempts[i].path = paths[i % 2];
+		plan.attempts[i].flags = i < 2 ? plan.flags : OM_FLAG_LIVE;
+	}
+	return plan;
+}
+
+static void a_refusal_of_post_copy_leads_to_the_same_path_without_it(void **unused)
+{
+	static const struct {
+		struct om_attempt_end end;
+		struct {
+			enum om_next kind;
+			size_t next;
+		} expected[4]; /* after each attempt */
+	} rows[] = {
+		{ { FAILS(QEMU, INTERNAL_ERROR), .text = USERFAULT },
+		  { { OM_NEXT_NO_POSTCOPY, 2 }, { OM_NEXT_NO_POSTCOPY, 3 } } },
+		{ { FAILS(QEMU, ARGUMENT_UNSUPPORTED), .text = "any language" },
+		  { { OM_NEXT_NO_POSTCOPY, 2 }, { OM_NEXT_NO_POSTCOPY, 3 } } },
+		{ { FAILS(RPC, ARGUMENT_UNSUPPORTED), .text = "any language" }, { { 0 } } },
+		{ { FAILS(RPC, INTERNAL_ERROR), .text = USERFAULT }, { { 0 } } },
+		{ { FAILS(QEMU, INTERNAL_ERROR), .text = "no CPU" }, { { 0 } } },
+		{ { FAILS(QEMU, OPERATION_ABORTED), .text = USERFAULT }, { { 0 } } },
+		/* the path: the next one with the same flags */
+		{ { FAILS(RPC, SYSTEM_ERROR) },
+		  { { OM_NEXT_PATH, 1 }, { 0 }, { OM_NEXT_PATH, 3 }, { 0 } } },
+		/* QEMU connects only with post-copy */
+		{ { FAILS(QEMU, OPERATION_FAILED) }, { { OM_NEXT_PATH, 1 } } },
+	};
+	const struct om_plan plan = armed_plan();
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++)
+		for (size_t made = 0; made < 4; made++) {
+			struct om_attempt_end end = rows[i].end;
+			size_t next = 99;
+
+			if (om_plan_next(&plan, made, &end, &next) != rows[i].expected[made].kind)
+				fail_msg("row %zu, attempt %zu", i, made);
+			if (rows[i].expected[made].kind != OM_NEXT_NONE)
+				assert_int_equal(next, rows[i].expected[made].next);
+			end.bytes_sent = true;
+			assert_int_equal(om_plan_next(&plan, made, &end, &next), OM_NEXT_NONE);
+		}
+}
+
+/* Whatever fails, in whatever order: at most one attempt more than there are paths. */
+static void no_series_of_failures_makes_many_attempts(void **unused)
+{
+	static const struct om_attempt_end failures[] = {
+		{ FAILS(QEMU, INTERNAL_ERROR), .text = USERFAULT },
+		{ FAILS(RPC, SYSTEM_ERROR) },
+		{ FAILS(QEMU, OPERATION_FAILED) },
+		{ FAILS(QEMU, INVALID_ARG) },
+	};
+	struct om_plan plan = { .flags = OM_FLAG_LIVE | OM_FLAG_POSTCOPY, .attempt_count = 6 };
+
+	(void)unused;
+	for (size_t i = 0; i < 6; i++) {
+		plan.attempts[i].path = (enum om_path)(i % 3);
+		plan.attempts[i].flags = i < 3 ? plan.flags : OM_FLAG_LIVE;
+	}
+	for (unsigned int series = 0; series < 4096; series++) {
+		unsigned int rest = series, made = 1;
+		size_t attempt = 0, next;
+
+		while (om_plan_next(&plan, attempt, &failures[rest % 4], &next) != OM_NEXT_NONE) {
+			assert_true(next > attempt && next < plan.attempt_count);
+			attempt = next;
+			rest /= 4;
+			made++;
+		}
+		assert_true(made <= 4);
+	}
+}
+
+static void an_operators_own_post_copy_is_not_taken_away(void **unused)
+{
+	const struct om_attempt_end end = { FAILS(QEMU, INTERNAL_ERROR), .text = USERFAULT };
+	struct om_plan plan = armed_plan();
+	size_t next;
+
+	(void)unused;
+	plan.attempt_count = 2;
+	assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+}
+
+static void a_throttled_attempt_is_the_same_with_auto_converge(void **unused)
+{
+	static const struct {
+		uint32_t asked, initial;
+	} rows[] = { { 0, 20 }, { 1, 1 }, { 40, 40 }, { 99, 99 }, { 100, 99 }, { UINT32_MAX, 99 } };
+	struct om_attempt from = { .path = OM_PATH_NAME, .flags = OM_FLAG_LIVE | OM_FLAG_POSTCOPY };
+	struct om_attempt to;
+
+	(void)unused;
+	om_params_set_text(&from.params, "migrate_uri", "tcp://node02", "x");
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		const struct om_attempt_end end = { .throttle_initial = rows[i].asked };
+
+		om_plan_throttled(&to, &from, &end);
+		assert_int_equal(to.path, from.path);
+		assert_int_equal(to.flags, from.flags | OM_FLAG_AUTO_CONVERGE);
+		assert_int_equal(om_params_get(&to.params, "auto_converge.initial")->number,
+				 rows[i].initial);
+		assert_int_equal(om_params_get(&to.params, "auto_converge.increment")->number, 10);
+		assert_ptr_equal(om_params_get(&to.params, "migrate_uri")->text,
+				 om_params_get(&from.params, "migrate_uri")->text);
+		assert_int_equal(from.params.n, 1);
+	}
+	om_params_set_number(&from.params, "auto_converge.initial", OM_PARAM_INT, 7, "x");
+	om_params_set_number(&from.params, "auto_converge.increment", OM_PARAM_INT, 5, "x");
+	om_plan_throttled(&to, &from, &(struct om_attempt_end){ .throttle_initial = 50 });
+	assert_int_equal(om_params_get(&to.params, "auto_converge.initial")->number, 7);
+	assert_int_equal(om_params_get(&to.params, "auto_converge.increment")->number, 5);
+	om_params_free(&from.params);
+}
+
 static void
 an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one(void **unused)
 {
@@ -318,6 +448,10 @@ int main(void)
 		cmocka_unit_test(the_first_that_is_configured_names_the_fast_network),
 		cmocka_unit_test(
 			the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason),
+		cmocka_unit_test(a_refusal_of_post_copy_leads_to_the_same_path_without_it),
+		cmocka_unit_test(no_series_of_failures_makes_many_attempts),
+		cmocka_unit_test(an_operators_own_post_copy_is_not_taken_away),
+		cmocka_unit_test(a_throttled_attempt_is_the_same_with_auto_converge),
 		cmocka_unit_test(
 			an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one),
 		cmocka_unit_test(a_longer_limit_of_the_domains_own_holds_where_nothing_is_set),

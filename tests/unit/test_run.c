@@ -749,6 +749,184 @@ static void a_repeated_action_says_so(void **unused)
 		__VA_ARGS__                                                                        \
 	}
 
+#define THROTTLE                                                                                   \
+	.vir_domain = FROM_QEMU, .vir_code = OPERATION_ABORTED, .bytes_sent = true,                \
+	.restart_throttled = true, .throttle_initial = 40, .watch_why = "it dirties too much",     \
+	.text = "canceled by client"
+
+static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void **unused)
+{
+	static const struct row rows[] = {
+		{ "it helps",
+		  { START,
+		    .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 reopen throttled define-dest" },
+		{ "on the path that was taken",
+		  { START,
+		    .calls = { REFUSAL(SYSTEM_ERROR, "no route"),
+			       CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_DEST,
+		  .warnings = 1,
+		  .trace = "save touch drop memory0 reopen memory1 reopen throttled define-dest" },
+		{ "asked for twice",
+		  { START,
+		    .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       CALL(SIDE(THROTTLE), SIDE(.state = RUNNING),
+				    SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen throttled reopen define-source",
+		  .err = "it dirties too much" },
+		{ "the path fails then: no other one is tried",
+		  { START,
+		    .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       REFUSAL(SYSTEM_ERROR, "no route") } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen throttled reopen define-source",
+		  .err = "no route" },
+		{ "a guest that we had paused goes on first",
+		  { START, .calls = { CALL(SIDE(THROTTLE, .suspended = true),
+					   SIDE(.state = OM_SIDE_PAUSED), SIDE(.state = ABSENT)),
+				      SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 reopen resume-source throttled define-dest" },
+		{ "the cancelling came too late",
+		  { START, .calls = { CALL(SIDE(.ok = true, .restart_throttled = true),
+					   SIDE(.state = ABSENT), SIDE(.state = RUNNING)) } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+		{ "something is left on the destination",
+		  { START, .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING),
+					   SIDE(.state = OM_SIDE_PAUSED)) } },
+		  .verdict = OM_VERDICT_SOURCE_LEFTOVER,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "it dirties too much" },
+		{ "the destination is silent",
+		  { START, .calls = { CALL(SIDE(THROTTLE), SIDE(.state = BACK),
+					   SIDE(.state = OM_SIDE_UNREACHABLE)) } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen",
+		  .err = "it dirties too much" },
+		{ "a stop was asked for",
+		  { START, .stop_at = "reopen",
+		    .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cancelled on request" },
+	};
+	struct world w = rows[1].w;
+	struct om_run_end end;
+
+	(void)unused;
+	CHECK(rows);
+	end = run(&w, 0, 3, 3);
+	assert_int_equal(end.attempt, 1);
+	assert_int_equal(w.last_attempt.path, OM_PATH_DEFAULT);
+	assert_int_equal(w.last_attempt.flags, OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE);
+	assert_int_equal(om_params_get(&w.last_attempt.params, "auto_converge.initial")->number,
+			 40);
+	assert_string_equal(w.infos,
+			    "the copy was cancelled and begins again with auto-converge, which "
+			    "slows the guest down: it dirties too much\n");
+}
+
+#define ENDED                                                                                      \
+	.vir_domain = FROM_QEMU, .vir_code = OPERATION_ABORTED, .ended_by_watch = true,            \
+	.watch_why = "not converging: needs 3.2 s", .text = "canceled by client"
+
+static void an_end_by_the_watch_gives_the_watchs_reason(void **unused)
+{
+	static const struct row rows[] = {
+		{ "it ends",
+		  { START, .calls = { CALL(SIDE(ENDED, .bytes_sent = true), SIDE(.state = RUNNING),
+					   SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "not converging: needs 3.2 s" },
+		{ "no other path, even if nothing was sent",
+		  { START,
+		    .calls = { CALL(SIDE(ENDED), SIDE(.state = RUNNING), SIDE(.state = ABSENT)) } },
+		  .attempts = 3,
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "not converging: needs 3.2 s" },
+		{ "nor once more, even if there is a block job",
+		  { START, .block_jobs = 9, .block_jobs_from = 1,
+		    .calls = { CALL(SIDE(ENDED), SIDE(.state = RUNNING), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "not converging: needs 3.2 s" },
+		{ "a request to stop goes first",
+		  { START, .calls = { CALL(SIDE(ENDED, .bytes_sent = true, .stop_requested = true),
+					   SIDE(.state = RUNNING), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen define-source",
+		  .err = "cancelled on request (canceled by client)" },
+		{ "too late: it is there",
+		  { START, .calls = { CALL(SIDE(.ok = true, .ended_by_watch = true),
+					   SIDE(.state = ABSENT), SIDE(.state = RUNNING)) } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 define-dest" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
+#define USERFAULT                                                                                  \
+	{                                                                                          \
+		.end = { .vir_domain = FROM_QEMU,                                                  \
+			 .vir_code = 1,                                                            \
+			 .text = "'migrate-set-capabilities': Postcopy is not supported" },        \
+		.src = { .state = RUNNING },                                                       \
+		.dst = {.state = ABSENT }                                                          \
+	}
+
+static void a_destination_that_refuses_post_copy_is_migrated_to_without_it(void **unused)
+{
+	static const struct {
+		struct call calls[4];
+		const char *trace;
+		unsigned int warnings;
+	} rows[] = {
+		{ { USERFAULT, SUCCESS }, "memory0 reopen memory2 define-dest", 1 },
+		{ { REFUSAL(SYSTEM_ERROR, "no route"), USERFAULT, SUCCESS },
+		  "memory0 reopen memory1 reopen memory3 define-dest",
+		  2 },
+		{ { USERFAULT, REFUSAL(SYSTEM_ERROR, "no route"), SUCCESS },
+		  "memory0 reopen memory2 reopen memory3 define-dest",
+		  2 },
+	};
+	struct om_plan plan = { .flags = OM_FLAG_LIVE | OM_FLAG_POSTCOPY, .attempt_count = 4 };
+
+	(void)unused;
+	for (size_t i = 0; i < 4; i++) {
+		plan.attempts[i].path = i % 2 ? OM_PATH_DEFAULT : OM_PATH_FAST;
+		plan.attempts[i].flags = i < 2 ? plan.flags : OM_FLAG_LIVE;
+	}
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct world w = { START, .plan = &plan };
+		const struct om_run_ops ops = ops_of(&w);
+		struct om_run_end end;
+
+		memcpy(w.calls, rows[i].calls, sizeof(w.calls));
+		om_run_migrate(&ops, &plan, 3, &end);
+		assert_int_equal(end.verdict, OM_VERDICT_DEST);
+		assert_false(end.has_err);
+		assert_true(om_str_starts(w.trace, "save touch drop "));
+		assert_string_equal(w.trace + strlen("save touch drop "), rows[i].trace);
+		assert_int_equal(w.warnings, rows[i].warnings);
+		if (i == 0)
+			assert_non_null(strstr(w.warning, "vm.unprivileged_userfaultfd"));
+	}
+}
+
 static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named(void **unused)
 {
 	static const struct row rows[] = {
@@ -1010,6 +1188,9 @@ int main(void)
 		cmocka_unit_test(a_block_job_that_began_later_is_waited_for_too),
 		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),
 		cmocka_unit_test(a_repeated_action_says_so),
+		cmocka_unit_test(a_throttled_restart_is_made_once_and_only_from_a_proven_source),
+		cmocka_unit_test(an_end_by_the_watch_gives_the_watchs_reason),
+		cmocka_unit_test(a_destination_that_refuses_post_copy_is_migrated_to_without_it),
 		cmocka_unit_test(
 			a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named),
 		cmocka_unit_test(a_stop_between_two_attempts_is_the_end),
