@@ -23,6 +23,7 @@ MANIFEST_HEAD='onemigrate-manifest 1'
 #   stock    replaces a script of OpenNebula, which is saved beside it as <name>.stock
 #   script   our own, executable
 #   data     our own, not executable
+#   probe    our own, executable, for monitoring; only where OpenNebula has that directory
 # A directory reached by two rows through a link is handled once.
 ROWS='
 data   onemigrate/driver.sh
@@ -30,6 +31,8 @@ data   onemigrate/rcread.sh
 script onemigrate/run
 script onemigrate/ssh
 script onemigrate/frontend
+probe  im/kvm-probes.d/vm/monitor/onemigrate
+probe  im/qemu-probes.d/vm/monitor/onemigrate
 stock  vmm/kvm/migrate
 stock  vmm/kvm/migrate_local
 '
@@ -284,7 +287,8 @@ manifest_write()
 
 install_own()
 {
-	put "$SOURCE/remotes/$3" "$2" "$([[ $1 == script ]] && echo 0755 || echo 0644)"
+	[[ $1 != probe || -d ${2%/*} ]] || return 0
+	put "$SOURCE/remotes/$3" "$2" "$([[ $1 == data ]] && echo 0644 || echo 0755)"
 }
 
 # FILE: saves a stock script beside it, with its mode, owner and time; a link is saved as a link.
@@ -461,7 +465,7 @@ do_install()
 		install_helper "$staged" "${staged##*/}"
 	done
 	put "$SOURCE/VERSION" "$OURS/VERSION" 0644
-	each_row install_own 'data script'
+	each_row install_own 'data script probe'
 	each_row install_stock stock
 	install_command
 	manifest_write
@@ -523,7 +527,7 @@ do_uninstall()
 		note "left: $OURS, because a script of ours still needs it"
 		return 1
 	fi
-	each_row uninstall_own 'data script'
+	each_row uninstall_own 'data script probe'
 	for dir in "$OURS"/*/; do
 		[[ -f $dir/${HELPER_FILES%% *} || -f $dir/VERSION ]] || continue
 		for name in $HELPER_FILES VERSION; do
@@ -565,11 +569,12 @@ as_installed()
 
 check_own()
 {
+	[[ $1 != probe || -d ${2%/*} ]] || return 0
 	if [[ ! -f $2 ]]; then
 		bad "undone: $2 is missing"
 	elif ! as_installed "$2"; then
 		bad "undone: $2 was changed"
-	elif [[ $1 == script && ! -x $2 ]]; then
+	elif [[ $1 != data && ! -x $2 ]]; then
 		bad "undone: $2 is not executable"
 	fi
 }
@@ -645,7 +650,7 @@ do_check()
 		return 2
 	fi
 	each_row check_stock stock
-	each_row check_own 'data script'
+	each_row check_own 'data script probe'
 	case $MANIFEST_STATE in
 	missing) bad "undone: $MANIFEST is missing" ;;
 	broken) bad "undone: $MANIFEST is not whole" ;;

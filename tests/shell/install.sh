@@ -109,6 +109,53 @@ dry_run()
 }
 it '--dry-run says what it would do and does nothing' dry_run
 
+probes()
+{
+	ground
+	inst
+	[[ ! -e $R/im ]] # an OpenNebula without that directory gets none
+	inst --uninstall
+	mkdir -p "$R/im/kvm-probes.d/vm/monitor" "$R/im/qemu-probes.d/vm"
+	echo '#!/usr/bin/ruby' >"$R/im/kvm-probes.d/vm/monitor/poll.rb"
+	snapshot >before
+	inst
+	is "$STATUS" 0
+	cmp "$REPO/remotes/im/kvm-probes.d/vm/monitor/onemigrate" "$R/im/kvm-probes.d/vm/monitor/onemigrate"
+	is "$(stat -c '%a %F' "$R/im/kvm-probes.d/vm/monitor/onemigrate")" '755 regular file'
+	[[ ! -e $R/im/qemu-probes.d/vm/monitor ]]
+	inst --check
+	is "$STATUS" 0
+	chmod 0644 "$R/im/kvm-probes.d/vm/monitor/onemigrate"
+	inst --check
+	is "$STATUS" 1
+	has "$OUT" 'monitor/onemigrate is not executable'
+	inst
+	inst --check
+	is "$STATUS" 0
+	rm "$R/im/kvm-probes.d/vm/monitor/onemigrate"
+	inst --check
+	is "$STATUS" 1
+	inst
+	inst --uninstall
+	snapshot | diff before -
+	# Both drivers, each a directory of its own; or the one a link to the other.
+	mkdir "$R/im/qemu-probes.d/vm/monitor"
+	inst
+	is "$(stat -c %F "$R/im/qemu-probes.d/vm/monitor/onemigrate")" 'regular file'
+	cmp "$R/im/kvm-probes.d/vm/monitor/onemigrate" "$R/im/qemu-probes.d/vm/monitor/onemigrate"
+	inst --uninstall
+	rmdir "$R/im/qemu-probes.d/vm/monitor"
+	ln -s ../../kvm-probes.d/vm/monitor "$R/im/qemu-probes.d/vm/monitor"
+	snapshot >before
+	inst
+	is "$(find -L "$R/im" -name onemigrate | wc -l)" 2
+	inst --check
+	is "$STATUS" 0
+	inst --uninstall
+	snapshot | diff before -
+}
+it 'the monitoring probe goes where OpenNebula has probes, and goes away again' probes
+
 modes()
 {
 	ground
