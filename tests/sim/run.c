@@ -166,10 +166,10 @@ struct sim_result sim_run(const struct sim_guest *g, const struct sim_policy *p)
 		}
 		if (run.copy.state == SIM_SWITCHING)
 			switch_over(&run);
-		else if (run.copy.now >= cut_off || run.copy.steps > STEPS_MAX)
+		else if (run.copy.now >= cut_off - 1e-6 || run.copy.steps > STEPS_MAX)
 			give_up(&run, SIM_CUT_OFF);
 		else if (p->poll_ms &&
-			 ((boundary && p->events) || run.copy.now >= run.state.next_ms))
+			 ((boundary && p->events) || run.copy.now >= run.state.next_ms - 1e-6))
 			ask(&run);
 	}
 	run.r.passes = run.copy.pass;
