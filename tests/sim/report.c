@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All guests of a class under all policies: one row a policy. */
+#include "pareto.h"
 #include "peers.h"
 
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 
 struct row {
 	const struct sim_policy *p;
+	struct sim_score score;
+	bool front;
 	size_t runs, ended, aborted, cut_off, over_hard, wrong, forbidden;
 	double *total, *pause, *relative; /* of those that ended */
 	double lost_s;			  /* sum over all runs */
@@ -43,11 +46,22 @@ static bool over_hard(const struct sim_result *r)
 	       r->end.limit_pause_ms > SIM_HARD_MS * 1.15;
 }
 
+static bool gentle(const struct sim_policy *p)
+{
+	return p->ours && strstr(p->name, "gentle");
+}
+
+/* What the gentle policy must never do. */
+static bool sharp(const struct sim_result *r)
+{
+	return r->postcopy || r->suspended || r->throttled || r->restarted || r->above_soft;
+}
+
 static void note(struct row *row, const struct sim_guest *g, const struct sim_result *r)
 {
 	row->runs++;
 	row->wrong += r->wrong;
-	row->forbidden += r->forbidden;
+	row->forbidden += r->forbidden || (gentle(row->p) && sharp(r));
 	row->lost_s += r->lost_ms / 1000;
 	row->aborted += r->outcome == SIM_ABORTED;
 	row->cut_off += r->outcome == SIM_CUT_OFF;
@@ -64,13 +78,12 @@ static void note(struct row *row, const struct sim_guest *g, const struct sim_re
 
 static void print_row(struct row *row)
 {
-	printf("  %-26s %5.1f %% %9.1f %9.1f %6.2f %6.2f %7.0f %7.0f %8.2f %4zu %4zu %4zu %4zu\n",
-	       row->p->name, 100.0 * (double)row->ended / (double)row->runs,
+	printf("%c %-27s %5.1f %% %9.1f %9.1f %6.2f %6.2f %7.0f %7.0f %8.2f %4zu %4zu %4zu %4zu\n",
+	       row->front ? '*' : ' ', row->p->name, 100 * row->score.share,
 	       quantile(row->total, row->ended, 0.5), quantile(row->total, row->ended, 0.95),
-	       quantile(row->relative, row->ended, 0.5), mean(row->relative, row->ended),
+	       quantile(row->relative, row->ended, 0.5), row->score.total,
 	       quantile(row->pause, row->ended, 0.5), quantile(row->pause, row->ended, 0.95),
-	       row->lost_s / (double)row->runs, row->wrong, row->aborted, row->cut_off,
-	       row->over_hard);
+	       row->score.lost, row->wrong, row->aborted, row->cut_off, row->over_hard);
 }
 
 static struct row row_of(const struct sim_policy *p, size_t guests)
@@ -121,14 +134,88 @@ static void run_class(enum sim_class class, const struct sim_choice *choice, str
 	}
 }
 
+/* Those that no other one with the same means is at least as good as in everything. */
+static void find_front(struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		rows[i].score = (struct sim_score){
+			.share = (double)rows[i].ended / (double)rows[i].runs,
+			.total = mean(rows[i].relative, rows[i].ended),
+			.lost = rows[i].lost_s / (double)rows[i].runs,
+		};
+		rows[i].front = true;
+	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < count; k++)
+			if (((rows[i].p->can ^ rows[k].p->can) & SIM_CAN_POSTCOPY) == 0 &&
+			    sim_score_dominates(&rows[k].score, &rows[i].score))
+				rows[i].front = false;
+}
+
 static void print_class(enum sim_class class, size_t guests, struct row *rows, size_t count)
 {
-	printf("\n%s, %zu guests\n  %-26s %7s %9s %9s %6s %6s %7s %7s %8s %4s %4s %4s %4s\n",
+	printf("\n%s, %zu guests (* = on the front of those with, or without, post-copy)\n  %-27s %7s "
+	       "%9s %9s %6s %6s %7s %7s %8s %4s %4s %4s %4s\n",
 	       sim_class_name(class), guests, "", "ends", "total s", "p95 s", "x bulk", "mean",
 	       "down ms", "p95 ms", "lost s", "wrng", "abrt", "cut", "hard");
 	for (size_t k = 0; k < count; k++)
 		print_row(&rows[k]);
 	fflush(stdout);
+}
+
+/* The row of ours that was allowed what this competitor uses. */
+static const struct row *counterpart(const struct row *rows, size_t count, const struct row *peer)
+{
+	const struct row *best = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].p->ours && !gentle(rows[i].p) &&
+		    (rows[i].p->can == peer->p->can ||
+		     (rows[i].p->can & peer->p->can & SIM_CAN_POSTCOPY)) &&
+		    !best)
+			best = &rows[i];
+	return best;
+}
+
+static void judge_front(enum sim_class class, const struct row *rows, size_t count)
+{
+	char better[400] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct row *ours = counterpart(rows, count, &rows[i]);
+		const char *what;
+
+		if (rows[i].p->ours || !ours)
+			continue;
+		what = sim_score_better(&rows[i].score, &ours->score);
+		if (what && used < sizeof(better))
+			used += (size_t)snprintf(better + used, sizeof(better) - used,
+						 "; %s has %s than %s", rows[i].p->name, what,
+						 ours->p->name);
+	}
+	sim_verdict(!used,
+		    "%s: no competitor is better by 5 %% in one without being worse in another%s",
+		    sim_class_name(class), better);
+}
+
+static void judge_class(enum sim_class class, const struct row *rows, size_t count)
+{
+	size_t over = 0, forbidden = 0, wrong = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].p->ours) {
+			over += rows[i].over_hard;
+			forbidden += rows[i].forbidden;
+			wrong += rows[i].wrong;
+		}
+	sim_verdict(!over, "%s: no pause above the hard limit (%zu)", sim_class_name(class), over);
+	sim_verdict(!forbidden, "%s: no action that is not allowed (%zu)", sim_class_name(class),
+		    forbidden);
+	if (class == SIM_DIPS || class == SIM_IDLE)
+		sim_verdict(!wrong, "%s: no irreversible step that was not needed (%zu)",
+			    sim_class_name(class), wrong);
+	judge_front(class, rows, count);
 }
 
 static size_t rows_of(const struct sim_choice *choice, const struct sim_policy *policies,
@@ -149,8 +236,11 @@ static void do_class(enum sim_class class, const struct sim_choice *choice)
 
 	count += rows_of(choice, sim_peers, sim_peers_count, rows + count);
 	run_class(class, choice, rows, count);
+	find_front(rows, count);
 	if (choice->table)
 		print_class(class, choice->guests, rows, count);
+	if (!choice->policy)
+		judge_class(class, rows, count);
 	for (size_t i = 0; i < count; i++)
 		free_row(&rows[i]);
 }
