@@ -72,7 +72,7 @@ uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0
 /* Resident memory of its QEMU, which is at least what the guest ever wrote unless the host swaps; 0 =
  * not known. */
 uint64_t om_vir_populated_bytes(struct om_vir *vir);
-void om_vir_versions(struct om_vir *vir, struct om_versions *versions);	    /* 0 = not known */
+void om_vir_versions(struct om_vir *vir, struct om_versions *versions); /* 0 = not known */
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
 

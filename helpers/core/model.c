@@ -141,10 +141,11 @@ static void fit_bounds(struct om_model *m, const struct om_pass *pass)
 static void fit(struct om_model *m)
 {
 	const struct om_pass *longest = longest_pass(m);
-	double best = INFINITY;
-	double low = 0.01 * 1000 / (double)(longest->ms + 1);
-	double high = SATURATED * 1000 / (double)(shortest_ms(m) + 1);
+	double best = INFINITY, low, high = SATURATED * 1000 / (double)(shortest_ms(m) + 1);
 
+	if (!longest)
+		return;
+	low = 0.01 * 1000 / (double)(longest->ms + 1);
 	if (m->pass_count == 1) {
 		fit_bounds(m, longest);
 		return;

@@ -102,8 +102,9 @@ bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy, str
 	unsigned long most = (unsigned long)(INT64_MAX >> 20); /* libvirt's "not limited" */
 	unsigned long speed = mibps && mibps < most ? (unsigned long)mibps : most;
 
-	if (!dom || virDomainMigrateSetMaxSpeed(
-			    dom, speed, postcopy ? VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY : 0) < 0)
+	if (!dom ||
+	    virDomainMigrateSetMaxSpeed(dom, speed,
+					postcopy ? VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY : 0) < 0)
 		return om_vir_fail(err, OM_E_REFUSED, "the bandwidth could not be set");
 	return true;
 }
