@@ -2,6 +2,7 @@
 /*
  *	sim [-n GUESTS] [-q]	a table for each class of guests, then the assertions
  *	    [-c CLASS] [-p PART-OF-NAME] [-f FIRST] [-e]	only these; a line for each run
+ *	sim --fit FILE...	sets the model against runs of the lab, see fit.c
  *
  * Assertions are lines "ok - " and "not ok - ".
  */
@@ -61,11 +62,16 @@ static struct sim_choice choose(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct sim_choice choice = choose(argc, argv);
+	struct sim_choice choice;
 
+	if (argc > 2 && strcmp(argv[1], "--fit") == 0)
+		return sim_fit(argv + 2);
+	choice = choose(argc, argv);
 	sim_table(&choice);
-	if (!choice.class && !choice.policy)
+	if (!choice.class && !choice.policy) {
 		sim_light();
+		sim_toy(choice.table);
+	}
 	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
 	return failed != 0;
 }

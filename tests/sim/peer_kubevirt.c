@@ -67,18 +67,13 @@ static void record(struct sim_policy_state *s, const struct om_sample *sample)
 /* No less remains than what did more than 40 s ago. */
 static bool stalled(struct sim_policy_state *s, const struct om_sample *sample)
 {
-	bool old = false;
-
-	/* The records are bounded here; the least of those that fell out is kept. */
+	/* Records fall out when they are many; the least of the old ones is kept. */
 	for (size_t i = 0; i < s->record_count; i++)
-		if (sample->elapsed_ms - s->records[i].ms >= STALL_MS) {
-			if (!old && !s->asked_ms)
-				old = true;
-			if (!s->progress_ms || s->records[i].remaining < s->progress_ms)
-				s->progress_ms = s->records[i].remaining;
-		}
-	return s->progress_ms &&
-	       (double)sample->remaining_bytes >= STALL_SHARE * (double)s->progress_ms;
+		if (sample->elapsed_ms - s->records[i].ms >= STALL_MS &&
+		    (!s->old_remaining || s->records[i].remaining < s->old_remaining))
+			s->old_remaining = s->records[i].remaining;
+	return s->old_remaining &&
+	       (double)sample->remaining_bytes >= STALL_SHARE * (double)s->old_remaining;
 }
 
 /* The next smallest that was seen, after each half of the patience before. */
@@ -131,10 +126,10 @@ static struct om_action tune(const struct sim_policy *p, struct sim_policy_state
 		return sim_peer_none();
 	if (!s->limit_ms)
 		return sim_peer_limit(s, TUNE_FIRST_MS, "begin");
-	if (sample->iteration <= TUNE_AFTER || sample->elapsed_ms < s->stalled_ms + TUNE_EVERY_MS ||
+	if (sample->iteration <= TUNE_AFTER || sample->elapsed_ms < s->tuned_ms + TUNE_EVERY_MS ||
 	    now >= k->soft_ms)
 		return sim_peer_none();
-	s->stalled_ms = sample->elapsed_ms;
+	s->tuned_ms = sample->elapsed_ms;
 	return sim_peer_limit(s, now + step > k->soft_ms ? k->soft_ms : now + step, "tuned");
 }
 
@@ -157,12 +152,12 @@ struct om_action sim_kubevirt_stall_step(const struct sim_policy *p, struct sim_
 		return sim_peer_none();
 	record(s, sample);
 	if (!stalled(s, sample)) {
-		s->acceptable_ms = 0;
+		s->stalled_ms = 0;
 		return tune(p, s, sample);
 	}
-	if (!s->acceptable_ms) /* here: since when it is stalled */
-		s->acceptable_ms = sample->elapsed_ms;
-	if ((double)sample->remaining_bytes > target(s, sample->elapsed_ms - s->acceptable_ms))
+	if (!s->stalled_ms)
+		s->stalled_ms = sample->elapsed_ms;
+	if ((double)sample->remaining_bytes > target(s, sample->elapsed_ms - s->stalled_ms))
 		return tune(p, s, sample);
 	return end_stall(p, s, sample);
 }

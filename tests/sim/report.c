@@ -239,7 +239,7 @@ static void do_class(enum sim_class class, const struct sim_choice *choice)
 	find_front(rows, count);
 	if (choice->table)
 		print_class(class, choice->guests, rows, count);
-	if (!choice->policy)
+	if (!choice->policy && choice->guests)
 		judge_class(class, rows, count);
 	for (size_t i = 0; i < count; i++)
 		free_row(&rows[i]);

@@ -163,10 +163,11 @@ enum {
 struct sim_policy_state {
 	struct om_watch watch;
 	double next_ms; /* of the next poll; set by the driver, a step may bring it forward */
-	uint64_t memory, disk;
+	uint64_t memory;
 	/* of the peers, each uses some */
 	uint32_t limit_ms, first_iteration, last_iteration, rung, rises;
-	uint64_t last_remaining, best_remaining, progress_ms, acceptable_ms, asked_ms, stalled_ms;
+	uint64_t last_remaining, progress_ms, acceptable_ms;			/* timeouts */
+	uint64_t best_remaining, old_remaining, asked_ms, stalled_ms, tuned_ms; /* stalls */
 	double rate;
 	struct {
 		uint64_t ms, remaining;
@@ -225,6 +226,8 @@ struct sim_choice {
 	bool table, each;   /* what is printed; each = a line a run */
 };
 void sim_light(void); /* assertions */
+void sim_toy(bool print);
+int sim_fit(char *const *files); /* exit status */
 void sim_table(const struct sim_choice *choice);
 
 #endif
