@@ -362,8 +362,10 @@ bool om_control_ask(const char *uuid, const char *line, uint32_t timeout_ms,
 	fd = search.fd;
 	if (fd < 0)
 		return no_answer(answer, search.error);
-	if (len >= (int)sizeof(question) || send(fd, question, (size_t)len, MSG_NOSIGNAL) != len)
-		return no_answer(answer, EPIPE);
+	/* Who is refused may find the connection closed before its question: there is an answer. */
+	if (len >= (int)sizeof(question) ||
+	    (send(fd, question, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EPIPE))
+		return no_answer(answer, EPROTO);
 	error = read_answer(fd, now_ms() + timeout_ms, text, sizeof(text));
 	if (!error && !om_control_parse_answer(answer, text))
 		error = EPROTO;

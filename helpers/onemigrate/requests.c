@@ -292,7 +292,8 @@ static bool pause_guest(struct om_session *s, struct om_request *request)
 	struct om_err err;
 
 	/* Told before it is so: whoever answers for this process shall rather resume once more. */
-	s->guest_suspended = s->shared->guest_suspended = true;
+	s->guest_suspended = true;
+	s->shared->guest_suspended = true;
 	if (!om_vir_suspend(s->vir, OM_VIR_MON, &err))
 		return om_control_say(&request->answer, OM_CONTROL_REFUSED, "%s", err.msg);
 	om_vir_side(s->vir, OM_VIR_MON, &side);
