@@ -24,7 +24,7 @@ bad() {
 	before=$(starts node02 31)
 	drive 31 --from node01 --document "$T/bad"
 	check "$1: refused, the VM not touched" untouched "$before"
-	check "$1: the sentence says why" said "Error migrating VM 31: .*$2.*nothing was touched"
+	check "$1: the sentence says why" said "Error migrating VM 31: .*$2.*; nothing was touched, OpenNebula has the VM on node01\\."
 }
 
 untouched() {
@@ -95,7 +95,8 @@ head -c 3000 "$T/good" >"$T/bad"
 bad "a truncated document" 'the document on stdin'
 echo 'hello & good bye' >"$T/bad"
 bad "no XML" 'neither XML nor base64'
-base64 -w 0 "$T/good" | head -c 4001 >"$T/bad"
+base64 -w 0 "$T/good" >"$T/base64"
+head -c 4001 "$T/base64" >"$T/bad"
 bad "truncated base64" 'base64'
 make_bad 's/VMM_DRIVER_ACTION_DATA/VM_ACTION/g'
 bad "another root element" 'VMM_DRIVER_ACTION_DATA'
@@ -120,6 +121,8 @@ bad "more than 16 MiB" 'longer than'
 make_bad 's:(<NAME>)lab guest:\1lab @EOT@ guest:'
 sed -i 's/@EOT@/\nEOT\n/' "$T/bad"
 drive 31 --from node01 --document "$T/bad"
+# What the shell makes of the rest may come before the driver has read enough, or after it.
+sed -i '/^\[VMM\]\[I\]: bash: line /d' "$OUT"
 check "a line EOT in a name: refused, the VM not touched" untouched "$(starts node02 31)"
 
 # ---- names
