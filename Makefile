@@ -24,8 +24,8 @@ PLATFORM = $(shell bash -c '. remotes/onemigrate/driver.sh; om_platform; echo "$
 # $(call obj,sources,directory): their objects below that directory
 obj = $(patsubst %.c,$(B)/$(2)/%.o,$(1))
 
-.PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench bench-busy bench-least demo dist install clean \
-	fuzz docs sim
+.PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench bench-busy bench-least \
+	demo dist install clean fuzz docs sim
 all: $(B)/onemigrate
 
 help:
@@ -33,8 +33,7 @@ help:
 	@echo 'make check      every test: unit, edge, golden, fuzz corpus, shell, lint, lab (root)'
 	@echo 'make demo       see a migration between two hosts on this machine (root)'
 	@echo 'make bench      ours against virsh, in turn, on the same two hosts (root)'
-	@echo 'make bench-busy     busy guests: ours against what others do, under the same limits (root; hours)'
-	@echo 'make bench-least    the same guests: the pause of ours against the least that ends it (root; hours)'
+	@echo 'make bench-busy | bench-least     busy guests: ours against the rules of others, against the least pause (root; hours)'
 	@echo 'make unit | edge | golden | fuzz-replay | shell | lint | lab-check | sim     parts of check'
 	@echo 'make fuzz       fuzz each parser for FUZZ_SECONDS (60) seconds'
 	@echo 'make docs       write the generated parts of the manual and of the README'
