@@ -72,7 +72,7 @@ static bool is_date(const struct tm *t)
 	int year = t->tm_year + 1900;
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-	if (year < 1970 || t->tm_mon < 0 || t->tm_mon > 11)
+	if (t->tm_mon < 0 || t->tm_mon > 11)
 		return false;
 	return t->tm_mday >= 1 && t->tm_mday <= days[t->tm_mon] + (t->tm_mon == 1 && leap);
 }

@@ -130,9 +130,8 @@ static void say_standstill(struct line *line, const struct om_plan *plan,
 	say(line, domains || differs(knobs, soft), domains ? "domain" : origin(knobs, soft),
 	    "downtime %u ms", limits->downtime_max_ms);
 	if (limits->pause_max_ms)
-		say(line, raised || differs(knobs, hard),
-		    raised ? "as the downtime" : origin(knobs, hard), "pause %u ms",
-		    limits->pause_max_ms);
+		say(line, differs(knobs, hard), raised ? "as the downtime" : origin(knobs, hard),
+		    "pause %u ms", limits->pause_max_ms);
 	else
 		say(line, differs(knobs, hard),
 		    om_plan_policy_forbids(plan) ? "MIGRATE_POLICY" : origin(knobs, hard),
@@ -164,9 +163,8 @@ static void say_throttle(struct line *line, const struct om_plan *plan,
 		    opts->feature_flags & OM_FLAG_AUTO_CONVERGE ? "FEATURES" : "MIGRATE_OPTIONS",
 		    "auto-converge from the start");
 	else
-		say(line, by_policy || differs(knobs, id),
-		    by_policy ? "MIGRATE_POLICY" : origin(knobs, id), "auto-converge %s",
-		    plan->limits.throttle ? "yes" : "no");
+		say(line, differs(knobs, id), by_policy ? "MIGRATE_POLICY" : origin(knobs, id),
+		    "auto-converge %s", plan->limits.throttle ? "yes" : "no");
 }
 
 static void say_bandwidth(struct line *line, const struct om_plan *plan,
