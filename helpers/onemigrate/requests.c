@@ -247,16 +247,28 @@ static void leave(struct om_session *s, int place, const struct om_request *requ
 		om_log_syslog("an answer will be late");
 }
 
+/* Into the VM's log, and among the decisions. */
 static void tell(struct om_session *s, const struct om_request *request)
 {
+	static const enum om_action_kind kinds[OM_CONTROL_VERB_COUNT] = {
+		[OM_CONTROL_CANCEL] = OM_ACTION_ABORT,
+		[OM_CONTROL_SET] = OM_ACTION_SAY,
+		[OM_CONTROL_POSTCOPY] = OM_ACTION_POSTCOPY,
+		[OM_CONTROL_PAUSE] = OM_ACTION_SUSPEND,
+	};
+	const struct om_action action = { .kind = kinds[request->what.verb] };
+	char text[sizeof(request->answer.text) + 64];
+
 	if (request->answer.result != OM_CONTROL_DONE)
 		return;
+	snprintf(text, sizeof(text), "onemigrate %s (uid %u): %s",
+		 om_control_verb_name(request->what.verb), (unsigned int)request->uid,
+		 request->answer.text);
 	pthread_mutex_lock(&s->lock);
-	snprintf(s->state.decision, sizeof(s->state.decision), "an operator: %s",
-		 om_control_verb_name(request->what.verb));
+	om_state_take_action(&s->state, &action, text, true, om_now_ms() - s->begun_ms,
+			     om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
-	om_log(OM_LOG_INFO, "onemigrate %s (uid %u): %s", om_control_verb_name(request->what.verb),
-	       (unsigned int)request->uid, request->answer.text);
+	om_log(OM_LOG_INFO, "%s", text);
 }
 
 static bool set_bandwidth(struct om_session *s, uint64_t bytes_ps, struct om_err *err)
@@ -292,9 +304,10 @@ static bool pause_guest(struct om_session *s, struct om_request *request)
 	struct om_err err;
 
 	/* Told before it is so: whoever answers for this process shall rather resume once more. */
-	s->guest_suspended = true;
 	s->shared->guest_suspended = true;
-	if (!om_vir_suspend(s->vir, OM_VIR_MON, &err))
+	s->guest_suspended = om_vir_suspend(s->vir, OM_VIR_MON, &err);
+	s->shared->guest_suspended = s->guest_suspended;
+	if (!s->guest_suspended)
 		return om_control_say(&request->answer, OM_CONTROL_REFUSED, "%s", err.msg);
 	om_vir_side(s->vir, OM_VIR_MON, &side);
 	if (side.state == OM_SIDE_RUNNING || side.state == OM_SIDE_ROLLED_BACK ||

@@ -159,8 +159,9 @@ static void abort_if_needed(struct om_sampler *sampler)
 		return;
 	if (!sampler->abort_sent)
 		note(s, &cancel,
-		     lost ? "cancel: the connection to the destination is lost"
-			  : "cancel: asked by a signal",
+		     lost		      ? "cancel: the connection to the destination is lost"
+		     : *s->requests.cancelled ? s->requests.cancelled
+					      : "cancel: asked by a signal",
 		     true);
 	if (!om_vir_abort(s->vir, &err) && !sampler->abort_sent)
 		om_log_syslog("%s", err.msg);
