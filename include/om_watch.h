@@ -76,6 +76,8 @@ struct om_watch {
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
 /* One sample; best taken right after a pass has ended, and every 250 ms. */
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
+/* The action that was returned last could not be carried out. */
+void om_watch_failed(struct om_watch *watch, const struct om_action *action);
 /* The operator changes the limits of a migration that runs. */
 void om_watch_set_limits(struct om_watch *watch, const struct om_limits *limits);
 

@@ -484,3 +484,22 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 	if (w->limit_ms > reach_ms(w))
 		w->limit_ms = 0; /* set anew at once */
 }
+
+void om_watch_failed(struct om_watch *w, const struct om_action *action)
+{
+	switch (action->kind) {
+	case OM_ACTION_POSTCOPY:
+		w->postcopy_started = false;
+		w->postcopy_after_precopy = false;
+		w->limits.postcopy = false;
+		break;
+	case OM_ACTION_THROTTLE:
+		w->throttled = false;
+		break;
+	case OM_ACTION_ABORT:
+		w->ended_early = false;
+		break;
+	default: /* another limit comes with the next pass, and --timeout acts once */
+		break;
+	}
+}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "om_history.h"
 #include "om_host.h"
 
 #include <string.h>
@@ -53,8 +54,11 @@ static void write_state(void *ctx, const struct om_state *state)
 	struct om_err ignored;
 
 	(void)ctx;
-	if (state_dir(&ignored) >= 0 && !om_state_write(own.dirfd, state))
-		return; /* a full disk is no reason to end a migration */
+	/* A full disk is no reason to end a migration. */
+	if (state_dir(&ignored) >= 0)
+		(void)om_state_write(own.dirfd, state);
+	if (om_history_due(state))
+		(void)om_history_append(state);
 }
 
 void om_host_local(struct om_host_ops *ops)

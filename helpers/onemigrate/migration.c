@@ -32,22 +32,24 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 {
 	struct om_vir_completed done = { 0 };
 	char way[128], text[256];
+	uint64_t copy_ms;
 
 	om_vir_completed(s->vir, &done);
 	describe_way(s, end->attempt, way, sizeof(way));
+	copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms : done.elapsed_ms;
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
 					       .downtime_ms = done.downtime_ms,
 					       .data_bytes = done.data_bytes,
-					       .copy_ms = s->first_pass_ms
-								  ? s->call_ended_ms -
-									    s->first_pass_ms
-								  : done.elapsed_ms,
+					       .copy_ms = copy_ms,
 					       .passes = done.iterations,
 					       .via = way },
 			  text, sizeof(text));
 	om_log(OM_LOG_INFO, "%s", text);
 	pthread_mutex_lock(&s->lock);
 	s->state.downtime_ms = (uint32_t)done.downtime_ms;
+	s->state.sent_bytes = done.data_bytes;
+	s->state.copy_ms = copy_ms;
+	om_trace_half(&s->trace, s->begun_ms, s->call_ended_ms, &s->state);
 	om_str_copy(s->state.result, sizeof(s->state.result), text);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -151,11 +153,14 @@ static void identify_state(struct om_session *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* The way, as status shows it; the plan is known by now. */
-static void publish_way(struct om_session *s)
+/* The way and the limits, as status shows them; the plan is known by now. */
+static void publish_plan(struct om_session *s)
 {
 	struct om_state *state = &s->state;
 
+	pthread_mutex_lock(&s->lock);
+	om_state_take_limits(state, &s->plan.limits, om_now_ms(), om_epoch_ms());
+	pthread_mutex_unlock(&s->lock);
 	if (!s->plan.fast.have_addr)
 		return;
 	pthread_mutex_lock(&s->lock);
@@ -230,7 +235,7 @@ void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
 
 	if (!prepare(s, ops))
 		return;
-	publish_way(s);
+	publish_plan(s);
 	warn_and_inform(s);
 	om_log_syslog("migration from %s to %s begins", s->args.src, s->args.dst);
 	om_aftermath_prepare(s);

@@ -68,6 +68,8 @@ static void act(struct om_session *s, const struct om_action *action)
 	default:
 		return;
 	}
+	if (!ok)
+		om_watch_failed(&s->watch, action);
 	note(s, action, ok ? action->why : err.msg, ok);
 }
 
@@ -76,6 +78,7 @@ static void publish(struct om_session *s, const struct om_sample *sample)
 	pthread_mutex_lock(&s->lock);
 	om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
+	om_trace_add(&s->trace, sample->now_ms, &s->watch.forecast);
 }
 
 static void progress_line(struct om_sampler *sampler, const struct om_sample *sample)

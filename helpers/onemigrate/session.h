@@ -5,6 +5,7 @@
 #define OM_SESSION_H
 
 #include "om_control_socket.h"
+#include "om_history.h"
 #include "om_host.h"
 #include "om_knob.h"
 #include "om_opts.h"
@@ -87,6 +88,7 @@ struct om_session {
 	struct om_plan plan;
 	struct om_strv snapshots;
 	struct om_watch watch;
+	struct om_trace trace; /* of its forecasts; the sampler's until it has ended */
 
 	volatile int stop;    /* set once by the main thread */
 	int stop_fd;	      /* eventfd: readable once stop is set */

@@ -375,6 +375,20 @@ static void a_pause_by_an_operator_is_a_fact(void **unused)
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
 }
 
+static void what_could_not_be_done_is_not_taken_for_done(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ .postcopy_after_precopy = true });
+	struct om_action action;
+
+	(void)unused;
+	step(&watch, busy(1, 1, 500, 0));
+	action = step(&watch, busy(2, 300, 400, 0));
+	assert_int_equal(action.kind, OM_ACTION_POSTCOPY);
+	om_watch_failed(&watch, &action);
+	action = step(&watch, busy(3, 600, 300, 0));
+	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
+}
+
 static void new_limits_count_at_once(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ 0 });
@@ -583,6 +597,7 @@ int main(void)
 		cmocka_unit_test(a_guest_that_turns_busy_still_ends),
 		cmocka_unit_test(a_limit_whose_switch_over_does_not_come_is_taken_back),
 		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
+		cmocka_unit_test(what_could_not_be_done_is_not_taken_for_done),
 		cmocka_unit_test(new_limits_count_at_once),
 		cmocka_unit_test(predictions_hold),
 		cmocka_unit_test(post_copy_starts_once_when_the_first_pass_is_over),
