@@ -167,6 +167,12 @@ static const char *number(uint64_t value, const char *unit, char text[32])
 	return text;
 }
 
+/* To the nearest, as in the summary of a migration. */
+static const char *mebibytes(uint64_t bytes, const char *unit, char text[32])
+{
+	return number((bytes + MIB / 2) / MIB, unit, text);
+}
+
 static size_t print_heading(struct om_text *to)
 {
 	add_left(to, "END", 19);
@@ -199,8 +205,8 @@ size_t om_history_print_row(const struct om_state *record, const char *end, char
 	add_left(&to, om_phase_name(record->phase), 7);
 	add_right(&to, seconds(record->elapsed_ms, cell), 9);
 	add_right(&to, number(record->downtime_ms, " ms", cell), 9);
-	add_right(&to, number(record->sent_bytes / MIB, " MiB", cell), 11);
-	add_right(&to, number(om_history_rate(record) / MIB, " MiB/s", cell), 11);
+	add_right(&to, mebibytes(record->sent_bytes, " MiB", cell), 11);
+	add_right(&to, mebibytes(om_history_rate(record), " MiB/s", cell), 11);
 	add_right(&to, number(record->iteration, "", cell), 6);
 	om_text_add_clean(&to, record->phase == OM_PHASE_DONE ? record->actions : record->result);
 	while (to.len && to.len < size && text[to.len - 1] == ' ')
@@ -228,8 +234,8 @@ size_t om_history_print_sums(const struct om_history_sums *sums, char *text, siz
 		    seconds(sums->total_ms.p95, p95));
 	add_sum_row(&to, "downtime", number(sums->downtime_ms.p50, " ms", p50),
 		    number(sums->downtime_ms.p95, " ms", p95));
-	add_sum_row(&to, "rate", number(sums->rate_bytes_ps.p50 / MIB, " MiB/s", p50),
-		    number(sums->rate_bytes_ps.p95 / MIB, " MiB/s", p95));
+	add_sum_row(&to, "rate", mebibytes(sums->rate_bytes_ps.p50, " MiB/s", p50),
+		    mebibytes(sums->rate_bytes_ps.p95, " MiB/s", p95));
 	return to.len;
 }
 

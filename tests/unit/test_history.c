@@ -126,6 +126,9 @@ static void rows_are_aligned_and_clean(void **unused)
 				  "downtime 30 ms at 0.8 s");
 	assert_int_equal(strstr(head, "OUTCOME") - head, strstr(line, "done") - line);
 	assert_int_equal(strstr(head, "ACTIONS") - head, strstr(line, "downtime") - line);
+	state.sent_bytes = 327 * MIB + MIB / 2; /* to the nearest */
+	om_history_print_row(&state, "", other, sizeof(other));
+	assert_non_null(strstr(other, " 328 MiB    109 MiB/s "));
 	/* A long name is cut by characters, a hostile one is harmless, a failure says why. */
 	om_str_copy(state.vm_name, sizeof(state.vm_name),
 		    "Z\xc3\xbcrich Z\xc3\xbcrich Z\xc3\xbcrich Z\xc3\xbcrich");
