@@ -94,8 +94,9 @@ edge: $(EDGET)
 	@tests/run_cmocka $^
 golden: $(B)/tests/golden_plan
 	@tests/golden/run $<
+# SIM_FULL=1: twenty times as many guests; SIM_BRIEF=1: no tables
 sim: $(B)/sim
-	@$< $(SIM)
+	@$< -n $(if $(SIM_FULL),200,10) $(if $(SIM_BRIEF),-q)
 fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz_%)
 	@tests/fuzz/replay $^
 shell: all $(B)/tests/onedriver

@@ -13,6 +13,12 @@ static void begin(const struct sim_policy *p, struct sim_policy_state *s, uint64
 	om_watch_init(&s->watch, &plan);
 }
 
+static void restarted(struct sim_policy_state *s, const struct sim_policy *p)
+{
+	begin(p, s, 0);
+	s->watch.throttled = true;
+}
+
 static struct om_action step(const struct sim_policy *p, struct sim_policy_state *s,
 			     const struct om_sample *sample)
 {
@@ -30,7 +36,7 @@ static struct om_action step(const struct sim_policy *p, struct sim_policy_state
 #define OURS(label, means, limits)                                                                 \
 	{                                                                                          \
 		.name = label, .ours = true, .can = means, .poll_ms = 250, .events = true,         \
-		.param = limits, .begin = begin, .step = step                                      \
+		.param = limits, .begin = begin, .restarted = restarted, .step = step              \
 	}
 
 const struct sim_policy sim_ours[] = {

@@ -28,6 +28,8 @@ void sim_copy_begin(struct sim_copy *c, const struct sim_guest *g, double now, u
 	c->cold = g->memory;
 	c->pass = 1;
 	c->limit_ms = limit_ms;
+	c->throttle_first = THROTTLE_INITIAL;
+	c->throttle_step = THROTTLE_INCREMENT;
 }
 
 double sim_copy_remaining(const struct sim_copy *c)
@@ -127,8 +129,8 @@ static void count_period(struct sim_copy *c)
 		c->dirty_high = 0;
 		if (c->auto_converge)
 			c->throttle = c->throttle > 0
-					      ? fmin(c->throttle + THROTTLE_INCREMENT, THROTTLE_MAX)
-					      : THROTTLE_INITIAL;
+					      ? fmin(c->throttle + c->throttle_step, THROTTLE_MAX)
+					      : c->throttle_first;
 	}
 	c->dirty_rate = c->period_dirty / ms;
 	c->period_begun = c->now;

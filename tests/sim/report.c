@@ -179,7 +179,7 @@ static const struct row *counterpart(const struct row *rows, size_t count, const
 
 static void judge_front(enum sim_class class, const struct row *rows, size_t count)
 {
-	char better[400] = "";
+	char better[2000] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < count; i++) {

@@ -21,6 +21,7 @@ struct run {
 	struct sim_policy_state state;
 	struct sim_copy copy;
 	struct sim_result r;
+	uint32_t start_limit_ms;
 	double lost_before; /* by attempts that were cancelled */
 	bool over;
 };
@@ -63,14 +64,18 @@ static void give_up(struct run *run, enum sim_outcome outcome)
 	run->over = true;
 }
 
-static void restart(struct run *run)
+/* The watch begins anew too, and the limit is the domain's own again. */
+static void restart(struct run *run, const struct om_action *a)
 {
-	uint32_t limit = run->copy.limit_ms;
-
 	run->lost_before += run->copy.lost_ms;
 	run->r.restarted = true;
-	sim_copy_begin(&run->copy, run->g, run->copy.now + RESTART_MS, limit);
+	sim_copy_begin(&run->copy, run->g, run->copy.now + RESTART_MS, run->start_limit_ms);
 	run->copy.auto_converge = true;
+	run->copy.throttle_step = OM_THROTTLE_INCREMENT / 100.0;
+	run->copy.throttle_first = a->throttle_percent ? a->throttle_percent / 100.0
+						       : OM_THROTTLE_INITIAL / 100.0;
+	if (run->p->restarted)
+		run->p->restarted(&run->state, run->p);
 }
 
 static void obey(struct run *run, const struct om_action *a)
@@ -99,7 +104,7 @@ static void obey(struct run *run, const struct om_action *a)
 		break;
 	case OM_ACTION_THROTTLE:
 		judge(run);
-		restart(run);
+		restart(run, a);
 		break;
 	case OM_ACTION_ABORT:
 		judge(run);
@@ -140,7 +145,8 @@ static void begin(struct run *run, const struct sim_guest *g, const struct sim_p
 	memset(run, 0, sizeof(*run));
 	run->g = g;
 	run->p = p;
-	sim_copy_begin(&run->copy, g, 0, p->start_limit_ms ? p->start_limit_ms : 300);
+	run->start_limit_ms = p->start_limit_ms ? p->start_limit_ms : 300;
+	sim_copy_begin(&run->copy, g, 0, run->start_limit_ms);
 	run->copy.auto_converge = p->auto_converge;
 	run->r.limit_ms = run->copy.limit_ms;
 	if (p->begin)

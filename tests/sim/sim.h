@@ -127,7 +127,8 @@ struct sim_copy {
 	unsigned int dirty_high;
 	bool auto_converge;
 	double throttle; /* 0 .. 0.99 */
-	double synced;	 /* when the last sync was */
+	double throttle_first, throttle_step;
+	double synced; /* when the last sync was */
 	bool paused;
 	double paused_at;
 	double lost_ms; /* of the guest's work, without the pause */
@@ -186,6 +187,7 @@ struct sim_policy {
 	uint32_t start_limit_ms; /* 0 = 300 */
 	const void *param;
 	void (*begin)(const struct sim_policy *p, struct sim_policy_state *s, uint64_t memory);
+	void (*restarted)(struct sim_policy_state *s, const struct sim_policy *p); /* throttled */
 	struct om_action (*step)(const struct sim_policy *p, struct sim_policy_state *s,
 				 const struct om_sample *sample);
 };
