@@ -66,6 +66,7 @@ struct om_watch {
 	uint64_t limit_set_ms;
 	enum om_reach reach;
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
+	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */
 	double best_end_ms;	  /* earliest end that a switch-over would have had; 0 = none */
 	uint32_t counts;	  /* since the reach changed */
 	double least_bytes;	  /* that remained after a count, since the reach changed */

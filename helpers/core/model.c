@@ -10,6 +10,7 @@
 #define SHORTEST_MS 50	 /* an interval below this tells no rate */
 #define WINDOW_MS 100.0	 /* QEMU measures its bandwidth, and asks what fits, over this time */
 #define PASSES_MAX 1000
+#define STEADY 1e-3 /* no pass changes what remains any more */
 #define FITTED_PASSES 4
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
@@ -224,7 +225,7 @@ bool om_model_project(const struct om_model *m, double limit_ms, struct om_proje
 		return false;
 	while (p->passes < PASSES_MAX) {
 		double ms = fmax(WINDOW_MS, (remaining - fits) * 1000 / b);
-		double left = fmax(0, remaining - b * ms / 1000);
+		double left = fmax(0, remaining - b * ms / 1000), before = remaining;
 
 		p->ms += ms;
 		p->passes++;
@@ -234,6 +235,8 @@ bool om_model_project(const struct om_model *m, double limit_ms, struct om_proje
 			p->pause_ms = remaining * 1000 / b;
 			return true;
 		}
+		if (p->passes > 3 && fabs(remaining - before) < STEADY * remaining)
+			return false;
 	}
 	return false;
 }

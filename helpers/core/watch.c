@@ -16,11 +16,14 @@
 #define FAR_BEYOND 1.3
 #define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
 #define THROTTLE_MOST 80.0
+#define LOUDER 1.3
+#define ASKED_MOST 16 /* 66 times the first limit */
 #define LEAST_LIMIT_MS 8.0
 /* More than what is predicted, since the guest goes on until QEMU looks. */
 #define MARGIN 1.15
 #define FALLING_RATIO 0.85
-#define PATIENCE 2.0 /* as a multiple of the time until now */
+#define SLOW_PART 0.4 /* of the bandwidth: later passes leave little */
+#define PATIENCE 2.0  /* as a multiple of the time until now */
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
@@ -226,6 +229,12 @@ static struct om_action obey_options(struct om_watch *w, const struct om_sample 
 	return none();
 }
 
+/* One pass tells the least rate that is possible; a guest that may be this slow gets another one. */
+static bool converges_for_all_we_know(const struct om_model *m)
+{
+	return m->pass_count == 1 && m->hot * m->turnover < SLOW_PART * om_model_bandwidth(m);
+}
+
 /* Would pre-copy end so much later that post-copy is the better way? Known for certain only in one
  * direction after the first pass: the guest dirties at least so fast. */
 static bool postcopy_is_better(const struct om_watch *w)
@@ -236,9 +245,11 @@ static bool postcopy_is_better(const struct om_watch *w)
 	if (!w->limits.postcopy || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
-		return false;
+		return w->asked >= ASKED_MOST;
 	if (now_ms > deadline_left_ms(w) && w->limits.deadline_ms)
 		return true;
+	if (converges_for_all_we_know(&w->model))
+		return false;
 	return !om_model_project(&w->model, soft_ms(w), &p) ||
 	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (elapsed_ms(w) + now_ms);
 }
@@ -354,6 +365,19 @@ static double approach_ms(const struct om_watch *w, double stop_ms)
 			  : least + (fmax(least, to) - least) * (used * 2 - 1);
 }
 
+/*
+ * What is asked for again is asked for more loudly: the bandwidth of QEMU's window can be below what
+ * was measured here, above all where counting takes a good part of it.
+ */
+static double asked_ms(struct om_watch *w, double stop_ms)
+{
+	double ms = stop_ms * MARGIN * pow(LOUDER, w->asked);
+
+	if (w->asked < ASKED_MOST)
+		w->asked++;
+	return ms;
+}
+
 /* After a count: how much may remain at the next one for the guest to be stopped then? */
 static struct om_action follow(struct om_watch *w)
 {
@@ -365,7 +389,8 @@ static struct om_action follow(struct om_watch *w)
 		return none();
 	note_count(w, remaining);
 	if (fits && switch_now(w, remaining))
-		return set_limit(w, stop_ms * MARGIN, "what a switch-over needs now");
+		return set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
+	w->asked = 0;
 	next_ms = link_ms(w, om_model_after(&w->model, remaining, stop_ms));
 	ratio = next_ms / stop_ms;
 	if (ratio > CALM_RATIO)

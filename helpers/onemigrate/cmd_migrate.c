@@ -204,25 +204,21 @@ static int run_stock(struct supervisor *sup, const char *why)
 	char text[1200];
 
 	if (sup->stopped) {
-		snprintf(text, sizeof(text),
-			 "cancelled before anything was touched; the VM still runs on %s",
-			 sup->args.src);
+		snprintf(text, sizeof(text), "cancelled; " OM_REPORT_UNASKED, sup->args.src);
 		return fail(sup, text);
 	}
 	if (sup->shared->strict && sup->shared->fast_configured) {
-		snprintf(
-			text, sizeof(text),
-			"left to OpenNebula's own script, which does not know the fast "
-			"network, and MIGRATE_NETWORK_POLICY is strict: %s; nothing was touched, the VM still "
-			"runs on %s",
-			why, sup->args.src);
+		snprintf(text, sizeof(text),
+			 "left to OpenNebula's own script, which does not know the fast "
+			 "network, and MIGRATE_NETWORK_POLICY is strict: %s; " OM_REPORT_UNASKED,
+			 why, sup->args.src);
 		return fail(sup, text);
 	}
 	if (om_str_empty(stock)) {
-		snprintf(text, sizeof(text),
-			 "%s, and OpenNebula's own script was not saved beside ours; "
-			 "nothing was touched, the VM still runs on %s",
-			 why, sup->args.src);
+		snprintf(
+			text, sizeof(text),
+			"%s, and OpenNebula's own script was not saved beside ours; " OM_REPORT_UNASKED,
+			why, sup->args.src);
 		return fail(sup, text);
 	}
 	om_log(sup->shared->fast_configured ? OM_LOG_WARN : OM_LOG_INFO,
@@ -235,8 +231,7 @@ static int run_stock(struct supervisor *sup, const char *why)
 		sup->argv[0] = stock;
 		execv(stock, sup->argv);
 	}
-	snprintf(text, sizeof(text),
-		 "%s cannot be started: %s; nothing was touched, the VM still runs on %s", stock,
+	snprintf(text, sizeof(text), "%s cannot be started: %s; " OM_REPORT_UNASKED, stock,
 		 strerror(errno), sup->args.src);
 	return fail(sup, text);
 }

@@ -49,6 +49,8 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.downtime_ms = (uint32_t)done.downtime_ms;
 	s->state.sent_bytes = done.data_bytes;
 	s->state.copy_ms = copy_ms;
+	if (done.iterations)
+		s->state.iteration = done.iterations;
 	om_trace_half(&s->trace, s->begun_ms, s->call_ended_ms, &s->state);
 	om_str_copy(s->state.result, sizeof(s->state.result), text);
 	pthread_mutex_unlock(&s->lock);

@@ -160,6 +160,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	s->first_pass_ms = 0;
 	s->guest_suspended = false;
 	s->watch_ended = (struct om_action){ .kind = OM_ACTION_NONE };
+	s->trace = (struct om_trace){ .count = 0 };
 	om_vir_events_reset(s->vir);
 	om_requests_begin(s, attempt->flags);
 	sampler = om_sampler_start(s);

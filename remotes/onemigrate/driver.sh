@@ -372,7 +372,7 @@ om_refuse()
 	local vmid=$1 src=$2 text=$3
 	cat >/dev/null 2>&1
 	printf '%s\n' "$(om_clean "Error migrating VM ${vmid:-?}: $text")$(om_clean \
-		"; the VM still runs on ${src:-its host}, nothing was touched.")" >&2
+		"; nothing was touched, OpenNebula has the VM on ${src:-its host}.")" >&2
 	exit 1
 }
 

@@ -247,7 +247,7 @@ through_strict()
 {
 	make_tree <<<$'MIGRATE_NETWORK=10.0.0.0/8\nMIGRATE_NETWORK_POLICY=strict'
 	ours 1 'MIGRATE FAILURE 31 Error migrating VM 31: '
-	has "$OUT" 'the VM still runs on node01, nothing was touched.'
+	has "$OUT" 'nothing was touched, OpenNebula has the VM on node01.'
 	rm "$TREE"/vmm/kvm/*.stock
 	: >"$TREE/etc/vmm/kvm/kvmrc"
 	ours 1 'MIGRATE FAILURE 31 Error migrating VM 31: '

@@ -82,7 +82,7 @@ strict()
 		by_the_rules
 		is "$STATUS" 1
 		is "$(wc -l <err)" 1
-		[[ $ERR =~ ^'Error migrating VM 31: '.*'; the VM still runs on node01, nothing was touched.'$ ]]
+		[[ $ERR =~ ^'Error migrating VM 31: '.*'; nothing was touched, OpenNebula has the VM on node01.'$ ]]
 		[[ ! -e stock.argv ]]
 	}
 	is "$(<writer)" 0
@@ -122,7 +122,7 @@ no_stock()
 	is "$(wc -l <err)" 1
 	has "$ERR" 'Error migrating VM 31: '
 	has "$ERR" 'no stock script'
-	has "$ERR" '; the VM still runs on node01, nothing was touched.'
+	has "$ERR" '; nothing was touched, OpenNebula has the VM on node01.'
 	try "$TREE/vmm/kvm/migrate_local" "${ARGV[@]}" <<<x
 	is "$STATUS" 1
 }
