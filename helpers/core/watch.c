@@ -27,7 +27,7 @@
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
-#define SLACK_SOFT 0.10
+#define SLACK_SOFT 0.08
 #define SLACK_HARD 0.4
 /* Post-copy is started where pre-copy would take so much longer, as a part of the whole. */
 #define POSTCOPY_WORTH 0.08
@@ -84,9 +84,12 @@ static uint32_t hard_ms(const struct om_watch *w)
 	return may && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms : soft_ms(w);
 }
 
-static uint32_t reach_ms(const struct om_watch *w)
+/* The limit that may be set: the state of the devices takes its time as well. */
+static double reach_ms(const struct om_watch *w)
 {
-	return w->reach == OM_REACH_HARD ? hard_ms(w) : soft_ms(w);
+	double ms = w->reach == OM_REACH_HARD ? hard_ms(w) : soft_ms(w);
+
+	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5);
 }
 
 /* The time that these bytes take on the link. */
@@ -116,13 +119,15 @@ static double deadline_left_ms(const struct om_watch *w)
 
 /* ---- the forecast ---- */
 
-static void foresee_pause(struct om_forecast *f, double pause_ms)
+/* QEMU stops the guest for the limit at the most, and seldom for less than half of one that is long;
+ * the state of the devices comes on top. */
+static void foresee_pause(struct om_forecast *f, double limit_ms)
 {
+	double high = limit_ms * 1.08 + OVERHEAD_MS + 10;
+
 	f->known = true;
-	f->downtime_low_ms = (uint32_t)(pause_ms * 0.75 + OVERHEAD_MS * 0.5);
-	f->downtime_high_ms = (uint32_t)(pause_ms * 1.1 + OVERHEAD_MS * 1.5 + 5);
-	if (f->downtime_high_ms < f->downtime_low_ms + 50)
-		f->downtime_high_ms = f->downtime_low_ms + 50;
+	f->downtime_high_ms = (uint32_t)fmax(high, OVERHEAD_MS / 2 + 50);
+	f->downtime_low_ms = high < 100 ? f->downtime_high_ms - 50 : (uint32_t)(high / 2 + 1);
 }
 
 static void foresee_end(struct om_forecast *f, double ms, double unsure_ms)
@@ -131,7 +136,6 @@ static void foresee_end(struct om_forecast *f, double ms, double unsure_ms)
 	f->eta_high_ms = (uint64_t)(ms * 1.15 + unsure_ms) + 1;
 }
 
-/* Where a pass ends early, at the limit, the guest is stopped for about the limit. */
 static void foresee_precopy(struct om_watch *w)
 {
 	const struct om_model *m = &w->model;
@@ -139,7 +143,7 @@ static void foresee_precopy(struct om_watch *w)
 	struct om_projection p;
 	bool ends = om_model_project(m, limit_ms, &p);
 
-	foresee_pause(&w->forecast, ends && p.passes == 1 ? p.pause_ms : limit_ms * 0.95);
+	foresee_pause(&w->forecast, limit_ms);
 	if (ends || om_model_project(m, reach_ms(w), &p))
 		foresee_end(&w->forecast, p.ms + p.pause_ms, m->pass_count ? 0 : p.ms * 0.2);
 }
@@ -523,7 +527,7 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 {
 	w->limits = *limits;
 	w->told_need = false;
-	if (w->limit_ms > reach_ms(w))
+	if (w->limit_ms > (uint32_t)reach_ms(w))
 		w->limit_ms = 0; /* set anew at once */
 }
 

@@ -58,6 +58,7 @@ static void act(struct om_session *s, const struct om_action *action)
 	case OM_ACTION_SUSPEND:
 		ok = om_vir_suspend(s->vir, OM_VIR_MON, &err);
 		s->guest_suspended = ok;
+		s->shared->guest_suspended |= ok; /* for whoever answers if this process dies */
 		break;
 	case OM_ACTION_THROTTLE:
 	case OM_ACTION_ABORT:

@@ -155,7 +155,7 @@ static void the_limit_begins_at_30_ms_or_lower_where_less_is_allowed(void **unus
 	assert_string_equal(action.why, "downtime limit 30 ms: begin low");
 	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).kind, OM_ACTION_NONE);
 	watch = begin((struct om_plan){ .limits.downtime_max_ms = 12 });
-	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 12);
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 10); /* of 12 */
 }
 
 static void an_idle_guest_keeps_the_low_limit(void **unused)
@@ -362,7 +362,7 @@ static void a_limit_whose_switch_over_does_not_come_is_taken_back(void **unused)
 	watch.limit_set_ms = 1000;
 	watch.reach = OM_REACH_HARD;
 	assert_int_equal(step(&watch, busy(1, 11000, 100, 0)).kind, OM_ACTION_NONE);
-	assert_int_equal(step(&watch, busy(1, 11500, 100, 0)).downtime_ms, 500);
+	assert_int_equal(step(&watch, busy(1, 11500, 100, 0)).downtime_ms, 455);
 }
 
 static void a_pause_by_an_operator_is_a_fact(void **unused)
@@ -398,7 +398,7 @@ static void new_limits_count_at_once(void **unused)
 	step(&watch, busy(1, 5, 500, 0));
 	limits.downtime_max_ms = 10;
 	om_watch_set_limits(&watch, &limits);
-	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).downtime_ms, 10);
+	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).downtime_ms, 9);
 }
 
 static void predictions_hold(void **unused)
