@@ -97,7 +97,8 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.help = "When a migration that has not ended is given up, with the VM on the source: a "
 			"duration from its start (90, 90s, 10m, 2h, 1h30m), a time of day of the host "
 			"(06:00, always the next one, such as a maintenance window's end) or a date and "
-			"time (2027-01-31T06:00); a VM may only bring it forward.",
+			"time (2027-01-31T06:00); guaranteed only hurries then, stock ignores it; a VM "
+			"may only bring it forward.",
 	},
 	[OM_KNOB_MIGRATE_POSTCOPY] = {
 		.name = "MIGRATE_POSTCOPY", .type = OM_KNOB_YES_NO, .unit = "", .def = "no",

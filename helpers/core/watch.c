@@ -77,11 +77,16 @@ static uint32_t soft_ms(const struct om_watch *w)
 	return w->limits.downtime_max_ms;
 }
 
+/* More than the soft limit: an operator can change the policy of a migration that runs. */
+static bool may_harm(const struct om_watch *w)
+{
+	return w->limits.policy == OM_POLICY_AUTO || w->limits.policy == OM_POLICY_GUARANTEED;
+}
+
 static uint32_t hard_ms(const struct om_watch *w)
 {
-	bool may = w->limits.policy == OM_POLICY_AUTO || w->limits.policy == OM_POLICY_GUARANTEED;
-
-	return may && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms : soft_ms(w);
+	return may_harm(w) && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms
+								  : soft_ms(w);
 }
 
 /* The limit that may be set: the state of the devices takes its time as well. */
@@ -179,14 +184,16 @@ static struct om_action set_limit(struct om_watch *w, double ms, const char *why
 	double most = reach_ms(w), least = fmin(LEAST_LIMIT_MS, most);
 	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
 	bool tell = limit > soft_ms(w) && w->limit_ms <= soft_ms(w);
+	struct om_action action;
 
 	if (limit == w->limit_ms)
 		return none();
 	w->limit_ms = limit;
 	w->limit_set_ms = w->model.last.now_ms;
-	struct om_action action = act(OM_ACTION_DOWNTIME, tell, "downtime limit %u ms: %s", limit,
-				      why);
-
+	action = tell ? act(OM_ACTION_DOWNTIME, true,
+			    "downtime limit %u ms, beyond %u ms as nothing gentler ends it: %s",
+			    limit, soft_ms(w), why)
+		      : act(OM_ACTION_DOWNTIME, false, "downtime limit %u ms: %s", limit, why);
 	action.downtime_ms = limit;
 	return action;
 }
@@ -197,15 +204,25 @@ static struct om_action start_postcopy(struct om_watch *w, const char *why)
 	return act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
 }
 
-/* "needs a downtime of 3.2 s or 2.4 Gbit/s; allowed 2.0 s" */
+static void print_rate(double bytes_ps, char text[32])
+{
+	double mbit = bytes_ps * 8 / 1e6;
+
+	snprintf(text, 32, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
+		 mbit < 1000 ? mbit : mbit / 1000);
+}
+
+/* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
 static void print_need(const struct om_watch *w, char *text, size_t size)
 {
 	double need = w->forecast.need_downtime_ms, least = link_ms(w, w->least_bytes);
+	char rate[32];
 
 	if (w->model.pass_count < 3 || need < 1)
 		need = fmax(need, least);
-	snprintf(text, size, "needs %.1f s of downtime or %.1f Gbit/s; allowed %.1f s", need / 1000,
-		 (double)w->forecast.need_bytes_ps * 8 / 1e9, hard_ms(w) / 1000.0);
+	print_rate((double)w->forecast.need_bytes_ps, rate);
+	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
+		 hard_ms(w) / 1000.0);
 }
 
 static struct om_action end_early(struct om_watch *w, const char *what)
@@ -246,7 +263,7 @@ static bool postcopy_is_better(const struct om_watch *w)
 	double now_ms = link_ms(w, (double)w->model.last.remaining_bytes);
 	struct om_projection p;
 
-	if (!w->limits.postcopy || !om_model_healthy(&w->model))
+	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
 		return w->asked >= ASKED_MOST;
@@ -416,7 +433,7 @@ static struct om_action begin_throttled(struct om_watch *w)
 
 	percent = fmin(THROTTLE_MOST, fmax(THROTTLE_LEAST, ceil(percent)));
 	w->throttled = true;
-	action = act(OM_ACTION_THROTTLE, true,
+	action = act(OM_ACTION_THROTTLE, false, /* the run tells it */
 		     "begin again with auto-converge from %.0f %%: nothing gentler ends it",
 		     percent);
 	action.throttle_percent = (uint32_t)percent;
@@ -426,10 +443,10 @@ static struct om_action begin_throttled(struct om_watch *w)
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
-	if (!w->hopeless_passes || plateau_ms(w) <= hard_ms(w))
+	if (!w->hopeless_passes || !om_model_healthy(&w->model) || plateau_ms(w) <= hard_ms(w))
 		return none();
 	if (w->hopeless_passes >= HOPELESS_PASSES_DONE) {
-		if (w->limits.throttle && !w->throttled)
+		if (w->limits.throttle && may_harm(w) && !w->throttled)
 			return begin_throttled(w);
 		if (w->limits.policy == OM_POLICY_GENTLE)
 			return end_early(w, "ended early, it does not converge");
@@ -545,7 +562,11 @@ void om_watch_failed(struct om_watch *w, const struct om_action *action)
 	case OM_ACTION_ABORT:
 		w->ended_early = false;
 		break;
-	default: /* another limit comes with the next pass, and --timeout acts once */
+	case OM_ACTION_SUSPEND:
+		w->timed_out = false;
+		w->timeout_action = OM_TIMEOUT_NONE;
+		break;
+	default: /* another limit comes with the next pass */
 		break;
 	}
 }

@@ -78,7 +78,8 @@ static void write_state(struct om_session *s, bool ended)
 	if (ended) {
 		copy.pid = 0;
 		copy.remaining_bytes = copy.phase == OM_PHASE_DONE ? 0 : copy.remaining_bytes;
-		copy.eta_ms = 0;
+		copy.eta_ms = copy.eta_low_ms = copy.eta_high_ms = 0;
+		copy.forecast = 0;
 	}
 	s->host.state(s->host.ctx, &copy);
 }

@@ -389,6 +389,26 @@ static void what_could_not_be_done_is_not_taken_for_done(void **unused)
 	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
 }
 
+static void a_policy_that_turns_gentle_holds_at_once(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO,
+					    .downtime_max_ms = 500,
+					    .pause_max_ms = 2000,
+					    .postcopy = true,
+					    .throttle = true } };
+	struct om_watch watch = begin(plan);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct end e;
+
+	(void)unused;
+	plan.limits.policy = OM_POLICY_GENTLE;
+	om_watch_set_limits(&watch, &plan.limits);
+	e = migrate(&watch, &guest, 60000);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY] + e.kinds[OM_ACTION_THROTTLE], 0);
+	assert_in_range(e.most_limit_ms, 1, 500);
+}
+
 static void new_limits_count_at_once(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ 0 });
@@ -598,6 +618,7 @@ int main(void)
 		cmocka_unit_test(a_limit_whose_switch_over_does_not_come_is_taken_back),
 		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
 		cmocka_unit_test(what_could_not_be_done_is_not_taken_for_done),
+		cmocka_unit_test(a_policy_that_turns_gentle_holds_at_once),
 		cmocka_unit_test(new_limits_count_at_once),
 		cmocka_unit_test(predictions_hold),
 		cmocka_unit_test(post_copy_starts_once_when_the_first_pass_is_over),

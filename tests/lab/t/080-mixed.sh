@@ -30,3 +30,11 @@ check "the sentence names it" said 'Error migrating VM 32: .*SapphireRapids; the
 check "its snapshot is there still" lab exec node02 -- virsh -q snapshot-current --name one-32
 check "its memory is whole" lab guest verify 32
 check "memory is whole, and the guest has booted once" lab guest verify 31
+lab guest start 33 --mem 96 --fill 8 --verify 16
+settings MIGRATE_NETWORK="10.77.1.0/24" MIGRATE_POSTCOPY=yes
+drive 33
+check "post-copy towards libvirt 11.3: the VM moves" moved 33 node02
+check "post-copy towards libvirt 11.3: not armed, and told why" said ' *migrate: no post-copy, although .*11\.3'
+drive 33
+check "a destination whose QEMU may not use userfaultfd: the VM moves" moved 33 node01
+check "it is told with the setting of the kernel" said 'WARN: migrate: .*vm\.unprivileged_userfaultfd'

@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A guest that is too busy for its link, under each policy and limit; and a link that fails for a
+# moment.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../driver.sh
+. "$(dirname "$0")/../driver.sh"
+
+# last NODE KEY: of the last state that the source NODE wrote.
+last() {
+	lab exec "$1" --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run status 31 --json |
+		grep -oE "\"$2\":(\"[^\"]*\"|[0-9]+)" | sed 's/^[^:]*://; s/^"//; s/"$//'
+}
+
+# Without post-copy, throttle or a pause above what is said, by what the state tells.
+only_limits() {
+	local actions
+	actions=$(last "$1" actions)
+	echo "$actions"
+	[[ $actions != *post-copy* && $actions != *throttle* && $actions != *pause* ]]
+}
+
+between() {
+	echo "$2"
+	[[ $2 -ge $1 && $2 -le $3 ]]
+}
+
+own_limit() {
+	lab exec "$1" -- virsh -q migrate-getmaxdowntime one-31
+}
+
+tells() { # NODE PATTERN in the state's decision
+	last "$1" decision | grep -qE "$2"
+}
+
+begin --mgmt 1gbit "$@"
+FAST=MIGRATE_NETWORK=10.77.1.0/24
+# 48 MiB at 120 MiB/s; with 10 MiB/s on the wire 4.4 s of them are always dirty, with 30 MiB/s 1.2 s.
+lab guest start 31 --mem 160 --fill 64 --hot 48 --dirty 120 --verify 64
+own=$(own_limit node01)
+
+settings "$FAST" MIGRATE_POLICY=gentle MIGRATE_BANDWIDTH_MIBPS=10
+drive 31
+check "gentle: it is ended early, the VM stays" stayed 31 node01
+check "gentle: the sentence says what it needs" said \
+	'Error migrating VM 31: .*does not converge; needs [0-9.]+ s of downtime or [0-9.]+ [GM]bit/s; allowed 0\.5 s'
+check "gentle: nothing but the limit was touched" only_limits node01
+check "gentle: the domain has its own limit again" test "$(own_limit node01)" = "$own"
+
+settings "$FAST" MIGRATE_DEADLINE=25s MIGRATE_BANDWIDTH_MIBPS=10
+drive 31
+check "deadline: the VM stays" stayed 31 node01
+check "deadline: the sentence says so" said 'Error migrating VM 31: .*ended at the deadline; needs '
+check "deadline: what it would need was told before" said ' *migrate: pass [0-9]+: it does not converge and goes on; it needs '
+
+settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=30
+drive 31
+check "the hard pause: the VM moves" moved 31 node02
+check "the hard pause: the limit went beyond the soft one, and not beyond the hard one" \
+	between 501 "$(last node01 downtime_limit_ms)" 2000
+check "the hard pause: it was no longer than that" between 1 "$(last node01 downtime_ms)" 2000
+check "the hard pause: it is told" said ' *migrate: pass [0-9]+: downtime limit [0-9]+ ms, beyond 500 ms as nothing gentler ends it: '
+
+settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=10 MIGRATE_POLICY=stock MIGRATE_DEADLINE=5s
+begin_drive 31
+check "stock: it is not ended at a deadline" poll 20 test "$(sleep 8; last node02 phase)" = copy
+check "stock: no limit is set" test "$(last node02 downtime_limit_ms)" = 0
+lab exec node02 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run cancel 31 >/dev/null || true
+finish_drive 60
+check "stock: an operator can still end it" stayed 31 node02
+
+settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=20 MIGRATE_POLICY=guaranteed MIGRATE_PAUSE_MAX_MS=700
+drive 31
+check "guaranteed: the VM moves" moved 31 node01
+check "guaranteed: it began again with auto-converge" said \
+	' *migrate: .*begin again with auto-converge from [0-9]+ %'
+check "guaranteed: the hard limit holds" between 1 "$(last node02 downtime_ms)" 700
+
+settings "$FAST" MIGRATE_OPTIONS="--unsafe --postcopy --bandwidth 10" MIGRATE_POSTCOPY=yes
+drive 31
+check "post-copy where it is allowed: the VM moves" moved 31 node02
+check "post-copy where it is allowed: started by the watch" said \
+	' *migrate: pass [0-9]+: post-copy: pre-copy would take longer'
+check "memory is whole" lab guest verify 31
+
+# A light guest and a link that is dead for a second and a half: nothing irreversible follows.
+lab guest stop 31
+lab guest start 31 --mem 192 --fill 96 --hot 24 --dirty 8 --verify 64
+settings "$FAST" MIGRATE_OPTIONS="--unsafe --postcopy --bandwidth 20" MIGRATE_POSTCOPY=yes MIGRATE_AUTO_CONVERGE=yes
+begin_drive 31
+check "a dip: the copy is on its way" poll 20 test "$(sleep 3; last node01 phase)" = copy
+lab fault cut node01 fast
+sleep 1.5
+lab fault restore node01 fast
+finish_drive 90
+check "a dip: the VM moves" moved 31 node02
+check "a dip: nothing irreversible was done" only_limits node01
+check "memory is whole, and the guest has booted once" lab guest verify 31
