@@ -50,6 +50,7 @@ struct om_model {
 	uint64_t measured_ms;	     /* time that the rates above stand for */
 	struct om_pass passes[OM_MODEL_PASSES];
 	uint32_t pass_count;  /* all ended ones; the newest is passes[(pass_count - 1) % ...] */
+	double count_ms;      /* of a pass goes into counting the dirty pages */
 	double populated;     /* bytes of guest memory that were ever written; 0 = not known */
 	double hot, turnover; /* W in bytes, r / W per second; hot 0 = not known */
 };

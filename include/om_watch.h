@@ -67,6 +67,7 @@ struct om_watch {
 	enum om_reach reach;
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
 	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */
+	bool refused;		  /* QEMU does not stop the guest for what it was asked with */
 	double best_end_ms;	  /* earliest end that a switch-over would have had; 0 = none */
 	uint32_t counts;	  /* since the reach changed */
 	double least_bytes;	  /* that remained after a count, since the reach changed */

@@ -162,6 +162,20 @@ static void fit(struct om_model *m)
 	}
 }
 
+/* What of the pass was not spent on sending. Counting the pages of a guest of 1 TiB takes a second,
+ * in which it goes on writing. */
+static void note_count_time(struct om_model *m, const struct om_pass *pass)
+{
+	const struct om_pass *before = om_model_pass(m, 0);
+	double sent_ms, count_ms;
+
+	if (!before || m->drain <= 0)
+		return;
+	sent_ms = (before->after - pass->left) * 1000 / m->drain;
+	count_ms = fmax(0, (double)pass->ms - sent_ms);
+	m->count_ms = m->count_ms > 0 ? 0.5 * (m->count_ms + count_ms) : count_ms;
+}
+
 static void take_pass(struct om_model *m, const struct om_sample *s)
 {
 	struct om_pass pass = { .ended_ms = s->now_ms, .throttle_percent = s->throttle_percent };
@@ -173,6 +187,7 @@ static void take_pass(struct om_model *m, const struct om_sample *s)
 	pass.left = (double)m->last.remaining_bytes -
 		    pass.rate * (double)(s->now_ms - m->last.now_ms) / 1000;
 	pass.left = fmin(fmax(0, pass.left), pass.after);
+	note_count_time(m, &pass);
 	m->passes[m->pass_count++ % OM_MODEL_PASSES] = pass;
 	m->pass_begun_ms = s->now_ms;
 }
@@ -198,14 +213,15 @@ double om_model_after(const struct om_model *m, double remaining, double ms)
 {
 	double left = fmax(0, remaining - om_model_bandwidth(m) * ms / 1000);
 
-	return dirty_after(m->hot, m->turnover, left, ms);
+	return dirty_after(m->hot, m->turnover, left, ms + m->count_ms);
 }
 
 double om_model_plateau(const struct om_model *m, double bandwidth)
 {
 	double rate = m->hot * m->turnover;
+	double steady = rate > bandwidth ? m->hot * (1 - bandwidth / rate) : 0;
 
-	return rate > bandwidth ? m->hot * (1 - bandwidth / rate) : 0;
+	return fmax(steady, dirty_after(m->hot, m->turnover, 0, m->count_ms));
 }
 
 double om_model_bandwidth_for(const struct om_model *m, double pause_ms)
@@ -227,6 +243,7 @@ bool om_model_project(const struct om_model *m, double limit_ms, struct om_proje
 		double ms = fmax(WINDOW_MS, (remaining - fits) * 1000 / b);
 		double left = fmax(0, remaining - b * ms / 1000), before = remaining;
 
+		ms += m->count_ms;
 		p->ms += ms;
 		p->passes++;
 		remaining = dirty_after(m->hot, m->turnover, left, ms + in_pass_ms);

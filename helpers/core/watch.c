@@ -16,8 +16,8 @@
 #define FAR_BEYOND 1.3
 #define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
 #define THROTTLE_MOST 80.0
-#define LOUDER 1.3
-#define ASKED_MOST 16 /* 66 times the first limit */
+#define LOUDER 1.5
+#define ASKED_MOST 16 /* 650 times the first limit */
 #define LEAST_LIMIT_MS 8.0
 /* More than what is predicted, since the guest goes on until QEMU looks. */
 #define MARGIN 1.15
@@ -266,7 +266,7 @@ static bool postcopy_is_better(const struct om_watch *w)
 	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
-		return w->asked >= ASKED_MOST;
+		return w->refused;
 	if (now_ms > deadline_left_ms(w) && w->limits.deadline_ms)
 		return true;
 	if (converges_for_all_we_know(&w->model))
@@ -301,6 +301,8 @@ static bool soft_is_hopeless(const struct om_watch *w)
 	const struct om_model *m = &w->model;
 	struct om_projection p;
 
+	if (w->refused)
+		return true;
 	if (m->pass_count < 2 || !om_model_healthy(m) || falls(w))
 		return false;
 	return !om_model_project(m, soft_ms(w), &p) || p.ms > patience_ms(w);
@@ -396,6 +398,8 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 
 	if (w->asked < ASKED_MOST)
 		w->asked++;
+	else
+		w->refused = true;
 	return ms;
 }
 
@@ -543,7 +547,7 @@ struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 {
 	w->limits = *limits;
-	w->told_need = false;
+	w->told_need = w->refused = false;
 	if (w->limit_ms > (uint32_t)reach_ms(w))
 		w->limit_ms = 0; /* set anew at once */
 }

@@ -135,7 +135,7 @@ limit_low() {
 check "later pass: libvirt's downtime limit comes down with ours" poll 10 limit_low
 check "later pass: pause stops the guest" answers 0 'stands still on node01' pause 31
 check "later pass: libvirt says so" prints 'paused (migrati' virsh domstate --reason one-31
-check "later pass: status tells of it" eval 'lab exec node01 -- /var/tmp/one/onemigrate/run status 31 | grep "onemigrate pause"'
+check "later pass: status tells of it" eval 'lab exec node01 -- /var/tmp/one/onemigrate/run status 31 | grep -E "onemigrate pause|pause at [0-9]"'
 check "later pass: a second pause is refused" answers 5 'paused already' pause 31
 cancelled "paused in a later pass" 31
 
