@@ -37,11 +37,11 @@ tells() { # NODE PATTERN in the state's decision
 
 begin --mgmt 1gbit "$@"
 FAST=MIGRATE_NETWORK=10.77.1.0/24
-# 48 MiB at 120 MiB/s; with 10 MiB/s on the wire 4.4 s of them are always dirty, with 30 MiB/s 1.2 s.
-lab guest start 31 --mem 160 --fill 64 --hot 48 --dirty 120 --verify 64
+# 64 MiB at 200 MiB/s: with 20 MiB/s on the wire 2.9 s of them are always dirty, with 50 MiB/s 1 s.
+lab guest start 31 --mem 160 --fill 72 --hot 64 --dirty 200 --verify 64
 own=$(own_limit node01)
 
-settings "$FAST" MIGRATE_POLICY=gentle MIGRATE_BANDWIDTH_MIBPS=10
+settings "$FAST" MIGRATE_POLICY=gentle MIGRATE_BANDWIDTH_MIBPS=20
 drive 31
 check "gentle: it is ended early, the VM stays" stayed 31 node01
 check "gentle: the sentence says what it needs" said \
@@ -49,13 +49,13 @@ check "gentle: the sentence says what it needs" said \
 check "gentle: nothing but the limit was touched" only_limits node01
 check "gentle: the domain has its own limit again" test "$(own_limit node01)" = "$own"
 
-settings "$FAST" MIGRATE_DEADLINE=25s MIGRATE_BANDWIDTH_MIBPS=10
+settings "$FAST" MIGRATE_DEADLINE=14s MIGRATE_BANDWIDTH_MIBPS=20
 drive 31
 check "deadline: the VM stays" stayed 31 node01
 check "deadline: the sentence says so" said 'Error migrating VM 31: .*ended at the deadline; needs '
 check "deadline: what it would need was told before" said ' *migrate: pass [0-9]+: it does not converge and goes on; it needs '
 
-settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=30
+settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=50
 drive 31
 check "the hard pause: the VM moves" moved 31 node02
 check "the hard pause: the limit went beyond the soft one, and not beyond the hard one" \
@@ -78,7 +78,7 @@ check "guaranteed: it began again with auto-converge" said \
 	' *migrate: .*begin again with auto-converge from [0-9]+ %'
 check "guaranteed: the hard limit holds" between 1 "$(last node02 downtime_ms)" 700
 
-settings "$FAST" MIGRATE_OPTIONS="--unsafe --postcopy --bandwidth 10" MIGRATE_POSTCOPY=yes
+settings "$FAST" MIGRATE_OPTIONS="--unsafe --postcopy --bandwidth 30" MIGRATE_POSTCOPY=yes
 drive 31
 check "post-copy where it is allowed: the VM moves" moved 31 node02
 check "post-copy where it is allowed: started by the watch" said \
