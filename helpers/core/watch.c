@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "om_watch.h"
+#include "watch_internal.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -8,24 +8,24 @@
 
 /* A pass whose end leaves less than this part of its beginning is worth its time. */
 #define CALM_RATIO 0.7
-/* Otherwise the limit follows what remains at this distance, so that a pass is short and the pages
- * are counted often: less remains then than at the end of any full pass. */
+/* Otherwise the limit goes from the plateau, which is known so well, to what remains, and a pass is
+ * never shorter than this part of it. */
+#define BELOW_PLATEAU 0.9
 #define LEAST_STEP 0.5
-#define BELOW_PLATEAU 0.9 /* it is known so well */
-#define COUNTS_MOST 8	  /* while what remains is more than is allowed */
-#define FAR_BEYOND 1.3
-#define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
-#define THROTTLE_MOST 80.0
-#define LOUDER 1.5
-#define ASKED_MOST 16 /* 650 times the first limit */
-#define LEAST_LIMIT_MS 8.0
-/* More than what is predicted, since the guest goes on until QEMU looks. */
-#define MARGIN 1.15
-#define FALLING_RATIO 0.85
-#define SLOW_PART 0.4 /* of the bandwidth: later passes leave little */
-#define PATIENCE 2.0  /* as a multiple of the time until now */
+#define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
+#define LEAST_LIMIT_MS 8.0
+/* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
+#define LOUDER 1.5
+#define ASKED_MOST 16
+/* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
+#define PATIENCE 2.0
+#define FALLING_RATIO 0.85
+#define SLOW_PART 0.4	    /* dirty rate to bandwidth, below which later passes leave little */
+#define FAR_BEYOND 1.3	    /* of the hard limit: it would not do either */
+#define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
+#define THROTTLE_MOST 80.0
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
 #define SLACK_SOFT 0.08
 #define SLACK_HARD 0.4
@@ -34,7 +34,6 @@
 #define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
 #define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
 #define AROUND_MS 1000.0       /* before and after the copy; measured in the lab: 1300 */
-#define OVERHEAD_MS 30.0 /* device state and the hosts' messages; measured in the lab: 25-45 */
 
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
@@ -83,31 +82,31 @@ static bool may_harm(const struct om_watch *w)
 	return w->limits.policy == OM_POLICY_AUTO || w->limits.policy == OM_POLICY_GUARANTEED;
 }
 
-static uint32_t hard_ms(const struct om_watch *w)
+uint32_t om_watch_hard_ms(const struct om_watch *w)
 {
 	return may_harm(w) && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms
 								  : soft_ms(w);
 }
 
 /* The limit that may be set: the state of the devices takes its time as well. */
-static double reach_ms(const struct om_watch *w)
+double om_watch_reach_ms(const struct om_watch *w)
 {
-	double ms = w->reach == OM_REACH_HARD ? hard_ms(w) : soft_ms(w);
+	double ms = w->reach == OM_REACH_HARD ? om_watch_hard_ms(w) : soft_ms(w);
 
 	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5);
 }
 
 /* The time that these bytes take on the link. */
-static double link_ms(const struct om_watch *w, double bytes)
+double om_watch_link_ms(const struct om_watch *w, double bytes)
 {
 	double b = om_model_bandwidth(&w->model);
 
 	return b > 0 ? bytes * 1000 / b : INFINITY;
 }
 
-static double plateau_ms(const struct om_watch *w)
+double om_watch_plateau_ms(const struct om_watch *w)
 {
-	return link_ms(w, om_model_plateau(&w->model, om_model_bandwidth(&w->model)));
+	return om_watch_link_ms(w, om_model_plateau(&w->model, om_model_bandwidth(&w->model)));
 }
 
 static double elapsed_ms(const struct om_watch *w)
@@ -122,66 +121,11 @@ static double deadline_left_ms(const struct om_watch *w)
 	return (double)w->limits.deadline_ms - (double)w->model.last.now_ms;
 }
 
-/* ---- the forecast ---- */
-
-/* QEMU stops the guest for the limit at the most, and seldom for less than half of one that is long;
- * the state of the devices comes on top. */
-static void foresee_pause(struct om_forecast *f, double limit_ms)
-{
-	double high = limit_ms * 1.08 + OVERHEAD_MS + 10;
-
-	f->known = true;
-	f->downtime_high_ms = (uint32_t)fmax(high, OVERHEAD_MS / 2 + 50);
-	f->downtime_low_ms = high < 100 ? f->downtime_high_ms - 50 : (uint32_t)(high / 2 + 1);
-}
-
-static void foresee_end(struct om_forecast *f, double ms, double unsure_ms)
-{
-	f->eta_low_ms = (uint64_t)(ms * 0.9);
-	f->eta_high_ms = (uint64_t)(ms * 1.15 + unsure_ms) + 1;
-}
-
-static void foresee_precopy(struct om_watch *w)
-{
-	const struct om_model *m = &w->model;
-	double limit_ms = w->limit_ms ? w->limit_ms : w->start_ms;
-	struct om_projection p;
-	bool ends = om_model_project(m, limit_ms, &p);
-
-	foresee_pause(&w->forecast, limit_ms);
-	if (ends || om_model_project(m, reach_ms(w), &p))
-		foresee_end(&w->forecast, p.ms + p.pause_ms, m->pass_count ? 0 : p.ms * 0.2);
-}
-
-static void foresee(struct om_watch *w)
-{
-	const struct om_model *m = &w->model;
-	struct om_forecast *f = &w->forecast;
-	double b = om_model_bandwidth(m);
-
-	memset(f, 0, sizeof(*f));
-	f->bandwidth_bytes_ps = (uint64_t)b;
-	f->hot_bytes = m->pass_count > 1 ? (uint64_t)m->hot : 0;
-	f->dirty_bytes_ps = m->pass_count > 1 ? (uint64_t)(m->hot * m->turnover)
-					      : m->last.dirty_bytes_ps;
-	if (b <= 0)
-		return;
-	f->need_downtime_ms = (uint32_t)fmin(plateau_ms(w) * MARGIN, UINT32_MAX);
-	f->need_bytes_ps = (uint64_t)om_model_bandwidth_for(m, hard_ms(w));
-	if (!m->last.postcopy) {
-		foresee_precopy(w);
-		return;
-	}
-	foresee_end(f, link_ms(w, (double)m->last.remaining_bytes), 0);
-	f->known = true;
-	f->downtime_high_ms = 50; /* nothing but the state of the devices; measured: 6-54 */
-}
-
 /* ---- actions ---- */
 
 static struct om_action set_limit(struct om_watch *w, double ms, const char *why)
 {
-	double most = reach_ms(w), least = fmin(LEAST_LIMIT_MS, most);
+	double most = om_watch_reach_ms(w), least = fmin(LEAST_LIMIT_MS, most);
 	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
 	bool tell = limit > soft_ms(w) && w->limit_ms <= soft_ms(w);
 	struct om_action action;
@@ -215,14 +159,14 @@ static void print_rate(double bytes_ps, char text[32])
 /* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
 static void print_need(const struct om_watch *w, char *text, size_t size)
 {
-	double need = w->forecast.need_downtime_ms, least = link_ms(w, w->least_bytes);
+	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
 	char rate[32];
 
 	if (w->model.pass_count < 3 || need < 1)
 		need = fmax(need, least);
 	print_rate((double)w->forecast.need_bytes_ps, rate);
 	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
-		 hard_ms(w) / 1000.0);
+		 om_watch_hard_ms(w) / 1000.0);
 }
 
 static struct om_action end_early(struct om_watch *w, const char *what)
@@ -260,7 +204,7 @@ static bool converges_for_all_we_know(const struct om_model *m)
  * direction after the first pass: the guest dirties at least so fast. */
 static bool postcopy_is_better(const struct om_watch *w)
 {
-	double now_ms = link_ms(w, (double)w->model.last.remaining_bytes);
+	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 	struct om_projection p;
 
 	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
@@ -292,7 +236,7 @@ static bool falls(const struct om_watch *w)
 		return false;
 	ratio = last->after / before->after;
 	return ratio < FALLING_RATIO &&
-	       (link_ms(w, last->after) - soft_ms(w)) / (1 - ratio) < patience_ms(w);
+	       (om_watch_link_ms(w, last->after) - soft_ms(w)) / (1 - ratio) < patience_ms(w);
 }
 
 /* No end in sight within the soft limit? */
@@ -311,7 +255,7 @@ static bool soft_is_hopeless(const struct om_watch *w)
 static void choose_reach(struct om_watch *w)
 {
 	bool urgent = deadline_left_ms(w) <
-		      2 * link_ms(w, (double)w->model.last.remaining_bytes) + 1000;
+		      2 * om_watch_link_ms(w, (double)w->model.last.remaining_bytes) + 1000;
 	enum om_reach reach = OM_REACH_SOFT;
 
 	if (!om_model_healthy(&w->model))
@@ -321,7 +265,8 @@ static void choose_reach(struct om_watch *w)
 	else
 		w->hopeless_passes = 0;
 	/* Where the hard pause would not do either, the soft one stays: the guest may turn quiet. */
-	if (hard_ms(w) > soft_ms(w) && plateau_ms(w) < FAR_BEYOND * hard_ms(w) &&
+	if (om_watch_hard_ms(w) > soft_ms(w) &&
+	    om_watch_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
 	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
 		reach = OM_REACH_HARD;
 	if (reach != w->reach) {
@@ -346,7 +291,7 @@ static double end_ms(const struct om_watch *w, double stop_ms)
 static bool switch_now(const struct om_watch *w, double remaining)
 {
 	const struct om_pass *before = om_model_pass(&w->model, 1);
-	double stop_ms = link_ms(w, remaining), plateau = plateau_ms(w);
+	double stop_ms = om_watch_link_ms(w, remaining), plateau = om_watch_plateau_ms(w);
 
 	if (stop_ms <= 2 * LEAST_LIMIT_MS || end_ms(w, stop_ms) > latest_end_ms(w) ||
 	    deadline_left_ms(w) < 2 * stop_ms + 1000)
@@ -360,12 +305,12 @@ static bool switch_now(const struct om_watch *w, double remaining)
 
 static void note_count(struct om_watch *w, double remaining)
 {
-	double end = end_ms(w, link_ms(w, remaining));
+	double end = end_ms(w, om_watch_link_ms(w, remaining));
 
 	w->counts++;
 	if (w->least_bytes <= 0 || remaining < w->least_bytes)
 		w->least_bytes = remaining;
-	if (link_ms(w, remaining) * MARGIN <= reach_ms(w) &&
+	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
 	    (w->best_end_ms <= 0 || end < w->best_end_ms))
 		w->best_end_ms = end;
 }
@@ -378,8 +323,9 @@ static void note_count(struct om_watch *w, double remaining)
  */
 static double approach_ms(const struct om_watch *w, double stop_ms)
 {
-	double from = fmax(stop_ms * LEAST_STEP, plateau_ms(w) * BELOW_PLATEAU);
-	double least = fmax(from, link_ms(w, w->least_bytes) * NEAR_LEAST), to = stop_ms * MARGIN;
+	double from = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
+	double least = fmax(from, om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST),
+	       to = stop_ms * MARGIN;
 	double used = fmin(1, w->counts / (double)COUNTS_MOST);
 
 	if (w->best_end_ms > 0)
@@ -407,8 +353,8 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 static struct om_action follow(struct om_watch *w)
 {
 	double remaining = (double)w->model.last.remaining_bytes;
-	double stop_ms = link_ms(w, remaining), next_ms, ratio;
-	bool fits = stop_ms * MARGIN <= reach_ms(w);
+	double stop_ms = om_watch_link_ms(w, remaining), next_ms, ratio;
+	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w);
 
 	if (!isfinite(stop_ms))
 		return none();
@@ -416,7 +362,7 @@ static struct om_action follow(struct om_watch *w)
 	if (fits && switch_now(w, remaining))
 		return set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
 	w->asked = 0;
-	next_ms = link_ms(w, om_model_after(&w->model, remaining, stop_ms));
+	next_ms = om_watch_link_ms(w, om_model_after(&w->model, remaining, stop_ms));
 	ratio = next_ms / stop_ms;
 	if (ratio > CALM_RATIO)
 		return set_limit(w, approach_ms(w, stop_ms),
@@ -430,7 +376,7 @@ static struct om_action follow(struct om_watch *w)
 static struct om_action begin_throttled(struct om_watch *w)
 {
 	const struct om_model *m = &w->model;
-	double rate = m->hot * m->turnover, seconds = link_ms(w, m->hot) / 1000;
+	double rate = m->hot * m->turnover, seconds = om_watch_link_ms(w, m->hot) / 1000;
 	double allowed = m->hot / fmax(seconds - soft_ms(w) / 1000.0, 0.001);
 	double percent = 100 * (1 - allowed / rate);
 	struct om_action action;
@@ -447,7 +393,8 @@ static struct om_action begin_throttled(struct om_watch *w)
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
-	if (!w->hopeless_passes || !om_model_healthy(&w->model) || plateau_ms(w) <= hard_ms(w))
+	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
+	    om_watch_plateau_ms(w) <= om_watch_hard_ms(w))
 		return none();
 	if (w->hopeless_passes >= HOPELESS_PASSES_DONE) {
 		if (w->limits.throttle && may_harm(w) && !w->throttled)
@@ -487,7 +434,7 @@ static struct om_action pass_ended(struct om_watch *w)
 static struct om_action at_deadline(struct om_watch *w)
 {
 	bool coming = w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
-		      w->limit_ms >= link_ms(w, (double)w->model.last.remaining_bytes);
+		      w->limit_ms >= om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 
 	if (deadline_left_ms(w) > 0 || coming || w->limits.policy == OM_POLICY_GUARANTEED)
 		return none();
@@ -533,14 +480,14 @@ struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 	if (s->postcopy) /* started by somebody else */
 		w->postcopy_started = true;
 	if (w->postcopy_started || w->timed_out) {
-		foresee(w);
+		om_watch_foresee(w);
 		return none();
 	}
-	foresee(w);
+	om_watch_foresee(w);
 	action = obey_options(w, s);
 	if (action.kind == OM_ACTION_NONE)
 		action = decide(w, ended);
-	foresee(w);
+	om_watch_foresee(w);
 	return action;
 }
 
@@ -548,7 +495,7 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 {
 	w->limits = *limits;
 	w->told_need = w->refused = false;
-	if (w->limit_ms > (uint32_t)reach_ms(w))
+	if (w->limit_ms > (uint32_t)om_watch_reach_ms(w))
 		w->limit_ms = 0; /* set anew at once */
 }
 
