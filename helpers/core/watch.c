@@ -8,8 +8,8 @@
 
 /* A pass whose end leaves less than this part of its beginning is worth its time. */
 #define CALM_RATIO 0.7
-/* Otherwise the limit goes from the plateau, which is known so well, to what remains, and a pass is
- * never shorter than this part of it. */
+/* Otherwise the limit goes from a little below the plateau to what remains, and is never less than
+ * LEAST_STEP of that, so that the pages are counted often. */
 #define BELOW_PLATEAU 0.9
 #define LEAST_STEP 0.5
 #define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
