@@ -51,25 +51,4 @@ void om_req_free(struct om_req *req);
 bool om_xml_req_parse(struct om_req *req, const char *data, size_t len,
 		      struct om_err *err) OM_MUST_CHECK;
 
-/* The facts that a domain's live XML holds. */
-enum om_disk_kind { OM_DISK_FILE, OM_DISK_BLOCK, OM_DISK_NETWORK, OM_DISK_EMPTY, OM_DISK_OTHER };
-struct om_dom_disk {
-	char *target; /* "vda" */
-	char *source; /* path or network name; "" where empty */
-	char *format; /* driver type; "" where absent */
-	enum om_disk_kind kind;
-	bool readonly, cdrom, shareable;
-};
-struct om_dom {
-	char *uuid, *name, *machine, *emulator;
-	uint64_t memory_kib;
-	bool has_guest_agent; /* <channel> with target name org.qemu.guest_agent.0 */
-	bool has_hostdev, has_tpm;
-	const char *postcopy_obstacle; /* why it cannot be migrated by post-copy, or NULL; static */
-	struct om_dom_disk *disks;
-	size_t disk_count;
-};
-bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
-void om_dom_free(struct om_dom *dom);
-
 #endif

@@ -10,9 +10,9 @@
 #ifndef OM_VIR_H
 #define OM_VIR_H
 
+#include "om_dom.h"
 #include "om_outcome.h"
 #include "om_plan.h"
-#include "om_req.h"
 #include "om_watch.h"
 
 #include <pthread.h>

@@ -42,18 +42,3 @@ void om_req_free(struct om_req *req)
 	om_pairs_free(&req->user_template);
 	*req = (struct om_req){ 0 };
 }
-
-void om_dom_free(struct om_dom *dom)
-{
-	for (size_t i = 0; i < dom->disk_count; i++) {
-		free(dom->disks[i].target);
-		free(dom->disks[i].source);
-		free(dom->disks[i].format);
-	}
-	free(dom->disks);
-	free(dom->uuid);
-	free(dom->name);
-	free(dom->machine);
-	free(dom->emulator);
-	*dom = (struct om_dom){ 0 };
-}

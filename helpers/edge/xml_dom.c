@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "om_req.h"
+#include "om_dom.h"
 
 #include "xml_internal.h"
 
@@ -203,9 +203,9 @@ bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err)
 	size_t len = strlen(xml);
 
 	*dom = (struct om_dom){ 0 };
-	if (len > OM_REQ_MAX_BYTES)
+	if (len > OM_DOM_MAX_BYTES)
 		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
-				  OM_REQ_MAX_BYTES);
+				  OM_DOM_MAX_BYTES);
 	if (!om_xml_load(&doc, xml, len, "domain", WHAT, err))
 		return false;
 	if (read_domain(dom, om_xml_root(doc), err))

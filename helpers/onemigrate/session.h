@@ -5,6 +5,7 @@
 #define OM_SESSION_H
 
 #include "om_control_socket.h"
+#include "om_dom.h"
 #include "om_history.h"
 #include "om_host.h"
 #include "om_knob.h"

@@ -2,7 +2,7 @@
 /* Runs in the root of the repository: one sample is in tests/fuzz/corpus/dom. */
 #include "om_cmocka.h"
 
-#include "om_req.h"
+#include "om_dom.h"
 #include "om_util.h"
 
 #include <stdio.h>

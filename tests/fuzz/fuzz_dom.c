@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A domain's XML: every text is there, and is freed. */
-#include "om_req.h"
+#include "om_dom.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a domain's XML tells. Read by edge/xml_dom.c; texts are owned by the struct and never NULL,
+ * "" where the XML has none. */
+#ifndef OM_DOM_H
+#define OM_DOM_H
+
+#include "om_err.h"
+#include "om_util.h"
+
+#define OM_DOM_MAX_BYTES (16u << 20) /* a real one is below 100 KiB */
+
+enum om_disk_kind { OM_DISK_FILE, OM_DISK_BLOCK, OM_DISK_NETWORK, OM_DISK_EMPTY, OM_DISK_OTHER };
+struct om_dom_disk {
+	char *target;			  /* "vda" */
+	char *source;			  /* path or network name; "" where empty */
+	char *format;			  /* driver type */
+	char *cache;			  /* driver cache */
+	char *secret_uuid, *secret_usage; /* that a network disk is opened with */
+	struct om_strv chain; /* paths of the backing files and devices, from the top down */
+	enum om_disk_kind kind;
+	bool readonly, cdrom, shareable, transient;
+};
+
+struct om_dom_nic {
+	char *type;	   /* "bridge", "network", "direct", "ethernet", "hostdev", ... */
+	char *source;	   /* bridge, libvirt network or device; "" where the type has none */
+	char *virtualport; /* type of <virtualport>: "openvswitch" ... */
+	char *target;	   /* name of its tap device */
+};
+
+struct om_dom_graphics {
+	char *type;   /* "vnc", "spice" */
+	char *listen; /* address or host name; "" where none is named */
+	uint16_t port
+		[2]; /* fixed by the configuration, plain and TLS; 0 = none or chosen by libvirt */
+};
+
+struct om_dom {
+	char *uuid, *name, *machine, *emulator;
+	char *arch, *virt_type;					 /* "x86_64"; "kvm" or "qemu" */
+	char *loader, *nvram, *nvram_template, *kernel, *initrd; /* paths */
+	char *cpu;						 /* the <cpu> element as XML */
+	char *cpu_mode, *cpu_check;
+	char *vm_dir; /* <one:system_datastore> of OpenNebula's metadata */
+	uint64_t memory_kib;
+	uint64_t
+		huge_page_kib; /* of its memory: the largest; 0 = none, 1 = the host's default size */
+	bool numa_strict;      /* bound to host nodes by <numatune> */
+	bool has_guest_agent; /* <channel> with target name org.qemu.guest_agent.0 */
+	bool has_hostdev, has_tpm;
+	bool has_pci_hostdev, has_mdev, has_usb_hostdev, has_virtiofs, has_shmem_peer, has_vdpa;
+	bool invtsc, tsc_frequency;    /* asks for the feature; names the frequency */
+	const char *postcopy_obstacle; /* why it cannot be migrated by post-copy, or NULL; static */
+	struct om_dom_disk *disks;
+	size_t disk_count;
+	struct om_dom_nic *nics;
+	size_t nic_count;
+	struct om_dom_graphics *graphics;
+	size_t graphics_count;
+};
+bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
+void om_dom_free(struct om_dom *dom);
+
+#endif
