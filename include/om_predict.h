@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a migration will go, told before it begins, with ranges. Pure.
+ *
+ * What is known then: how much memory was ever written, what the link carries at best, and how many
+ * pages the guest dirtied within one and within two seconds, from which the model of om_model.h (hot set W,
+ * rate r) is fitted.
+ */
+#ifndef OM_PREDICT_H
+#define OM_PREDICT_H
+
+#include "om_buf.h"
+#include "om_limits.h"
+#include "om_model.h"
+
+struct om_predict_facts {
+	uint64_t total_bytes;	  /* memory of the guest */
+	uint64_t populated_bytes; /* of it ever written; 0 = not known */
+	uint64_t link_bytes_ps;	 /* speed of the interface, less what headers take; 0 = not known */
+	uint64_t limit_bytes_ps; /* the operator's bandwidth limit; 0 = none */
+	uint64_t seen_bytes_ps;	 /* reached by earlier migrations between these hosts; 0 = none */
+	bool dirty_known;
+	uint64_t dirty_1s_bytes,
+		dirty_2s_bytes; /* distinct pages within 1 s and within 2 s; 2 s: 0 = not measured */
+	struct om_limits limits;
+	bool paused;	   /* the guest does not run: nothing is dirtied */
+	uint32_t start_ms; /* lowest downtime limit that is set */
+};
+
+struct om_range_ms {
+	uint64_t low, high; /* high 0 = no end, or not known */
+};
+
+struct om_prediction {
+	bool known; /* false: `why` says what is missing */
+	char why[160];
+	uint64_t bandwidth_low_bytes_ps, bandwidth_high_bytes_ps;
+	struct om_range_ms bulk;     /* the first pass */
+	struct om_range_ms total;    /* from the start of the program to its end */
+	struct om_range_ms downtime; /* pause at the switch-over; of post-copy its pause alone */
+	bool converges;		     /* within the downtime that is allowed without asking */
+	uint64_t hot_low_bytes, hot_high_bytes, dirty_bytes_ps; /* writable working set; rate */
+	char action[200]; /* what will be needed: "none", "post-copy", ...; a sentence */
+};
+
+void om_predict(struct om_prediction *prediction, const struct om_predict_facts *facts);
+void om_predict_print_text(struct om_buf *buf, const struct om_prediction *prediction);
+void om_predict_print_json(struct om_buf *buf, const struct om_prediction *prediction);
+
+#endif
