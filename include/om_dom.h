@@ -11,11 +11,12 @@
 
 enum om_disk_kind { OM_DISK_FILE, OM_DISK_BLOCK, OM_DISK_NETWORK, OM_DISK_EMPTY, OM_DISK_OTHER };
 struct om_dom_disk {
-	char *target;			  /* "vda" */
-	char *source;			  /* path or network name; "" where empty */
-	char *format;			  /* driver type */
-	char *cache;			  /* driver cache */
-	char *secret_uuid, *secret_usage; /* that a network disk is opened with */
+	char *target;	      /* "vda" */
+	char *source;	      /* path or network name; "" where empty */
+	char *format;	      /* driver type */
+	char *cache;	      /* driver cache */
+	char *secret_uuid;    /* of the secret that it is opened with; */
+	char *secret_usage;   /* "ceph:NAME" where it is named by its use */
 	struct om_strv chain; /* paths of the backing files and devices, from the top down */
 	enum om_disk_kind kind;
 	bool readonly, cdrom, shareable, transient;
@@ -41,13 +42,16 @@ struct om_dom {
 	char *loader, *nvram, *nvram_template, *kernel, *initrd; /* paths */
 	char *cpu;						 /* the <cpu> element as XML */
 	char *cpu_mode, *cpu_check;
-	char *vm_dir; /* <one:system_datastore> of OpenNebula's metadata */
+	bool cpu_strict; /* match='strict', or features that the host must not have */
+	char *vm_dir;	 /* <one:system_datastore> of OpenNebula's metadata */
 	uint64_t memory_kib;
 	uint64_t
 		huge_page_kib; /* of its memory: the largest; 0 = none, 1 = the host's default size */
 	bool numa_strict;      /* bound to host nodes by <numatune> */
 	bool has_guest_agent; /* <channel> with target name org.qemu.guest_agent.0 */
 	bool has_hostdev, has_tpm;
+	/* has_pci_hostdev: without those that libvirt takes out for the time (<teaming>).
+	 * has_shmem_peer: a role other than master, or the old device. */
 	bool has_pci_hostdev, has_mdev, has_usb_hostdev, has_virtiofs, has_shmem_peer, has_vdpa;
 	bool invtsc, tsc_frequency;    /* asks for the feature; names the frequency */
 	const char *postcopy_obstacle; /* why it cannot be migrated by post-copy, or NULL; static */
@@ -59,6 +63,17 @@ struct om_dom {
 	size_t graphics_count;
 };
 bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
+/* The CPU alone (cpu..., invtsc), from the migratable form of the same domain's XML; on failure it stays
+ * as it was. */
+bool om_xml_dom_take_cpu(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
 void om_dom_free(struct om_dom *dom);
+
+/* In om_survey.cpu_why, before the model's name. */
+#define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "
+/*
+ * The destination's libvirt said NO to the CPU, with `why` (om_survey.cpu_why): is it certain to refuse
+ * the migration for it? core/dom.c says when. Where not, the guest may start and be right.
+ */
+bool om_dom_cpu_refused(const struct om_dom *dom, const char *why);
 
 #endif

@@ -2,6 +2,7 @@
 #include "om_dom.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void free_disk(struct om_dom_disk *disk)
 {
@@ -42,4 +43,71 @@ void om_dom_free(struct om_dom *dom)
 	for (size_t i = 0; i < OM_ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	*dom = (struct om_dom){ 0 };
+}
+
+/*
+ * What a NO of virConnectCompareHypervisorCPU() is worth.
+ *
+ * libvirt compares a guest's CPU with the host's at a start only where check='partial', and that with
+ * all that the host's processor has, which is more than what the call compares with. check='none', which
+ * is that of host-passthrough, compares nothing: QEMU leaves out what it cannot give. check='full' starts
+ * QEMU, asks it which features the guest has got and refuses each difference. A running x86 guest whose
+ * CPU is a named model (host-model became one at its start, kvm and qemu alike) has check='full', and
+ * this CPU goes to the destination in the migration's cookie. So a NO is certain for such a CPU where
+ * the call names missing features: QEMU there does not give them. It is not certain for
+ *   - the vendor, match='strict' and forbidden features, which only 'partial' looks at;
+ *   - features that QEMU can give, but not by "-cpu host" or "-cpu max", from which libvirt learns what
+ *     there is;
+ *   - features that libvirt itself takes out of each CPU before a start.
+ * An unknown model is refused with any check, because the model has to be looked up.
+ */
+static const char *const unproven_features[] = {
+	"ht", "topoext", "invtsc", "cmt", "mbm_total", "mbm_local", "osxsave", "ospke",
+};
+
+static bool is_feature(const char *word, size_t len)
+{
+	return len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") >= len;
+}
+
+static bool is_unproven(const char *word, size_t len)
+{
+	for (size_t i = 0; i < OM_ARRAY_LEN(unproven_features); i++)
+		if (strlen(unproven_features[i]) == len &&
+		    memcmp(unproven_features[i], word, len) == 0)
+			return true;
+	return false;
+}
+
+/* The words before the list may be translated; the list stands after the last colon. */
+static bool names_missing_feature(const char *why)
+{
+	const char *colon = strrchr(why, ':');
+	bool proven = false;
+
+	if (!colon)
+		return false;
+	for (const char *word = colon + 1; *word;) {
+		size_t len;
+
+		word += strspn(word, ", ");
+		len = strcspn(word, ",");
+		if (!is_feature(word, len))
+			return false;
+		proven = proven || !is_unproven(word, len);
+		word += len;
+	}
+	return proven;
+}
+
+bool om_dom_cpu_refused(const struct om_dom *dom, const char *why)
+{
+	bool named = strcmp(dom->cpu_mode, "custom") == 0 ||
+		     strcmp(dom->cpu_mode, "host-model") == 0;
+
+	if (om_str_starts(why, OM_CPU_MODEL_UNKNOWN))
+		return named;
+	return named && !dom->cpu_strict && strcmp(dom->cpu_check, "full") == 0 &&
+	       names_missing_feature(why);
 }

@@ -136,6 +136,16 @@ struct _xmlNode *om_xml_next(struct _xmlNode *node, const char *name)
 	return node ? this_or_next(node->next, name) : NULL;
 }
 
+struct _xmlNode *om_xml_child_in(struct _xmlNode *parent, const char *space, const char *name)
+{
+	for (xmlNodePtr node = parent ? parent->children : NULL; node; node = node->next)
+		if (node->type == XML_ELEMENT_NODE && node->ns && node->ns->href &&
+		    strcmp((const char *)node->ns->href, space) == 0 &&
+		    strcmp((const char *)node->name, name) == 0)
+			return node;
+	return NULL;
+}
+
 struct _xmlNode *om_xml_find(struct _xmlNode *parent, const char *path)
 {
 	char name[64];
@@ -186,4 +196,19 @@ bool om_xml_attr_is(const struct _xmlNode *node, const char *name, const char *v
 	OM_AUTOFREE char *text = om_xml_attr(node, name);
 
 	return strcmp(text, value) == 0;
+}
+
+char *om_xml_print(struct _xmlNode *node, size_t max)
+{
+	xmlBufferPtr buffer = node ? xmlBufferCreate() : NULL;
+	char *text = NULL;
+	int len;
+
+	if (!buffer)
+		return om_xstrdup("");
+	len = xmlNodeDump(buffer, node->doc, node, 0, 0);
+	if (len > 0 && (size_t)len <= max)
+		text = om_xstrndup((const char *)xmlBufferContent(buffer), (size_t)len);
+	xmlBufferFree(buffer);
+	return text ? text : om_xstrdup("");
 }

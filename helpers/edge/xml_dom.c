@@ -3,10 +3,12 @@
 
 #include "xml_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define WHAT "the domain's XML"
-#define AGENT_CHANNEL "org.qemu.guest_agent.0"
+#define OPENNEBULA "http://opennebula.org/xmlns/libvirt/1.0"
+#define CPU_MAX_BYTES (32u << 10) /* a real one is below 8 KiB */
 
 /* libvirt writes KiB itself; the other units are those that it reads. */
 static const struct {
@@ -45,171 +47,162 @@ static bool read_memory(uint64_t *memory_kib, struct _xmlNode *node, struct om_e
 	       om_err_set(err, OM_E_INPUT, WHAT " has no readable <memory>");
 }
 
-/* Where each type of disk has its source. */
-static const struct {
-	const char *type, *attr;
-	enum om_disk_kind kind;
-} disk_types[] = {
-	{ "file", "file", OM_DISK_FILE },	{ "block", "dev", OM_DISK_BLOCK },
-	{ "network", "name", OM_DISK_NETWORK }, { "dir", "dir", OM_DISK_OTHER },
-	{ "vhostuser", "path", OM_DISK_OTHER },
-};
-
-/* A volume of a pool has no path here, but it is not empty either. */
-static char *volume_source(const struct _xmlNode *source)
+/* The largest size that is named; 1 where only "huge" is asked for. */
+static uint64_t read_huge_pages(struct _xmlNode *pages)
 {
-	OM_AUTOFREE char *pool = om_xml_attr(source, "pool"),
-			 *volume = om_xml_attr(source, "volume");
+	uint64_t largest = pages ? 1 : 0, kib;
 
-	return *volume ? om_xasprintf("%s/%s", pool, volume) : om_xstrdup("");
-}
-
-static void read_source(struct om_dom_disk *disk, struct _xmlNode *node)
-{
-	struct _xmlNode *source = om_xml_child(node, "source");
-
-	disk->kind = OM_DISK_OTHER;
-	for (size_t i = 0; i < OM_ARRAY_LEN(disk_types); i++)
-		if (om_xml_attr_is(node, "type", disk_types[i].type)) {
-			disk->kind = disk_types[i].kind;
-			disk->source = om_xml_attr(source, disk_types[i].attr);
-			break;
-		}
-	if (!disk->source)
-		disk->source = volume_source(source);
-	/* An nvme disk names a PCI address below <source>; it is no empty one. */
-	if (!*disk->source && !(disk->kind == OM_DISK_OTHER && om_xml_child(source, NULL)))
-		disk->kind = OM_DISK_EMPTY;
-}
-
-static void read_disk(struct om_dom_disk *disk, struct _xmlNode *node)
-{
-	disk->target = om_xml_attr(om_xml_child(node, "target"), "dev");
-	disk->format = om_xml_attr(om_xml_child(node, "driver"), "type");
-	disk->cdrom = om_xml_attr_is(node, "device", "cdrom");
-	disk->readonly = om_xml_child(node, "readonly") != NULL;
-	disk->shareable = om_xml_child(node, "shareable") != NULL;
-	read_source(disk, node);
-}
-
-static void read_disks(struct om_dom *dom, struct _xmlNode *devices)
-{
-	struct _xmlNode *node;
-	size_t n = 0;
-
-	for (node = om_xml_child(devices, "disk"); node; node = om_xml_next(node, "disk"))
-		n++;
-	dom->disks = om_xcalloc(n, sizeof(*dom->disks));
-	for (node = om_xml_child(devices, "disk"); node; node = om_xml_next(node, "disk"))
-		read_disk(&dom->disks[dom->disk_count++], node);
-}
-
-static bool has_agent(struct _xmlNode *devices)
-{
-	for (struct _xmlNode *node = om_xml_child(devices, "channel"); node;
-	     node = om_xml_next(node, "channel"))
-		if (om_xml_attr_is(om_xml_child(node, "target"), "name", AGENT_CHANNEL))
-			return true;
-	return false;
-}
-
-static bool has_hostdev(struct _xmlNode *devices)
-{
-	if (om_xml_child(devices, "hostdev"))
-		return true;
-	for (struct _xmlNode *node = om_xml_child(devices, "interface"); node;
-	     node = om_xml_next(node, "interface"))
-		if (om_xml_attr_is(node, "type", "hostdev"))
-			return true;
-	return false;
-}
-
-/* Devices whose driver writes guest memory that a page fault of QEMU's cannot fetch. */
-static const struct {
-	const char *element, *type, *obstacle;
-} postcopy_obstacles[] = {
-	/* clang-format off */
-	{ "hostdev",    "pci",       "the VM has a PCI device of the host" },
-	{ "hostdev",    "mdev",      "the VM has a mediated device of the host" },
-	{ "interface",  "hostdev",   "the VM has a PCI device of the host" },
-	{ "interface",  "vdpa",      "the VM has a vDPA interface" },
-	{ "interface",  "vhostuser", "the VM has a vhost-user interface" },
-	{ "disk",       "vhostuser", "the VM has a vhost-user disk" },
-	{ "disk",       "vhostvdpa", "the VM has a vDPA disk" },
-	/* clang-format on */
-};
-
-/* A fault then fetches a whole gigabyte while the guest waits. */
-static bool has_huge_pages(struct _xmlNode *root)
-{
-	struct _xmlNode *node = om_xml_child(om_xml_find(root, "memoryBacking/hugepages"), "page");
-
-	for (; node; node = om_xml_next(node, "page")) {
+	for (struct _xmlNode *node = om_xml_child(pages, "page"); node;
+	     node = om_xml_next(node, "page")) {
 		OM_AUTOFREE char *size = om_xml_attr(node, "size"),
 				 *unit = om_xml_attr(node, "unit");
-		uint64_t kib;
 
-		if (to_kib(&kib, size, unit) && kib >= 1u << 20)
+		if (to_kib(&kib, size, unit) && kib > largest)
+			largest = kib;
+	}
+	return largest;
+}
+
+/* libvirt's default, which it writes out all the same. */
+static bool is_strict(const struct _xmlNode *node)
+{
+	return node && (om_xml_attr_is(node, "mode", "strict") || om_xml_attr_is(node, "mode", ""));
+}
+
+static bool read_numa_strict(struct _xmlNode *tune)
+{
+	struct _xmlNode *node;
+
+	if (is_strict(om_xml_child(tune, "memory")))
+		return true;
+	for (node = om_xml_child(tune, "memnode"); node; node = om_xml_next(node, "memnode"))
+		if (is_strict(node))
+			return true;
+	return false;
+}
+
+static char *stripped_text(const struct _xmlNode *node)
+{
+	OM_AUTOFREE char *raw = om_xml_text(node);
+
+	return om_xstrdup(om_str_strip(raw));
+}
+
+/* <nvram>path</nvram>, or since libvirt 8.5 a source as a disk has it. */
+static char *read_nvram(struct _xmlNode *nvram)
+{
+	struct _xmlNode *source = om_xml_child(nvram, "source");
+
+	if (om_xml_attr_is(nvram, "type", "file"))
+		return om_xml_attr(source, "file");
+	if (om_xml_attr_is(nvram, "type", "block"))
+		return om_xml_attr(source, "dev");
+	return stripped_text(nvram);
+}
+
+static void read_os(struct om_dom *dom, struct _xmlNode *os)
+{
+	struct _xmlNode *nvram = om_xml_child(os, "nvram");
+
+	dom->machine = om_xml_attr(om_xml_child(os, "type"), "machine");
+	dom->arch = om_xml_attr(om_xml_child(os, "type"), "arch");
+	dom->loader = stripped_text(om_xml_child(os, "loader"));
+	dom->nvram = read_nvram(nvram);
+	dom->nvram_template = om_xml_attr(nvram, "template");
+	dom->kernel = stripped_text(om_xml_child(os, "kernel"));
+	dom->initrd = stripped_text(om_xml_child(os, "initrd"));
+}
+
+static void read_cpu(struct om_dom *dom, struct _xmlNode *cpu)
+{
+	dom->cpu = om_xml_print(cpu, CPU_MAX_BYTES);
+	dom->cpu_mode = om_xml_attr(cpu, "mode");
+	dom->cpu_check = om_xml_attr(cpu, "check");
+	dom->cpu_strict = om_xml_attr_is(cpu, "match", "strict");
+	dom->invtsc = false;
+	for (struct _xmlNode *node = om_xml_child(cpu, "feature"); node;
+	     node = om_xml_next(node, "feature")) {
+		if (om_xml_attr_is(node, "policy", "forbid"))
+			dom->cpu_strict = true;
+		if (om_xml_attr_is(node, "name", "invtsc") &&
+		    om_xml_attr_is(node, "policy", "require"))
+			dom->invtsc = true;
+	}
+}
+
+static bool read_tsc_frequency(struct _xmlNode *clock)
+{
+	for (struct _xmlNode *node = om_xml_child(clock, "timer"); node;
+	     node = om_xml_next(node, "timer")) {
+		OM_AUTOFREE char *hertz = om_xml_attr(node, "frequency");
+		uint64_t number;
+
+		if (om_xml_attr_is(node, "name", "tsc") &&
+		    om_parse_u64(hertz, 1, UINT64_MAX, &number))
 			return true;
 	}
 	return false;
 }
 
-static bool has_virtiofs(struct _xmlNode *devices)
+static char *read_vm_dir(struct _xmlNode *metadata)
 {
-	for (struct _xmlNode *node = om_xml_child(devices, "filesystem"); node;
-	     node = om_xml_next(node, "filesystem"))
-		if (om_xml_attr_is(om_xml_child(node, "driver"), "type", "virtiofs"))
-			return true;
-	return false;
-}
+	struct _xmlNode *vm = om_xml_child_in(metadata, OPENNEBULA, "vm");
 
-static const char *find_obstacle(struct _xmlNode *root, struct _xmlNode *devices)
-{
-	for (size_t i = 0; i < OM_ARRAY_LEN(postcopy_obstacles); i++)
-		for (struct _xmlNode *node = om_xml_child(devices, postcopy_obstacles[i].element);
-		     node; node = om_xml_next(node, postcopy_obstacles[i].element))
-			if (om_xml_attr_is(node, "type", postcopy_obstacles[i].type))
-				return postcopy_obstacles[i].obstacle;
-	if (has_virtiofs(devices))
-		return "the VM has a virtiofs share";
-	return has_huge_pages(root) ? "the VM has pages of 1 GiB or more" : NULL;
+	return stripped_text(om_xml_child_in(vm, OPENNEBULA, "system_datastore"));
 }
 
 static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err *err)
 {
-	struct _xmlNode *devices = om_xml_child(root, "devices");
-
 	dom->uuid = om_xml_text(om_xml_child(root, "uuid"));
 	dom->name = om_xml_text(om_xml_child(root, "name"));
-	dom->machine = om_xml_attr(om_xml_find(root, "os/type"), "machine");
-	dom->emulator = om_xml_text(om_xml_child(devices, "emulator"));
+	dom->virt_type = om_xml_attr(root, "type");
 	if (!*dom->uuid || !*dom->name)
 		return om_err_set(err, OM_E_INPUT, WHAT " has no <%s>",
 				  *dom->uuid ? "name" : "uuid");
 	if (!read_memory(&dom->memory_kib, om_xml_child(root, "memory"), err))
 		return false;
-	dom->has_guest_agent = has_agent(devices);
-	dom->has_hostdev = has_hostdev(devices);
-	dom->postcopy_obstacle = find_obstacle(root, devices);
-	dom->has_tpm = om_xml_child(devices, "tpm") != NULL;
-	read_disks(dom, devices);
+	dom->huge_page_kib = read_huge_pages(om_xml_find(root, "memoryBacking/hugepages"));
+	dom->numa_strict = read_numa_strict(om_xml_child(root, "numatune"));
+	dom->vm_dir = read_vm_dir(om_xml_child(root, "metadata"));
+	read_os(dom, om_xml_child(root, "os"));
+	read_cpu(dom, om_xml_child(root, "cpu"));
+	dom->tsc_frequency = read_tsc_frequency(om_xml_child(root, "clock"));
+	om_xml_dom_devices(dom, om_xml_child(root, "devices"));
 	return true;
+}
+
+static bool load(struct _xmlDoc **doc, const char *xml, struct om_err *err)
+{
+	size_t len = strlen(xml);
+
+	if (len > OM_DOM_MAX_BYTES)
+		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
+				  OM_DOM_MAX_BYTES);
+	return om_xml_load(doc, xml, len, "domain", WHAT, err);
 }
 
 bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err)
 {
 	OM_XML_AUTOFREE struct _xmlDoc *doc = NULL;
-	size_t len = strlen(xml);
 
 	*dom = (struct om_dom){ 0 };
-	if (len > OM_DOM_MAX_BYTES)
-		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
-				  OM_DOM_MAX_BYTES);
-	if (!om_xml_load(&doc, xml, len, "domain", WHAT, err))
+	if (!load(&doc, xml, err))
 		return false;
 	if (read_domain(dom, om_xml_root(doc), err))
 		return true;
 	om_dom_free(dom);
 	return false;
+}
+
+bool om_xml_dom_take_cpu(struct om_dom *dom, const char *xml, struct om_err *err)
+{
+	OM_XML_AUTOFREE struct _xmlDoc *doc = NULL;
+
+	if (!load(&doc, xml, err))
+		return false;
+	free(dom->cpu);
+	free(dom->cpu_mode);
+	free(dom->cpu_check);
+	read_cpu(dom, om_xml_child(om_xml_root(doc), "cpu"));
+	return true;
 }

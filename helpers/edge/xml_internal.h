@@ -27,6 +27,8 @@ struct _xmlNode *om_xml_root(struct _xmlDoc *doc);
 struct _xmlNode *om_xml_child(struct _xmlNode *parent, const char *name);
 struct _xmlNode *om_xml_next(struct _xmlNode *node, const char *name);
 const char *om_xml_name(const struct _xmlNode *node);
+/* The first child element of that name in the namespace `space`, whatever its prefix is. */
+struct _xmlNode *om_xml_child_in(struct _xmlNode *parent, const char *space, const char *name);
 
 /* "A/B": the first A, in it the first B. */
 struct _xmlNode *om_xml_find(struct _xmlNode *parent, const char *path);
@@ -37,5 +39,12 @@ char *om_xml_text(const struct _xmlNode *node);
 /* An attribute's value, malloc'ed; "" where it or the node is missing. */
 char *om_xml_attr(const struct _xmlNode *node, const char *name);
 bool om_xml_attr_is(const struct _xmlNode *node, const char *name, const char *value);
+
+/* The element as XML again, malloc'ed; "" where it is missing or would take more than `max` bytes. */
+char *om_xml_print(struct _xmlNode *node, size_t max);
+
+struct om_dom;
+/* xml_dom_devices.c: all that is below <devices>. The rest of `dom` has been read. */
+void om_xml_dom_devices(struct om_dom *dom, struct _xmlNode *devices);
 
 #endif
