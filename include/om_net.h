@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Network facts of this host, and what another host answers. Each function may be called from any
- * thread; none of them sends anything to a port of the migration range (49152 to 49215): a stray
- * connection there ends another VM's waiting QEMU. */
+ * thread; none but om_net_connects() sends anything to a port of the migration range (49152 to
+ * 49215): a stray connection there ends another VM's waiting QEMU. */
 #ifndef OM_NET_H
 #define OM_NET_H
 
@@ -30,5 +30,21 @@ enum om_answer { OM_ANSWER_NOT_CHECKED, OM_ANSWER_YES, OM_ANSWER_NO };
  */
 enum om_answer om_net_probe(const struct om_addr *addr, uint16_t port, uint32_t timeout_ms,
 			    char *why, size_t why_size);
+
+/*
+ * One TCP connect to a port on which a listener of ours is known to wait (om_survey_link_call() "listen");
+ * never to any other. Accepted: yes. Refused or silent is a no, and `why` says which: nobody but a
+ * firewall refuses it.
+ */
+enum om_answer om_net_connects(const struct om_addr *addr, uint16_t port, uint32_t timeout_ms,
+			       char *why, size_t why_size);
+
+/*
+ * Does an IP packet of `mtu` bytes get there whole? A datagram of that size that must not be fragmented
+ * goes to a closed UDP port, which has to be answered by ICMP as a small one before it is. NO: only the
+ * small one is answered, or somebody on the way says that the packet is too long. At most a second.
+ */
+enum om_answer om_net_full_size(const struct om_addr *addr, uint32_t mtu, char *why,
+				size_t why_size);
 
 #endif

@@ -29,6 +29,8 @@ bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout
 /* Starts argv in a session of its own; its stdin is *to (write end), its stdout *from, or
  * /dev/null where from is NULL; stderr /dev/null. Returns its id, or -1. */
 pid_t om_proc_start(const char *const argv[], int *to, int *from);
+/* The same, with stderr in *from too; `to` NULL: /dev/null as stdin. errno says why it fails. */
+pid_t om_proc_start_all(const char *const argv[], int *to, int *from);
 
 /* Directory of this program's own file, without a final slash; false where unknown. */
 bool om_proc_own_dir(char *dir, size_t size) OM_MUST_CHECK;

@@ -51,14 +51,21 @@ enum om_file_kind {
 	OM_FILE_OTHER,
 	OM_FILE_KIND_COUNT
 };
+/* FUSE has one type for all; these are not numbers of the kernel. */
+#define OM_FS_FUSE 0x65735546u
+#define OM_FS_FUSE_GLUSTER (UINT64_C(1) << 32 | OM_FS_FUSE)
+#define OM_FS_FUSE_QUOBYTE (UINT64_C(2) << 32 | OM_FS_FUSE)
+
 /* What a path leads to, links followed. */
 struct om_file {
 	enum om_file_kind kind;
 	char why[80];
-	uint64_t size_bytes; /* of a regular file or a block device */
-	uint64_t inode, device;
-	uint64_t fs_type; /* statfs f_type of the file, or of the directory that would hold it */
-	uint64_t fs_id;	  /* statfs f_fsid; 0 where the file system has none */
+	uint64_t size_bytes;	/* of a regular file or a block device */
+	uint64_t inode, device; /* device: of a block device its own number */
+	/* statfs f_type of the file, or of the directory that would hold it; of a FUSE also which one,
+	 * where libvirt tells it from others (OM_FS_FUSE_...) */
+	uint64_t fs_type;
+	uint64_t fs_id; /* statfs f_fsid; 0 where the file system has none */
 };
 
 struct om_node_pages {
@@ -121,9 +128,19 @@ char *om_survey_print(const struct om_survey *survey);
  * value out of range or a list that is longer than OM_SURVEY_LIST_MAX. On failure nothing is owned. */
 bool om_survey_ask_parse(struct om_survey_ask *ask, const char *text,
 			 struct om_err *err) OM_MUST_CHECK;
-/* `ask` says how long the lists have to be. */
+/* `ask` says how long the lists have to be; one that is not answered at all is "not checked". */
 bool om_survey_parse(struct om_survey *survey, const struct om_survey_ask *ask, const char *text,
 		     struct om_err *err) OM_MUST_CHECK;
+
+/* First lines: of an ask, of an answer; and what the other end says where it has no helper. */
+#define OM_SURVEY_ASK_FIRST "onemigrate-survey-ask 1"
+#define OM_SURVEY_FIRST "onemigrate-survey 1"
+#define OM_SURVEY_NONE "onemigrate-survey-none"
+
+/* A text as one word of a line: blanks, '%', control characters and what is not ASCII become %XX. */
+char *om_survey_word(const char *text);
+/* Back again, in place; false: that is none (%00 is none either). */
+bool om_survey_unword(char *word) OM_MUST_CHECK;
 
 /* ---- core/same.c: pure. ---- */
 
@@ -148,6 +165,10 @@ bool om_fs_is_shared_for_libvirt(uint64_t fs_type);
 void om_survey_host(struct om_survey *survey, const struct om_survey_ask *ask);
 /* What libvirt is asked for, over a connection of its own to `uri` that is closed again. */
 void om_survey_libvirt(struct om_survey *survey, const struct om_survey_ask *ask, const char *uri);
+/* edge/survey_here.c: both, beside each other, of this host. A libvirt that does not answer within
+ * timeout_ms is left alone (a thread of this process stays behind with it) and is not known. */
+void om_survey_here(struct om_survey *survey, const struct om_survey_ask *ask, const char *uri,
+		    uint32_t timeout_ms);
 
 /* ---- edge/survey_link.c: the same, on another host, by one ssh ---- */
 
@@ -161,17 +182,20 @@ bool om_survey_link_ask(struct om_survey_link *link, const struct om_survey_ask 
 			struct om_survey *survey, uint32_t timeout_ms) OM_MUST_CHECK;
 /*
  * One more question of the same session, one line each way: "listen ADDR" (a port of the migration range is
- * opened there until the link is closed; answer: its number), "mark DIR TOKEN" (makes a file),
- * "look DIR TOKEN" (is it there?), "unmark DIR TOKEN", "dir PATH" (of `tm`), ... False: "no" was
- * answered, or nothing; `answer` says why.
+ * opened there until the link is closed, for at most OM_SURVEY_LISTEN_MS; answer: its number),
+ * "mark DIR TOKEN" (makes a file), "look DIR TOKEN" (is it there?), "unmark DIR TOKEN", "dir PATH" (of
+ * `tm`), ... Paths as om_survey_word(). False: "no" was answered, or nothing; `answer` says why.
  */
 bool om_survey_link_call(struct om_survey_link *link, const char *question, uint32_t timeout_ms,
 			 char *answer, size_t size) OM_MUST_CHECK;
 void om_survey_link_close(struct om_survey_link *link); /* NULL is fine */
 
-/* ---- onemigrate/cmd_survey.c: the other end ---- */
+/* ---- the other end: onemigrate/cmd_survey.c ---- */
 
-/* A port of the range on which nobody listens, taken by us; -1. For the test of a firewall. */
+#define OM_SURVEY_LISTEN_MS 15000
+
+/* edge/survey_ports.c: the lowest port of the range on which nobody listens, taken by us; -1: errno.
+ * For the test of a firewall. */
 int om_survey_listen(const struct om_addr *addr, uint32_t min, uint32_t max, uint16_t *port);
 
 #endif

@@ -188,32 +188,48 @@ bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout
 	return om_proc_capture(argv, timeout_ms, out, size, err);
 }
 
+static void close_pipe(const int ends[2])
+{
+	int saved = errno;
+
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	errno = saved;
+}
+
+static pid_t start_piped(const char *const argv[], int *to, int *from, bool errors)
+{
+	int in_pipe[2] = { -1, -1 }, out_pipe[2] = { -1, -1 };
+	pid_t pid = -1;
+
+	if ((!to || make_pipe(in_pipe)) && (!from || make_pipe(out_pipe)))
+		pid = start(argv, in_pipe[0], out_pipe[1], errors ? out_pipe[1] : -1,
+			    POSIX_SPAWN_SETSID);
+	if (pid < 0) {
+		close_pipe(in_pipe);
+		close_pipe(out_pipe);
+		return -1;
+	}
+	if (to) {
+		close(in_pipe[0]);
+		*to = in_pipe[1];
+	}
+	if (from) {
+		close(out_pipe[1]);
+		*from = out_pipe[0];
+	}
+	return pid;
+}
+
 pid_t om_proc_start(const char *const argv[], int *to, int *from)
 {
-	int in_pipe[2], out_pipe[2] = { -1, -1 };
-	pid_t pid;
+	return start_piped(argv, to, from, false);
+}
 
-	if (!make_pipe(in_pipe))
-		return -1;
-	if (from && !make_pipe(out_pipe)) {
-		close(in_pipe[0]);
-		close(in_pipe[1]);
-		return -1;
-	}
-	pid = start(argv, in_pipe[0], out_pipe[1], -1, POSIX_SPAWN_SETSID);
-	close(in_pipe[0]);
-	if (from)
-		close(out_pipe[1]);
-	if (pid < 0) {
-		close(in_pipe[1]);
-		if (from)
-			close(out_pipe[0]);
-		return -1;
-	}
-	*to = in_pipe[1];
-	if (from)
-		*from = out_pipe[0];
-	return pid;
+pid_t om_proc_start_all(const char *const argv[], int *to, int *from)
+{
+	return start_piped(argv, to, from, true);
 }
 
 bool om_proc_own_dir(char *dir, size_t size)
