@@ -12,6 +12,7 @@
 #include "om_buf.h"
 #include "om_limits.h"
 #include "om_model.h"
+#include "om_opts.h"
 
 struct om_predict_facts {
 	uint64_t total_bytes;	  /* memory of the guest */
@@ -22,13 +23,22 @@ struct om_predict_facts {
 	bool dirty_known;
 	uint64_t dirty_1s_bytes,
 		dirty_2s_bytes; /* distinct pages within 1 s and within 2 s; 2 s: 0 = not measured */
-	struct om_limits limits;
-	bool paused;	   /* the guest does not run: nothing is dirtied */
-	uint32_t start_ms; /* lowest downtime limit that is set */
+	uint64_t dirty_grain_bytes; /* memory that one of the counted pages stands for; 0 = each
+				       page was counted */
+	struct om_limits limits;    /* deadline_ms: here the time that is left, 0 = none */
+	bool paused;		    /* the guest does not run: nothing is dirtied */
+	uint32_t start_ms;	    /* lowest downtime limit that is set */
+	/* Of MIGRATE_OPTIONS, as in the plan. */
+	bool postcopy_after_precopy, auto_converge;
+	uint32_t timeout_s;
+	enum om_timeout_action timeout_action;
 };
 
+/* Where the outcome is expected. It spans a factor of two at the most, or 50 ms: where what was
+ * measured allows for more, this is its likeliest part, and `percent` says how likely. */
 struct om_range_ms {
 	uint64_t low, high; /* high 0 = no end, or not known */
+	uint32_t percent;   /* of what is possible after the measurement */
 };
 
 struct om_prediction {
@@ -41,6 +51,7 @@ struct om_prediction {
 	bool converges;		     /* within the downtime that is allowed without asking */
 	uint64_t hot_low_bytes, hot_high_bytes, dirty_bytes_ps; /* writable working set; rate */
 	char action[200]; /* what will be needed: "none", "post-copy", ...; a sentence */
+	char note[200];	  /* what may make it otherwise; "" = nothing that is known */
 };
 
 void om_predict(struct om_prediction *prediction, const struct om_predict_facts *facts);

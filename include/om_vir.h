@@ -67,12 +67,32 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 
 /* Facts of the domain on the source. */
 bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
+/*
+ * The form of its XML that is fit for older releases: its CPU, for om_xml_dom_take_cpu(), is the one that
+ * the destination gets. The live one's can name features that came into libvirt's models later
+ * (vmx-... since 10.1), and an older libvirt refuses to compare what it does not know. Everything else is
+ * better told by the live XML, because this one is as if it had been read from a file.
+ */
+bool om_vir_domain_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_domain_persistent(struct om_vir *vir);
 uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0 = not known */
 /* Resident memory of its QEMU, which is at least what the guest ever wrote unless the host swaps; 0 =
  * not known. */
 uint64_t om_vir_populated_bytes(struct om_vir *vir);
 void om_vir_versions(struct om_vir *vir, struct om_versions *versions); /* 0 = not known */
+/*
+ * How much the guest on the source writes: the distinct pages within 1 s and within 2 s, for which it takes
+ * a little more than 3 s. Leaves nothing behind. `exact`: each page may be counted, which has the guest
+ * take a fault for each page once in each second, as a migration does; otherwise, or where that is
+ * refused, a sample of its pages is compared.
+ */
+struct om_vir_dirty {
+	bool known;
+	uint64_t in_1s_bytes, in_2s_bytes; /* in_2s 0: that one failed */
+	uint64_t grain_bytes; /* memory for which one page of the sample stands; 0 = exact */
+	char why[160];	      /* why it is not known */
+};
+void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *dirty);
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
 

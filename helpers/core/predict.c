@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guests and links that fit what was measured are drawn, each migration is run through the watch
+ * that ships, and the ranges are where most of the outcomes lie. Drawn evenly and the same each
+ * time, not by chance.
+ *
+ * Two counts do not tell everything: a set that is rewritten within the first second may be written
+ * once in it or a hundred times, and one that still grows in the second may have any size. What is
+ * not known stays spread out, and so do the outcomes.
+ */
+#include "predict_internal.h"
+
+#include "om_util.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB 1048576.0
+#define CASES 64
+#define GRID 160 /* steps of size and of rate, each */
+/* Sizes and rates between these are taken to be equally likely, by their logarithm. */
+#define HOT_LEAST MIB
+#define RATE_LEAST (0.25 * MIB / 1000)
+#define RATE_MOST (1024 * MIB / 1000)
+#define EXACT_PART 0.04 /* no guest writes the same in every second */
+#define ROUNDING (0.7 * MIB)
+/* Before the first byte and behind the last, and what a pause has beyond its bytes. */
+#define BEFORE_LOW_MS 450.0
+#define BEFORE_HIGH_MS 900.0
+#define AFTER_LOW_MS 300.0
+#define AFTER_HIGH_MS 650.0
+#define STOP_LOW_MS 25.0
+#define STOP_HIGH_MS 50.0
+/* Of QEMU's resident memory so much is its own. */
+#define OWN_LOW (30 * MIB)
+#define OWN_HIGH (200 * MIB)
+/* What a link carries of what its speed promises: a few Gbit/s are filled by any host, more are not
+ * by one stream. */
+#define SLOW_LINK 300e6
+#define STREAM_LOW 600e6
+#define STREAM_HIGH 2500e6
+#define FIT_LOW 0.05 /* of the outcomes are left out on either side, where that is needed */
+#define SPAN_MOST 2.0
+#define SPAN_MS 50.0
+#define SURE 0.9
+
+struct posterior {
+	double hot[CASES], rate[CASES];
+	bool sweeps[CASES];
+};
+
+/* The nth of a sequence that fills [0, 1) evenly, in dimension k, also together with the others. */
+static double spread(uint32_t n, uint32_t k)
+{
+	double x = 0.5 + (n + 1) / pow(1.0812774, k + 1.0); /* x^9 = x + 1 */
+
+	return x - floor(x);
+}
+
+static double between(double low, double high, double part)
+{
+	return low + (high - low) * part;
+}
+
+static double log_between(double low, double high, double part)
+{
+	return low * pow(high / low, part);
+}
+
+/* ---- what fits the counts ---- */
+
+static double deviation(const struct om_predict_facts *f, double count)
+{
+	double total = fmax(1, (double)f->total_bytes);
+	double sampled = (double)f->dirty_grain_bytes * count * fmax(0.05, 1 - count / total);
+
+	return sqrt(sampled + pow(EXACT_PART * count, 2) + ROUNDING * ROUNDING);
+}
+
+static double dirtied(double hot, double rate, bool sweeps, double ms)
+{
+	return sweeps ? fmin(hot, rate * ms) : hot * (1 - exp(-rate * ms / hot));
+}
+
+/* How well such a guest fits a count, by the logarithm. */
+static double fit_one(const struct om_predict_facts *f, uint64_t measured, double expected)
+{
+	double sigma = deviation(f, fmax(expected, (double)f->dirty_grain_bytes));
+	double z = ((double)measured - expected) / sigma;
+
+	return -0.5 * z * z - log(sigma);
+}
+
+static double fit(const struct om_predict_facts *f, double hot, double rate, bool sweeps)
+{
+	double sum = fit_one(f, f->dirty_1s_bytes, dirtied(hot, rate, sweeps, 1000));
+
+	if (f->dirty_2s_bytes)
+		sum += fit_one(f, f->dirty_2s_bytes, dirtied(hot, rate, sweeps, 2000));
+	return sum;
+}
+
+struct grid_point {
+	double hot, rate;
+	bool sweeps;
+};
+
+static struct grid_point grid_at(double hot_most, uint32_t number)
+{
+	struct grid_point p = { .sweeps = number & 1 };
+	double part = (number / 2 % GRID + 0.5) / GRID;
+
+	p.hot = log_between(HOT_LEAST, hot_most, (number / 2 / GRID + 0.5) / GRID);
+	p.rate = log_between(RATE_LEAST, RATE_MOST, part);
+	return p;
+}
+
+/* Points of the grid, each as often as it fits. */
+static void fit_counts(struct posterior *posterior, const struct om_predict_facts *f,
+		       double hot_most)
+{
+	const uint32_t points = GRID * GRID * 2;
+	OM_AUTOFREE double *weights = om_xcalloc(points, sizeof(*weights));
+	double best = -INFINITY, sum = 0, passed = 0;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < points; i++) {
+		struct grid_point p = grid_at(hot_most, i);
+
+		weights[i] = fit(f, p.hot, p.rate, p.sweeps);
+		best = fmax(best, weights[i]);
+	}
+	for (uint32_t i = 0; i < points; i++)
+		sum += weights[i] = exp(weights[i] - best);
+	for (uint32_t i = 0; i < points && n < CASES; i++) {
+		passed += weights[i];
+		for (; n < CASES && passed >= (n + 0.5) / CASES * sum; n++) {
+			struct grid_point p = grid_at(hot_most, i);
+
+			posterior->hot[n] = p.hot;
+			posterior->rate[n] = p.rate;
+			posterior->sweeps[n] = p.sweeps;
+		}
+	}
+}
+
+/* ---- the link ---- */
+
+struct speeds {
+	double low, high;	      /* while it is copied; bytes per ms */
+	double burst_low, burst_high; /* at the switch-over, which no limit holds back */
+};
+
+static bool speeds_of(struct speeds *s, const struct om_predict_facts *f)
+{
+	double link = (double)f->link_bytes_ps / 1000, seen = (double)f->seen_bytes_ps / 1000;
+	double limit = (double)f->limit_bytes_ps / 1000;
+
+	if (seen > 0) { /* the average of whole copies, their pauses included */
+		s->low = 0.95 * seen;
+		s->high = 1.1 * seen;
+	} else if (link > 0) {
+		s->low = link <= SLOW_LINK / 1000 ? 0.85 * link
+						  : fmin(0.6 * link, STREAM_LOW / 1000);
+		s->high = fmin(link, STREAM_HIGH / 1000);
+	} else if (limit > 0) {
+		s->low = s->high = limit;
+	} else {
+		return false;
+	}
+	s->burst_low = s->low;
+	s->burst_high = s->high;
+	if (limit > 0) {
+		s->low = fmin(s->low, 0.96 * limit);
+		s->high = fmin(s->high, limit);
+	}
+	return true;
+}
+
+/* ---- the cases ---- */
+
+static struct om_predict_case draw(const struct om_predict_facts *f, const struct speeds *s,
+				   const struct posterior *posterior, uint32_t n)
+{
+	double total = (double)f->total_bytes, resident = (double)f->populated_bytes;
+	struct om_predict_case c = {
+		.total = total,
+		.hot = posterior->hot[n],
+		.rate = f->paused ? 0 : posterior->rate[n],
+		.sweeps = posterior->sweeps[n],
+		.before_ms = between(BEFORE_LOW_MS, BEFORE_HIGH_MS, spread(n, 0)),
+		.after_ms = between(AFTER_LOW_MS, AFTER_HIGH_MS, spread(n, 1)),
+		.stop_ms = between(STOP_LOW_MS, STOP_HIGH_MS, spread(n, 2)),
+		.bandwidth = between(s->low, s->high, spread(n, 3)),
+		.burst = between(s->burst_low, s->burst_high, spread(n, 3)),
+	};
+	double own = between(OWN_LOW, OWN_HIGH, spread(n, 4));
+
+	/* QEMU's own memory is no more than a part of what is small. */
+	c.populated = resident > 0 ? resident - fmin(own, resident / 2 * spread(n, 4)) : total;
+	c.populated = fmax(fmin(c.populated, total), fmin(c.hot, total));
+	return c;
+}
+
+static int ascending(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+static void widen(struct om_range_ms *range, double low, double high, double part, double ms)
+{
+	double room = fmax(SPAN_MOST * low, low + SPAN_MS) - high; /* that is left */
+	double below = low * part + ms, above = high * part + ms;
+	double scale = 1;
+
+	/* A lower beginning takes twice as much of the room as a higher end. */
+	if (2 * below + above > room)
+		scale = fmax(0, room / (2 * below + above));
+	range->low = (uint64_t)floor(fmax(0, low - below * scale));
+	range->high = (uint64_t)ceil(high + above * scale);
+	if (range->high > fmax(SPAN_MOST * range->low, range->low + SPAN_MS))
+		range->high = (uint64_t)fmax(SPAN_MOST * range->low, range->low + SPAN_MS);
+}
+
+/*
+ * The narrowest range that holds most of the values, where that spans no more than is of use; else
+ * the one of that span that holds the most. `part` and `ms` are added on either side for what no
+ * model knows.
+ */
+static void find_range(struct om_range_ms *range, double *values, size_t n, double part, double ms)
+{
+	size_t from = 0, count = 0, most = (size_t)ceil((1 - 2 * FIT_LOW) * (double)n);
+
+	*range = (struct om_range_ms){ 0 };
+	if (!n)
+		return;
+	qsort(values, n, sizeof(*values), ascending);
+	for (size_t i = 0, end = 0; i < n; i++) {
+		double reach = fmax(SPAN_MOST * values[i], values[i] + SPAN_MS);
+		size_t holds;
+
+		while (end < n && values[end] <= reach)
+			end++;
+		holds = end - i < most ? end - i : most;
+		if (holds > count ||
+		    (holds == count &&
+		     values[i + count - 1] - values[i] < values[from + count - 1] - values[from])) {
+			count = holds;
+			from = i;
+		}
+	}
+	widen(range, values[from], values[from + count - 1], part, ms);
+	count = 0;
+	for (size_t i = 0; i < n; i++)
+		count += values[i] >= (double)range->low && values[i] <= (double)range->high;
+	range->percent = (uint32_t)(count * 100 / n);
+}
+
+/* ---- what it comes to ---- */
+
+struct outcomes {
+	struct om_predict_case cases[CASES];
+	struct om_predict_end ends[CASES];
+	size_t count[OM_PREDICT_HOWS], throttled, beyond_soft;
+};
+
+static void run_cases(struct outcomes *o, const struct om_predict_facts *f, const struct speeds *s,
+		      const struct posterior *posterior)
+{
+	for (uint32_t n = 0; n < CASES; n++) {
+		struct om_predict_end *end = &o->ends[n];
+
+		o->cases[n] = draw(f, s, posterior, n);
+		om_predict_run(end, &o->cases[n], f);
+		o->count[end->how]++;
+		o->throttled += end->throttled;
+		o->beyond_soft += end->how == OM_PREDICT_SWITCHED &&
+				  end->pause_ms > f->limits.downtime_max_ms + STOP_HIGH_MS;
+	}
+}
+
+static enum om_predict_how likeliest(const struct outcomes *o)
+{
+	enum om_predict_how best = OM_PREDICT_SWITCHED;
+
+	for (int how = 0; how < OM_PREDICT_HOWS; how++)
+		if (o->count[how] > o->count[best])
+			best = how;
+	return best;
+}
+
+static void ranges_of(struct om_prediction *p, const struct outcomes *o, enum om_predict_how how)
+{
+	double totals[CASES], pauses[CASES], bulks[CASES];
+	size_t n = 0, bulk_n = 0;
+
+	for (size_t i = 0; i < CASES; i++) {
+		const struct om_predict_end *end = &o->ends[i];
+
+		if (end->bulk_ms > 0)
+			bulks[bulk_n++] = end->bulk_ms;
+		if (end->how != how)
+			continue;
+		totals[n] = end->ms;
+		pauses[n++] = end->pause_ms;
+	}
+	find_range(&p->bulk, bulks, bulk_n, 0.03, 20);
+	if (how == OM_PREDICT_ENDLESS)
+		return;
+	find_range(&p->total, totals, n, 0.06, 50);
+	if (how == OM_PREDICT_POSTCOPY)
+		p->downtime = (struct om_range_ms){ .high = (uint64_t)SPAN_MS, .percent = 100 };
+	else if (how != OM_PREDICT_GIVEN_UP)
+		find_range(&p->downtime, pauses, n, 0.06, 5);
+	p->total.percent = (uint32_t)(p->total.percent * n / CASES);
+	p->downtime.percent = (uint32_t)(p->downtime.percent * n / CASES);
+}
+
+static double quantile(const struct outcomes *o, double (*of)(const struct outcomes *, size_t),
+		       double part)
+{
+	double values[CASES];
+
+	for (size_t i = 0; i < CASES; i++)
+		values[i] = of(o, i);
+	qsort(values, CASES, sizeof(*values), ascending);
+	return values[(size_t)(part * (CASES - 1))];
+}
+
+static double hot_of(const struct outcomes *o, size_t i)
+{
+	return o->cases[i].hot;
+}
+
+static double rate_of(const struct outcomes *o, size_t i)
+{
+	return o->cases[i].rate * 1000;
+}
+
+static double pause_of(const struct outcomes *o, size_t i)
+{
+	return o->ends[i].pause_ms;
+}
+
+/* The pause that would end it whatever the guest does, and the bandwidth for what is allowed. */
+static void tell_need(struct om_prediction *p, const struct om_predict_facts *f,
+		      const struct outcomes *o)
+{
+	double hot = quantile(o, hot_of, 0.5), b = (double)p->bandwidth_low_bytes_ps;
+	double allowed = fmax(f->limits.pause_max_ms, f->limits.downtime_max_ms) / 1000;
+	size_t len = strlen(p->action);
+
+	snprintf(p->action + len, sizeof(p->action) - len,
+		 "; a pause of %.1f s, post-copy, or %.1f Gbit/s would end it", hot / b + 0.1,
+		 hot / allowed * 8 / 1e9);
+}
+
+static void tell_action(struct om_prediction *p, const struct om_predict_facts *f,
+			const struct outcomes *o, enum om_predict_how how)
+{
+	size_t switched = o->count[OM_PREDICT_SWITCHED];
+
+	if (o->throttled * 2 > CASES)
+		snprintf(p->action, sizeof(p->action),
+			 "it begins again with the guest slowed down (auto-converge)");
+	else if (how == OM_PREDICT_POSTCOPY)
+		snprintf(p->action, sizeof(p->action), "post-copy");
+	else if (how == OM_PREDICT_PAUSED)
+		snprintf(p->action, sizeof(p->action),
+			 "a pause when the time of --timeout is over");
+	else if (how == OM_PREDICT_GIVEN_UP)
+		snprintf(p->action, sizeof(p->action),
+			 "it does not converge and is given up, with the VM on the source");
+	else if (how == OM_PREDICT_ENDLESS)
+		snprintf(p->action, sizeof(p->action), "it does not converge within the limits");
+	else if (o->beyond_soft * 2 > switched)
+		snprintf(p->action, sizeof(p->action),
+			 "a pause of more than %" PRIu32 " ms, as nothing gentler ends it",
+			 f->limits.downtime_max_ms);
+	else
+		snprintf(p->action, sizeof(p->action), "none");
+	if (how == OM_PREDICT_GIVEN_UP || how == OM_PREDICT_ENDLESS)
+		tell_need(p, f, o);
+}
+
+/* What may make it otherwise. */
+static void tell_note(struct om_prediction *p, const struct outcomes *o, enum om_predict_how how)
+{
+	size_t others = CASES - o->count[how];
+
+	if (others * 5 > CASES)
+		snprintf(p->note, sizeof(p->note),
+			 "what was measured leaves open how it ends: it is another way with a "
+			 "probability of %zu %%",
+			 others * 100 / CASES);
+	else if (p->downtime.high && p->downtime.percent < 75)
+		snprintf(p->note, sizeof(p->note),
+			 "how often the guest writes the same pages cannot be measured before: a "
+			 "pause of %.0f to %.0f ms is possible",
+			 quantile(o, pause_of, FIT_LOW), quantile(o, pause_of, 1 - FIT_LOW));
+}
+
+static bool cannot_say(struct om_prediction *p, const char *why)
+{
+	p->known = false;
+	om_str_copy(p->why, sizeof(p->why), why);
+	return false;
+}
+
+static bool sensible(struct om_prediction *p, const struct om_predict_facts *f, struct speeds *s)
+{
+	if (!f->total_bytes)
+		return cannot_say(p, "the memory of the guest is not known");
+	if (!speeds_of(s, f))
+		return cannot_say(p, "neither the speed of the interface is known nor one that was "
+				     "reached before");
+	p->bandwidth_low_bytes_ps = (uint64_t)(s->low * 1000);
+	p->bandwidth_high_bytes_ps = (uint64_t)(s->high * 1000);
+	if (!f->dirty_known && !f->paused)
+		return cannot_say(p, "it was not measured how fast the guest writes its memory");
+	return true;
+}
+
+void om_predict(struct om_prediction *p, const struct om_predict_facts *f)
+{
+	OM_AUTOFREE struct outcomes *o = om_xcalloc(1, sizeof(*o));
+	struct posterior posterior = { 0 };
+	enum om_predict_how how;
+	struct speeds s;
+
+	memset(p, 0, sizeof(*p));
+	if (!sensible(p, f, &s))
+		return;
+	p->known = true;
+	fit_counts(&posterior, f, fmax(2 * HOT_LEAST, (double)f->total_bytes));
+	run_cases(o, f, &s, &posterior);
+	how = likeliest(o);
+	ranges_of(p, o, how);
+	p->converges = how == OM_PREDICT_SWITCHED && o->throttled * 2 <= CASES &&
+		       o->beyond_soft * 2 <= o->count[how];
+	p->hot_low_bytes = f->paused ? 0 : (uint64_t)quantile(o, hot_of, 0.1);
+	p->hot_high_bytes = f->paused ? 0 : (uint64_t)quantile(o, hot_of, 0.9);
+	p->dirty_bytes_ps = (uint64_t)quantile(o, rate_of, 0.5);
+	tell_action(p, f, o, how);
+	tell_note(p, o, how);
+}
