@@ -5,6 +5,7 @@
 #define OM_DOM_H
 
 #include "om_err.h"
+#include "om_net.h"
 #include "om_util.h"
 
 #define OM_DOM_MAX_BYTES (16u << 20) /* a real one is below 100 KiB */
@@ -72,8 +73,9 @@ void om_dom_free(struct om_dom *dom);
 #define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "
 /*
  * The destination's libvirt said NO to the CPU, with `why` (om_survey.cpu_why): is it certain to refuse
- * the migration for it? core/dom.c says when. Where not, the guest may start and be right.
+ * the migration for it? `source` is what the source's says of the same CPU, which runs there. core/dom.c
+ * says when. Where not, the guest may start and be right.
  */
-bool om_dom_cpu_refused(const struct om_dom *dom, const char *why);
+bool om_dom_cpu_refused(const struct om_dom *dom, enum om_answer source, const char *why);
 
 #endif

@@ -54,7 +54,8 @@ void om_dom_free(struct om_dom *dom)
  * QEMU, asks it which features the guest has got and refuses each difference. A running x86 guest whose
  * CPU is a named model (host-model became one at its start, kvm and qemu alike) has check='full', and
  * this CPU goes to the destination in the migration's cookie. So a NO is certain for such a CPU where
- * the call names missing features: QEMU there does not give them. It is not certain for
+ * the call names missing features: QEMU there does not give them. It is not certain
+ *   - where the source, on which it runs, says NO as well: the call knows less than QEMU; nor for
  *   - the vendor, match='strict' and forbidden features, which only 'partial' looks at;
  *   - features that QEMU can give, but not by "-cpu host" or "-cpu max", from which libvirt learns what
  *     there is;
@@ -101,13 +102,13 @@ static bool names_missing_feature(const char *why)
 	return proven;
 }
 
-bool om_dom_cpu_refused(const struct om_dom *dom, const char *why)
+bool om_dom_cpu_refused(const struct om_dom *dom, enum om_answer source, const char *why)
 {
 	bool named = strcmp(dom->cpu_mode, "custom") == 0 ||
 		     strcmp(dom->cpu_mode, "host-model") == 0;
 
 	if (om_str_starts(why, OM_CPU_MODEL_UNKNOWN))
 		return named;
-	return named && !dom->cpu_strict && strcmp(dom->cpu_check, "full") == 0 &&
-	       names_missing_feature(why);
+	return source == OM_ANSWER_YES && named && !dom->cpu_strict &&
+	       strcmp(dom->cpu_check, "full") == 0 && names_missing_feature(why);
 }

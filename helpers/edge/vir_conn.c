@@ -25,6 +25,18 @@ static void ignore_error(void *opaque, virErrorPtr error)
 	(void)error;
 }
 
+static void set_quiet(void)
+{
+	virSetErrorFunc(NULL, ignore_error);
+}
+
+void om_vir_quiet(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, set_quiet);
+}
+
 static void *run_events(void *unused)
 {
 	(void)unused;
@@ -40,7 +52,7 @@ bool om_vir_init(struct om_err *err)
 
 	if (virInitialize() < 0)
 		return om_vir_fail(err, OM_E_STOCK, "libvirt does not start");
-	virSetErrorFunc(NULL, ignore_error);
+	om_vir_quiet();
 	if (virEventRegisterDefaultImpl() < 0)
 		return om_vir_fail(err, OM_E_STOCK, "libvirt's event loop does not start");
 	if (pthread_create(&thread, NULL, run_events, NULL))

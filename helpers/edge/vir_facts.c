@@ -9,6 +9,14 @@ bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err)
 	return *xml || om_vir_fail(err, OM_E_INPUT, "the domain could not be read");
 }
 
+bool om_vir_domain_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
+
+	*xml = dom ? virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_MIGRATABLE) : NULL;
+	return *xml || om_vir_fail(err, OM_E_INPUT, "the domain could not be read for migration");
+}
+
 bool om_vir_domain_persistent(struct om_vir *vir)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
@@ -39,7 +47,7 @@ uint64_t om_vir_populated_bytes(struct om_vir *vir)
 	return 0;
 }
 
-static void versions_of(virConnectPtr conn, uint64_t *libvirt, uint64_t *qemu)
+void om_vir_versions_of(virConnectPtr conn, uint64_t *libvirt, uint64_t *qemu)
 {
 	unsigned long version;
 
@@ -51,8 +59,8 @@ static void versions_of(virConnectPtr conn, uint64_t *libvirt, uint64_t *qemu)
 
 void om_vir_versions(struct om_vir *vir, struct om_versions *versions)
 {
-	versions_of(vir->conn[OM_VIR_SRC], &versions->src_libvirt, &versions->src_qemu);
-	versions_of(vir->conn[OM_VIR_DST], &versions->dst_libvirt, &versions->dst_qemu);
+	om_vir_versions_of(vir->conn[OM_VIR_SRC], &versions->src_libvirt, &versions->src_qemu);
+	om_vir_versions_of(vir->conn[OM_VIR_DST], &versions->dst_libvirt, &versions->dst_qemu);
 }
 
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom_facts, char *target, size_t size)

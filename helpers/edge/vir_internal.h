@@ -40,6 +40,16 @@ static inline void om_vir_domain_unref_(virDomainPtr *dom)
 /* The domain over that role's connection, or NULL; the caller frees it by OM_AUTODOMAIN. */
 virDomainPtr om_vir_lookup(struct om_vir *vir, enum om_vir_role role);
 
+/* What a domain's state is taken for, asked at once after the look-up that gave `dom` (NULL: it found
+ * none): UNREACHABLE where the answer is anything but a state or "no such domain". */
+enum om_side_state om_vir_state_of(virDomainPtr dom);
+
+/* 0 = not known. */
+void om_vir_versions_of(virConnectPtr conn, uint64_t *libvirt, uint64_t *qemu);
+
+/* Keeps libvirt from printing its errors; whatever opens a connection comes after it. Any thread. */
+void om_vir_quiet(void);
+
 /* Registers the events of this connection. Each callback holds a reference to it, so that nothing
  * is closed, and no leaked job is released, before all are unregistered. */
 void om_vir_watch_events(struct om_vir *vir, enum om_vir_role role);

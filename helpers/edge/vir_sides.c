@@ -66,22 +66,39 @@ static bool has_job(virDomainPtr dom)
 		operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
 }
 
-/* UNREACHABLE where libvirt's answer is anything but a state or "no such domain". */
+/* False: libvirt did not tell, and `side` is what is made of that. */
+static bool read_state(virDomainPtr dom, enum om_side_state *side)
+{
+	int state, reason;
+
+	if (!dom || virDomainGetState(dom, &state, &reason, 0) < 0) {
+		*side = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT
+								   : OM_SIDE_UNREACHABLE;
+		return false;
+	}
+	*side = side_state(state, reason);
+	return true;
+}
+
+enum om_side_state om_vir_state_of(virDomainPtr dom)
+{
+	enum om_side_state state;
+
+	read_state(dom, &state);
+	return state;
+}
+
 static enum om_side_state ask(struct om_vir *vir, enum om_vir_role role, bool *job)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, role);
-	int state, reason;
+	enum om_side_state state;
 
-	if (!dom)
-		return vir->conn[role] && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN
-			       ? OM_SIDE_ABSENT
-			       : OM_SIDE_UNREACHABLE;
-	if (virDomainGetState(dom, &state, &reason, 0) < 0)
-		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? OM_SIDE_ABSENT
-								  : OM_SIDE_UNREACHABLE;
+	if (!vir->conn[role])
+		return OM_SIDE_UNREACHABLE;
 	/* An incoming domain answers no question about its job. */
-	*job = role != OM_VIR_DST && has_job(dom);
-	return side_state(state, reason);
+	if (read_state(dom, &state))
+		*job = role != OM_VIR_DST && has_job(dom);
+	return state;
 }
 
 void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side)
