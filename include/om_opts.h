@@ -35,7 +35,7 @@ struct om_param {
 	const char *origin; /* "MIGRATE_OPTIONS", "FEATURES", "MIGRATE_NETWORK"; static */
 };
 struct om_params {
-	struct om_param v[24];
+	struct om_param v[25];
 	size_t n;
 };
 /* Replaces a parameter of the same name, except that "compression" may repeat. */

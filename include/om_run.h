@@ -37,6 +37,8 @@ struct om_run_ops {
 	void (*memory)(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end);
 	/* Closes and opens the connection of the call, which releases a job that it leaked. */
 	bool (*reopen_source)(void *ctx, struct om_err *err);
+	/* The guest is proven to run on the destination; there is more to be done. */
+	void (*switched)(void *ctx);
 };
 
 struct om_run_end {

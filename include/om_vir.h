@@ -74,6 +74,8 @@ bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MU
  * better told by the live XML, because this one is as if it had been read from a file.
  */
 bool om_vir_domain_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
+/* As the destination gets it, with what is secret in it. */
+bool om_vir_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_domain_persistent(struct om_vir *vir);
 uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0 = not known */
 /* Resident memory of its QEMU, which is at least what the guest ever wrote unless the host swaps; 0 =

@@ -13,5 +13,6 @@ int om_cmd_control(int argc, char **argv); /* cancel, set, postcopy, pause */
 int om_cmd_settings(int argc, char **argv);
 int om_cmd_attend(int argc, char **argv);
 int om_cmd_aftermath(int argc, char **argv);
+int om_cmd_hooks(int argc, char **argv);
 
 #endif

@@ -180,8 +180,8 @@ static void forget_settings(void)
 {
 	static const char *const lists[] = { "ONEMIGRATE_KVMRC_SET", "ONEMIGRATE_RC_SET" };
 	static const char *const ours[] = { "ONEMIGRATE_KVMRC_SET", "ONEMIGRATE_RC_SET",
-					    "ONEMIGRATE_KVMRC", "ONEMIGRATE_RC",
-					    "ONEMIGRATE_STOCK" };
+					    "ONEMIGRATE_KVMRC",	    "ONEMIGRATE_RC",
+					    "ONEMIGRATE_STOCK",	    "ONEMIGRATE_HOOKS" };
 
 	for (size_t i = 0; i < OM_ARRAY_LEN(lists); i++) {
 		const char *names = getenv(lists[i]);

@@ -24,6 +24,7 @@ static const struct {
 	{ "settings", om_cmd_settings, "show every setting, its value and where it came from" },
 	{ "attend", om_cmd_attend, NULL },
 	{ "aftermath", om_cmd_aftermath, NULL },
+	{ "hooks", om_cmd_hooks, NULL },
 };
 
 static void print_help(FILE *out)

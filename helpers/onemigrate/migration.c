@@ -234,21 +234,30 @@ static void debug_times(const struct om_session *s)
 void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
 {
 	struct om_run_end end;
+	struct om_err err = { 0 };
 
 	if (!prepare(s, ops))
 		return;
 	publish_plan(s);
 	warn_and_inform(s);
+	if (!om_hooks_pre(s, &err)) {
+		om_session_refuse(s, &err);
+		om_hooks_end(s, OM_VERDICT_SOURCE);
+		om_hooks_wait(s);
+		return;
+	}
 	om_log_syslog("migration from %s to %s begins", s->args.src, s->args.dst);
 	om_aftermath_prepare(s);
 	om_run_migrate(ops, &s->plan, (uint32_t)om_knob_number(&s->knobs, OM_KNOB_VIRSH_TRIES),
 		       &end);
 	answer(s, &end); /* first of all: what follows asks hosts that may not answer */
+	om_hooks_end(s, end.verdict);
 	if (!end.repeated &&
 	    (end.verdict == OM_VERDICT_DEST || end.verdict == OM_VERDICT_DEST_LEFTOVER)) {
 		summarise(s, &end);
 		om_aftermath_go(s);
 	}
+	om_hooks_wait(s);
 	debug_times(s);
 }
 

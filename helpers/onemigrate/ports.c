@@ -183,6 +183,11 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	}
 }
 
+static void switched(void *ctx)
+{
+	om_hooks_switched(ctx);
+}
+
 static bool reopen_source(void *ctx, struct om_err *err)
 {
 	return om_vir_open(((struct om_session *)ctx)->vir, OM_VIR_SRC, err);
@@ -210,6 +215,7 @@ void om_session_ops(struct om_session *s, struct om_run_ops *ops)
 		.snapshots_define = snapshots_define,
 		.memory = memory,
 		.reopen_source = reopen_source,
+		.switched = switched,
 	};
 }
 

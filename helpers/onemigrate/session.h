@@ -4,6 +4,7 @@
 #ifndef OM_SESSION_H
 #define OM_SESSION_H
 
+#include "hooks.h"
 #include "om_control_socket.h"
 #include "om_dom.h"
 #include "om_history.h"
@@ -74,6 +75,8 @@ struct om_session {
 	struct om_shared *shared;
 	uint64_t begun_ms; /* monotonic, of the start of the program */
 
+	const char *document; /* as it came */
+	size_t document_len;
 	struct om_req req;
 	struct om_knobs knobs;
 	struct om_opts opts;
@@ -105,6 +108,7 @@ struct om_session {
 	uint64_t phase_since_ms;      /* under lock */
 	atomic_bool asking; /* since phase_since_ms: connections are opened, facts gathered */
 	struct om_requests requests;
+	struct om_hooks hooks;
 	int aftermath_fd; /* stdin of the process for the time after; -1 = none */
 };
 

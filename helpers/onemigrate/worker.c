@@ -48,6 +48,8 @@ static void *work(void *arg)
 	uint64_t one = 1;
 
 	om_session_ops(s, &ops);
+	s->document = w->document;
+	s->document_len = w->len;
 	if (!om_session_read(s, w->document, w->len, &err))
 		om_session_refuse(s, &err);
 	else if (!w->settle_only && (stock = om_session_stock_case(s)))
@@ -201,9 +203,11 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 	pthread_t thread;
 	char who[64];
 
-	w.s = (struct om_session){
-		.args = *args, .shared = shared, .begun_ms = begun_ms, .aftermath_fd = -1
-	};
+	w.s = (struct om_session){ .args = *args,
+				   .shared = shared,
+				   .begun_ms = begun_ms,
+				   .aftermath_fd = -1,
+				   .hooks = { .to = -1, .from = -1 } };
 	w.settle_only = settle_only;
 	w.s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	w.s.done_fd = eventfd(0, EFD_CLOEXEC);
@@ -220,6 +224,7 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 				  "no thread can be started; where the VM runs was not asked");
 	else
 		om_session_leave_to_stock(&w.s, "no thread can be started");
+	om_hooks_leave(&w.s);
 	write_state(&w.s, true);
 	om_requests_end(&w.s);
 	_exit(0);

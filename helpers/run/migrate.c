@@ -340,5 +340,7 @@ void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, ui
 	    !wait_for_block_jobs(ops, tries, end) || !drop_snapshots(ops, end))
 		return;
 	move_memory(ops, plan, tries, context, end);
+	if (end->verdict == OM_VERDICT_DEST || end->verdict == OM_VERDICT_DEST_LEFTOVER)
+		ops->switched(ops->ctx);
 	om_run_put_snapshots(ops, end->verdict);
 }

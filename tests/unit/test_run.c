@@ -235,6 +235,11 @@ static bool reopen_source(void *ctx, struct om_err *err)
 	return done(w, "reopen", w->reopen_fails, err);
 }
 
+static void switched(void *ctx)
+{
+	trace(ctx, "switched");
+}
+
 static struct om_run_ops ops_of(struct world *w)
 {
 	return (struct om_run_ops){
@@ -257,6 +262,7 @@ static struct om_run_ops ops_of(struct world *w)
 		.snapshots_define = snapshots_define,
 		.memory = memory,
 		.reopen_source = reopen_source,
+		.switched = switched,
 	};
 }
 
@@ -332,32 +338,32 @@ static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(v
 		{ "success",
 		  { START, .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "the snapshots cannot be defined",
 		  { START, .calls = { SUCCESS }, .define_fails = true },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "--suspend",
 		  { START, .calls = { { .end = { .ok = true },
 					.src = { .state = ABSENT },
 					.dst = { .state = OM_SIDE_PAUSED } } } },
 		  .flags = OM_FLAG_PAUSED,
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "an error, but it runs there",
 		  { START, .calls = { { .end = { CONNECTION_LOST, .text = "reply lost" },
 					.src = { .state = ABSENT },
 					.dst = { .state = RUNNING } } } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 reopen define-dest",
+		  .trace = "save touch drop memory0 reopen switched define-dest",
 		  .err = "reply lost" },
 		{ "no error, but a copy is left",
 		  { START, .calls = { { .end = { .ok = true },
 					.src = { .state = INCOMING },
 					.dst = { .state = RUNNING } } } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 destroy-source define-dest" },
+		  .trace = "save touch drop memory0 destroy-source switched define-dest" },
 		{ "no error, a copy that stays",
 		  { START, .destroy_fails = true,
 		    .calls = { { .end = { .ok = true },
@@ -365,7 +371,7 @@ static void a_migration_that_succeeds_defines_the_snapshots_on_the_destination(v
 				 .dst = { .state = RUNNING } } } },
 		  .verdict = OM_VERDICT_DEST_LEFTOVER,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 destroy-source define-dest" },
+		  .trace = "save touch drop memory0 destroy-source switched define-dest" },
 	};
 
 	(void)unused;
@@ -459,14 +465,15 @@ static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warni
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 reopen memory1 define-dest" },
+		  .trace = "save touch drop memory0 reopen memory1 switched define-dest" },
 		{ "nor does the default path",
 		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "refused"),
 				      REFUSAL(SYSTEM_ERROR, "no name"), SUCCESS } },
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 2,
-		  .trace = "save touch drop memory0 reopen memory1 reopen memory2 define-dest" },
+		  .trace =
+			  "save touch drop memory0 reopen memory1 reopen memory2 switched define-dest" },
 		{ "nor does the name",
 		  { START, .calls = { REFUSAL(SYSTEM_ERROR, "a"), REFUSAL(SYSTEM_ERROR, "b"),
 				      REFUSAL(SYSTEM_ERROR, "c") } },
@@ -612,8 +619,8 @@ static void a_block_job_that_began_later_is_waited_for_too(void **unused)
 	(void)unused;
 	assert_int_equal(end.verdict, OM_VERDICT_DEST);
 	assert_false(end.has_err);
-	assert_string_equal(w.trace,
-			    "save touch drop memory0 reopen block-job memory0 define-dest");
+	assert_string_equal(
+		w.trace, "save touch drop memory0 reopen block-job memory0 switched define-dest");
 	w = (struct world){ START, .block_jobs = 9, .block_jobs_from = 1,
 			    .calls = { REFUSAL(OPERATION_FAILED, "job"),
 				       REFUSAL(OPERATION_FAILED, "job"),
@@ -683,7 +690,7 @@ static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 		    .job_ends_ms = 3000,
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "a leftover that its libvirt removes",
 		  { .src = { .state = RUNNING },
 		    .dst = { .state = INCOMING },
@@ -691,14 +698,14 @@ static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "touch save touch drop memory0 define-dest" },
+		  .trace = "touch save touch drop memory0 switched define-dest" },
 		{ "a leftover that nobody removes",
 		  { .src = { .state = RUNNING },
 		    .dst = { .state = INCOMING },
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "touch destroy-dest save touch drop memory0 define-dest" },
+		  .trace = "touch destroy-dest save touch drop memory0 switched define-dest" },
 		{ "a leftover that stays",
 		  { .src = { .state = RUNNING },
 		    .dst = { .state = INCOMING },
@@ -713,7 +720,7 @@ static void what_the_hosts_say_before_decides_whether_it_begins(void **unused)
 		    .calls = { SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "touch resume-source save touch drop memory0 define-dest" },
+		  .trace = "touch resume-source save touch drop memory0 switched define-dest" },
 		{ "a source that cannot be started",
 		  { .src = { .state = INCOMING },
 		    .dst = { .state = ABSENT },
@@ -763,7 +770,7 @@ static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void 
 			       SUCCESS } },
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 reopen throttled define-dest" },
+		  .trace = "save touch drop memory0 reopen throttled switched define-dest" },
 		{ "on the path that was taken",
 		  { START,
 		    .calls = { REFUSAL(SYSTEM_ERROR, "no route"),
@@ -772,7 +779,8 @@ static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void 
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 reopen memory1 reopen throttled define-dest" },
+		  .trace =
+			  "save touch drop memory0 reopen memory1 reopen throttled switched define-dest" },
 		{ "asked for twice",
 		  { START,
 		    .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
@@ -794,12 +802,13 @@ static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void 
 					   SIDE(.state = OM_SIDE_PAUSED), SIDE(.state = ABSENT)),
 				      SUCCESS } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 reopen resume-source throttled define-dest" },
+		  .trace =
+			  "save touch drop memory0 reopen resume-source throttled switched define-dest" },
 		{ "the cancelling came too late",
 		  { START, .calls = { CALL(SIDE(.ok = true, .restart_throttled = true),
 					   SIDE(.state = ABSENT), SIDE(.state = RUNNING)) } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "something is left on the destination",
 		  { START, .calls = { CALL(SIDE(THROTTLE), SIDE(.state = RUNNING),
 					   SIDE(.state = OM_SIDE_PAUSED)) } },
@@ -872,7 +881,7 @@ static void an_end_by_the_watch_gives_the_watchs_reason(void **unused)
 		  { START, .calls = { CALL(SIDE(.ok = true, .ended_by_watch = true),
 					   SIDE(.state = ABSENT), SIDE(.state = RUNNING)) } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 	};
 
 	(void)unused;
@@ -895,12 +904,12 @@ static void a_destination_that_refuses_post_copy_is_migrated_to_without_it(void 
 		const char *trace;
 		unsigned int warnings;
 	} rows[] = {
-		{ { USERFAULT, SUCCESS }, "memory0 reopen memory2 define-dest", 1 },
+		{ { USERFAULT, SUCCESS }, "memory0 reopen memory2 switched define-dest", 1 },
 		{ { REFUSAL(SYSTEM_ERROR, "no route"), USERFAULT, SUCCESS },
-		  "memory0 reopen memory1 reopen memory3 define-dest",
+		  "memory0 reopen memory1 reopen memory3 switched define-dest",
 		  2 },
 		{ { USERFAULT, REFUSAL(SYSTEM_ERROR, "no route"), SUCCESS },
-		  "memory0 reopen memory2 reopen memory3 define-dest",
+		  "memory0 reopen memory2 reopen memory3 switched define-dest",
 		  2 },
 	};
 	struct om_plan plan = { .flags = OM_FLAG_LIVE | OM_FLAG_POSTCOPY, .attempt_count = 4 };
@@ -978,7 +987,8 @@ static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_DEST,
 		  .warnings = 1,
-		  .trace = "save touch drop memory0 reopen abort-source memory1 define-dest" },
+		  .trace =
+			  "save touch drop memory0 reopen abort-source memory1 switched define-dest" },
 	};
 	struct world w = rows[4].w;
 
@@ -1063,12 +1073,12 @@ static void an_acknowledged_start_counts_when_a_host_falls_silent(void **unused)
 		  { START, .calls = { CALL(SIDE(.ok = true), SIDE(.state = OM_SIDE_UNREACHABLE),
 					   SIDE(.state = RUNNING)) } },
 		  .verdict = OM_VERDICT_DEST_LEFTOVER,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "the destination",
 		  { START, .calls = { CALL(SIDE(.ok = true), SIDE(.state = ABSENT),
 					   SIDE(.state = OM_SIDE_UNREACHABLE)) } },
 		  .verdict = OM_VERDICT_DEST,
-		  .trace = "save touch drop memory0 define-dest" },
+		  .trace = "save touch drop memory0 switched define-dest" },
 		{ "the source, and it was not acknowledged",
 		  { START,
 		    .calls = { CALL(SIDE(CONNECTION_LOST, .text = "cut"),
