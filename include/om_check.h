@@ -55,6 +55,8 @@ struct om_check_facts {
 	enum om_side_state src_state; /* of the domain, where it is known better than src->side */
 	bool src_job;		      /* a migration of it is under way */
 	const char *block_job;	      /* the disk that has one; NULL = none */
+	bool snapshots_known;
+	uint32_t snapshots; /* libvirt's, of the domain */
 	bool persistent;
 	bool shared;	   /* the document or the driver says so */
 	bool shared_known; /* it does say */
@@ -73,28 +75,42 @@ struct om_finding {
 	char *remedy; /* what to do about it; "" where nothing is to be done */
 };
 struct om_findings {
+	char *hosts; /* "node01 -> node02", for the line that sums up */
 	struct om_finding *v;
 	size_t n;
 	size_t count[OM_SEVERITY_COUNT];
 };
 void om_findings_free(struct om_findings *findings);
 
+/* In the order of MIGRATE_CHECK's choices. */
+enum om_check_mode {
+	OM_CHECK_BLOCK,
+	OM_CHECK_WARN, /* each blocker is a warning */
+	OM_CHECK_OFF,  /* only `onemigrate check` looks, and then as for OM_CHECK_WARN */
+};
+
 /*
  * All checks, in the table's order; each gives one finding at least (OK or NOT_CHECKED), and more
  * than one where several disks or networks are found wanting. MIGRATE_CHECK and
- * MIGRATE_CHECK_IGNORE have been obeyed: what they demote is a WARNING that says so.
+ * MIGRATE_CHECK_IGNORE have been obeyed: what they demote is a WARNING that says so. Pointers of
+ * the facts that are NULL, and a domain without texts, stand for what is not known. Of a move on one
+ * host only those rows run that `same_host` marks.
  */
 void om_check_run(struct om_findings *findings, const struct om_check_facts *facts);
 
 /* The rows, for the manual and for MIGRATE_CHECK_IGNORE. */
+struct om_check;
 struct om_check_info {
-	const char *name; /* "host-uuid" */
-	const char *help; /* one sentence: what is looked at */
+	const char *name;		     /* "host-uuid" */
+	const char *help;		     /* one sentence: what is looked at */
+	bool same_host;			     /* of a move between datastores of one host too */
+	void (*run)(struct om_check *check); /* core/check_*.c */
 };
 const struct om_check_info *om_check_table(size_t *count);
 bool om_check_name_valid(const char *name, size_t len);
 
-/* For people (`all`: with what is in order), as JSON, and as the manual's table. */
+/* For people (`all`: with what is in order), worst first, the last line sums up; as JSON; and as the
+ * manual's table. */
 void om_check_print_text(struct om_buf *buf, const struct om_findings *findings, bool all);
 void om_check_print_json(struct om_buf *buf, const struct om_findings *findings, const char *vm,
 			 const char *src_host, const char *dst_host);

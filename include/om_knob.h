@@ -27,6 +27,10 @@ enum om_knob_id {
 	OM_KNOB_MIGRATE_POSTCOPY,
 	OM_KNOB_MIGRATE_AUTO_CONVERGE,
 	OM_KNOB_MIGRATE_BANDWIDTH_MIBPS,
+	OM_KNOB_MIGRATE_CHECK,
+	OM_KNOB_MIGRATE_CHECK_IGNORE,
+	OM_KNOB_MIGRATE_NOTIFY,
+	OM_KNOB_MIGRATE_HOOK_SECONDS,
 	OM_KNOB_MIGRATE_VM_MAY_SET,
 	OM_KNOB_MIGRATE_DEBUG,
 	OM_KNOB_COUNT
@@ -40,6 +44,7 @@ enum om_knob_type {
 	OM_KNOB_CIDRS,	  /* blank- or comma-separated networks, at most OM_CIDRS_MAX */
 	OM_KNOB_DEADLINE, /* a duration or a wall-clock time, om_limits.h; number: ms left */
 	OM_KNOB_NAMES,	  /* blank- or comma-separated names of settings that a VM may set */
+	OM_KNOB_CHECKS,	  /* likewise, names of checks of om_check.h */
 	OM_KNOB_TYPE_COUNT
 };
 

@@ -2,7 +2,9 @@
 #include "om_knob.h"
 
 #include "om_addr.h"
+#include "om_check.h"
 #include "om_limits.h"
+#include "om_text.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -179,13 +181,40 @@ static bool parse_names(const struct judge *judge, const char **text, uint64_t *
 	return true;
 }
 
+/* Says which checks there are. */
+static bool no_check(const char *name, struct om_err *why)
+{
+	size_t count;
+	const struct om_check_info *checks = om_check_table(&count);
+	char list[400] = "";
+	struct om_text names = { list, sizeof(list), 0 };
+
+	for (size_t i = 0; i < count; i++)
+		om_text_add(&names, "%s%s", i ? " " : "", checks[i].name);
+	return om_err_set(why, OM_E_INPUT, "'%.30s' is no check; there are: %s", name, list);
+}
+
+static bool parse_checks(const struct judge *judge, const char **text, uint64_t *number,
+			 struct om_err *why)
+{
+	OM_AUTOFREE char *copy = om_xstrdup(*text);
+	char *rest = copy, *name;
+
+	(void)judge;
+	*number = 0;
+	while ((name = next_name(&rest)))
+		if (!om_check_name_valid(name, strlen(name)))
+			return no_check(name, why);
+	return true;
+}
+
 typedef bool parser(const struct judge *judge, const char **text, uint64_t *number,
 		    struct om_err *why);
 static parser *const parsers[] = {
 	[OM_KNOB_TEXT] = parse_text,	 [OM_KNOB_YES_NO] = parse_yes_no,
 	[OM_KNOB_NUMBER] = parse_number, [OM_KNOB_CHOICE] = parse_choice,
 	[OM_KNOB_CIDRS] = parse_cidrs,	 [OM_KNOB_DEADLINE] = parse_deadline,
-	[OM_KNOB_NAMES] = parse_names,
+	[OM_KNOB_NAMES] = parse_names,	 [OM_KNOB_CHECKS] = parse_checks,
 };
 static_assert(OM_ARRAY_LEN(parsers) == OM_KNOB_TYPE_COUNT, "a parser for each type");
 
@@ -276,7 +305,7 @@ static bool resolve_one(const struct resolver *r, enum om_knob_id id, struct om_
 		return true;
 	if (om_knob_table[id].lenient)
 		return take_lenient(r, id, source, err);
-	om_err_set(err, OM_E_INPUT, "%s '%.120s' from %s cannot be used: %.250s",
+	om_err_set(err, OM_E_INPUT, "%s '%.80s' from %s cannot be used: %.360s",
 		   om_knob_table[id].name, source->text, om_origin_name(source->origin), why.msg);
 	om_str_sanitize(err->msg);
 	return false;

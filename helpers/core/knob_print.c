@@ -67,6 +67,9 @@ static void add_type(struct om_buf *out, const struct om_knob_row *row)
 	case OM_KNOB_NAMES:
 		om_buf_addf(out, "names of settings with blanks or commas between them");
 		break;
+	case OM_KNOB_CHECKS:
+		om_buf_addf(out, "names of checks with blanks or commas between them");
+		break;
 	case OM_KNOB_TYPE_COUNT:
 		break;
 	}
@@ -131,7 +134,7 @@ static void add_json(struct om_buf *out, const struct shown *s)
 		[OM_KNOB_TEXT] = "text",      [OM_KNOB_YES_NO] = "yes_no",
 		[OM_KNOB_NUMBER] = "number",  [OM_KNOB_CHOICE] = "choice",
 		[OM_KNOB_CIDRS] = "networks", [OM_KNOB_DEADLINE] = "deadline",
-		[OM_KNOB_NAMES] = "names",
+		[OM_KNOB_NAMES] = "names",    [OM_KNOB_CHECKS] = "checks",
 	};
 	static_assert(OM_ARRAY_LEN(types) == OM_KNOB_TYPE_COUNT, "a name for each type");
 

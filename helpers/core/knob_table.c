@@ -121,6 +121,35 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.help = "Limit of the bandwidth that a migration takes, 0 is none; --bandwidth in "
 			"MIGRATE_OPTIONS wins; a VM may only lower it.",
 	},
+	[OM_KNOB_MIGRATE_CHECK] = {
+		.name = "MIGRATE_CHECK", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "block|warn|off", .def = "block",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "What a blocker that is found before a migration does: block ends the migration "
+			"with nothing touched, warn goes on with a warning, off does not look; "
+			"`onemigrate check` looks all the same.",
+	},
+	[OM_KNOB_MIGRATE_CHECK_IGNORE] = {
+		.name = "MIGRATE_CHECK_IGNORE", .type = OM_KNOB_CHECKS, .unit = "", .def = "",
+		.example = "cpu hugepages",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "The checks whose blockers are warnings only, by the names that "
+			"`onemigrate check` prints.",
+	},
+	[OM_KNOB_MIGRATE_NOTIFY] = {
+		.name = "MIGRATE_NOTIFY", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "no|agent", .def = "no",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Tells the guest of its migration, before and after it: agent does so by the "
+			"guest agent.",
+	},
+	[OM_KNOB_MIGRATE_HOOK_SECONDS] = {
+		.name = "MIGRATE_HOOK_SECONDS", .type = OM_KNOB_NUMBER, .unit = "seconds", .def = "30",
+		.min = 1, .max = 600,
+		.scope = OM_SCOPE_HOST,
+		.help = "How long each executable of migrate.d may take, in each phase, before it is "
+			"ended and counts as failed.",
+	},
 	[OM_KNOB_MIGRATE_VM_MAY_SET] = {
 		.name = "MIGRATE_VM_MAY_SET", .type = OM_KNOB_NAMES, .unit = "", .def = "",
 		.example = "MIGRATE_POLICY MIGRATE_DEADLINE",
