@@ -25,6 +25,9 @@ void om_log_open(const char *who);
  * remote one twice. */
 void om_log_name_vm(const char *vm_id);
 
+/* Of a TM script, likewise: "INFO: 31 premigrate: text", "INFO: 31 WARNING premigrate: text". */
+void om_log_name_step(const char *vm_id, const char *step);
+
 /* Any thread. To stderr (DEBUG only where om_log_debug_enable() was called) and to syslog. */
 void om_log(enum om_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -12,18 +12,19 @@
 #define TEXT_SIZE 1024
 
 static const struct {
-	const char *tag;
+	const char *tag, *word;
 	int priority;
 } levels[OM_LOG_COUNT] = {
-	[OM_LOG_ERROR] = { "ERROR", LOG_ERR },
-	[OM_LOG_WARN] = { "WARN", LOG_WARNING },
-	[OM_LOG_INFO] = { "INFO", LOG_INFO },
-	[OM_LOG_DEBUG] = { "DEBUG", LOG_DEBUG },
+	[OM_LOG_ERROR] = { "ERROR", "ERROR", LOG_ERR },
+	[OM_LOG_WARN] = { "WARN", "WARNING", LOG_WARNING },
+	[OM_LOG_INFO] = { "INFO", "INFO", LOG_INFO },
+	[OM_LOG_DEBUG] = { "DEBUG", "DEBUG", LOG_DEBUG },
 };
 
 static struct {
 	char who[128];
 	char vm_id[16]; /* behind the tag; with its blank */
+	char step[16];	/* of a TM script; "" = migrate */
 	bool syslog, debug;
 } state;
 
@@ -43,6 +44,12 @@ void om_log_name_vm(const char *vm_id)
 		snprintf(state.vm_id, sizeof(state.vm_id), "%u ", (unsigned int)number);
 }
 
+void om_log_name_step(const char *vm_id, const char *step)
+{
+	om_log_name_vm(vm_id);
+	om_str_copy(state.step, sizeof(state.step), step);
+}
+
 void om_log_debug_enable(bool on)
 {
 	state.debug = on;
@@ -59,7 +66,11 @@ void om_log_format(char *line, unsigned long size, enum om_log_level level, bool
 	 * id of a VM; an untagged text must not begin with '-', which oned drops, nor be a marker.
 	 * Of a local action that succeeds, lines `INFO: <id> ` alone are passed on: a warning is
 	 * one of them. */
-	if (tagged && state.vm_id[0] && level != OM_LOG_INFO)
+	if (tagged && *state.step)
+		snprintf(line, size - 1, "INFO: %s%s%s%s: %s", state.vm_id,
+			 level == OM_LOG_INFO ? "" : levels[level].word,
+			 level == OM_LOG_INFO ? "" : " ", state.step, clean);
+	else if (tagged && state.vm_id[0] && level != OM_LOG_INFO)
 		snprintf(line, size - 1, "INFO: %smigrate: %s: %s", state.vm_id, levels[level].tag,
 			 clean);
 	else if (tagged)
