@@ -1,93 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs in the root of the repository: one sample is in tests/fuzz/corpus/dom. */
-#include "om_cmocka.h"
+/* The domain itself, and what a NO to its CPU is worth. */
+#include "test_xml_dom.h"
 
-#include "om_dom.h"
-#include "om_util.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#define HEAD "<domain><name>n</name><uuid>u</uuid>"
-#define MIN HEAD "<memory>1</memory>"
-
-static void parse(struct om_dom *dom, const char *xml)
+static void a_vm_of_opennebula_is_read_in_full(void **unused)
 {
-	struct om_err err = { 0 };
+	struct om_dom dom;
 
-	if (!om_xml_dom_parse(dom, xml, &err))
-		fail_msg("%s", err.msg);
+	(void)unused;
+	parse_sample(&dom, "opennebula.xml");
+	expect_text(dom.virt_type, "kvm");
+	expect_text(dom.machine, "pc-q35-10.0");
+	expect_text(dom.loader, "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd");
+	expect_text(dom.nvram, "/var/lib/one/datastores/0/31/nvram.fd");
+	expect_text(dom.nvram_template, "/usr/share/OVMF/OVMF_VARS_4M.ms.fd");
+	expect_text(dom.kernel, "/var/lib/one/datastores/0/31/kernel");
+	expect_text(dom.initrd, "/var/lib/one/datastores/0/31/initrd");
+	expect_text(dom.vm_dir, "/var/lib/one//datastores/0/31");
+	expect_text(dom.cpu_mode, "custom");
+	expect_text(dom.cpu_check, "full");
+	assert_true(om_str_starts(dom.cpu, "<cpu mode=\"custom\" match=\"exact\" check=\"full\">"));
+	assert_non_null(strstr(dom.cpu, "<feature policy=\"disable\" name=\"avx512f\"/>"));
+	assert_string_equal(dom.cpu + strlen(dom.cpu) - 6, "</cpu>");
+	assert_int_equal(dom.huge_page_kib, 1 << 20);
+	assert_true(dom.numa_strict && dom.invtsc && dom.tsc_frequency && dom.has_tpm);
+	assert_false(dom.cpu_strict);
+	om_dom_free(&dom);
 }
 
-static void the_sample_gives_every_field_and_disk(void **unused)
+static void the_directory_is_opennebula_s_word_alone(void **unused)
 {
-	static const struct om_dom_disk disks[] = {
-		{ "vda",
-		  "/var/lib/one//datastores/0/31/disk.0 \"x\" 'y' \xc3\xbc"
-		  "ber",
-		  "qcow2", OM_DISK_FILE, false, false, false },
-		{ "vdb", "/dev/vg-one-0/lv-one-31-1", "raw", OM_DISK_BLOCK, false, false, true },
-		{ "vdc", "one/one-7-31-0", "raw", OM_DISK_NETWORK, false, false, false },
-		{ "vdd", "p/v", "", OM_DISK_OTHER, false, false, false },
-		{ "fda", "/srv/d", "", OM_DISK_OTHER, true, false, false },
-		{ "hda", "", "", OM_DISK_EMPTY, true, true, false },
-		{ "vde", "", "", OM_DISK_OTHER, false, false, false },
+	static const struct {
+		const char *metadata, *vm_dir;
+	} rows[] = {
+		{ "<m:vm xmlns:m='http://opennebula.org/xmlns/libvirt/1.0'><m:system_datastore>/d"
+		  "</m:system_datastore></m:vm>",
+		  "/d" },
+		{ "<vm xmlns='http://opennebula.org/xmlns/libvirt/1.0'><system_datastore> /d"
+		  "\n</system_datastore></vm>",
+		  "/d" },
+		{ "<one:vm xmlns:one='u'><one:system_datastore>/d</one:system_datastore></one:vm>",
+		  "" },
+		{ "<vm><system_datastore>/d</system_datastore></vm>", "" },
+		{ "<m:vm xmlns:m='http://opennebula.org/xmlns/libvirt/1.0'><system_datastore>/d"
+		  "</system_datastore></m:vm>",
+		  "" },
+		{ "", "" },
 	};
-	static char xml[16384];
-	FILE *file = fopen("tests/fuzz/corpus/dom/all-disks.xml", "r");
-	struct om_dom dom;
 
 	(void)unused;
-	assert_non_null(file);
-	assert_true(fread(xml, 1, sizeof(xml) - 1, file) > 1000);
-	fclose(file);
-	parse(&dom, xml);
-	assert_string_equal(dom.name, "one-31");
-	assert_string_equal(dom.uuid, "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c4");
-	assert_string_equal(dom.machine, "pc-q35-7.2");
-	assert_string_equal(dom.emulator, "/usr/bin/qemu-system-x86_64");
-	assert_int_equal(dom.memory_kib, 8388608);
-	assert_true(dom.has_guest_agent);
-	assert_false(dom.has_hostdev || dom.has_tpm);
-	assert_int_equal(dom.disk_count, OM_ARRAY_LEN(disks));
-	for (size_t i = 0; i < OM_ARRAY_LEN(disks); i++) {
-		assert_string_equal(dom.disks[i].target, disks[i].target);
-		assert_string_equal(dom.disks[i].source, disks[i].source);
-		assert_string_equal(dom.disks[i].format, disks[i].format);
-		assert_int_equal(dom.disks[i].kind, disks[i].kind);
-		assert_int_equal(dom.disks[i].readonly, disks[i].readonly);
-		assert_int_equal(dom.disks[i].cdrom, disks[i].cdrom);
-		assert_int_equal(dom.disks[i].shareable, disks[i].shareable);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "<metadata>%s</metadata></domain>",
+						     rows[i].metadata);
+		struct om_dom dom;
+
+		parse(&dom, xml);
+		expect_text(dom.vm_dir, rows[i].vm_dir);
+		om_dom_free(&dom);
 	}
-	om_dom_free(&dom);
 }
 
-static void a_source_in_the_backing_chain_is_not_the_disk_s(void **unused)
+static void nvram_is_a_path_or_a_source(void **unused)
 {
-	struct om_dom dom;
+	static const struct {
+		const char *os, *nvram;
+	} rows[] = {
+		{ "<nvram>/n</nvram>", "/n" },
+		{ "<nvram type='file'><source file='/n'/></nvram>", "/n" },
+		{ "<nvram type='block'>\n<source dev='/n'/></nvram>", "/n" },
+		{ "<nvram type='network'>\n<source protocol='iscsi' name='n'/></nvram>", "" },
+		{ "<nvram template='/t'/>", "" },
+		{ "", "" },
+	};
 
 	(void)unused;
-	parse(&dom,
-	      MIN "<devices><disk type='file'><backingStore type='file'><source file='/base'/>"
-		  "</backingStore><mirror><source file='/copy'/></mirror><target dev='vda'/></disk>"
-		  "</devices></domain>");
-	assert_int_equal(dom.disk_count, 1);
-	assert_string_equal(dom.disks[0].source, "");
-	assert_int_equal(dom.disks[0].kind, OM_DISK_EMPTY);
-	om_dom_free(&dom);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "<os>%s</os></domain>", rows[i].os);
+		struct om_dom dom;
+
+		parse(&dom, xml);
+		expect_text(dom.nvram, rows[i].nvram);
+		om_dom_free(&dom);
+	}
 }
 
-static void a_foreign_namespace_does_not_count(void **unused)
+static void the_memory_s_pages_and_nodes_are_read(void **unused)
 {
-	struct om_dom dom;
+	static const struct {
+		const char *xml;
+		uint64_t huge_page_kib;
+		bool strict;
+	} rows[] = {
+		{ "", 0, false },
+		{ "<memoryBacking><locked/></memoryBacking>", 0, false },
+		{ "<memoryBacking><hugepages/></memoryBacking>", 1, false },
+		{ "<memoryBacking><hugepages><page/></hugepages></memoryBacking>", 1, false },
+		{ "<memoryBacking><hugepages><page size='2' unit='M'/><page size='4'/></hugepages>"
+		  "</memoryBacking>",
+		  2048, false },
+		{ "<numatune><memory mode='strict' nodeset='0'/></numatune>", 0, true },
+		{ "<numatune><memory nodeset='0'/></numatune>", 0, true },
+		{ "<numatune><memory mode='interleave' nodeset='0'/></numatune>", 0, false },
+		{ "<numatune><memory mode='preferred'/><memnode mode='preferred'/>"
+		  "<memnode mode='strict'/></numatune>",
+		  0, true },
+		{ "<numatune/>", 0, false },
+	};
 
 	(void)unused;
-	parse(&dom, "<domain xmlns:o='u'><o:uuid>wrong</o:uuid><name>n</name><uuid>u</uuid>"
-		    "<memory>1</memory><o:devices><tpm/></o:devices></domain>");
-	assert_string_equal(dom.uuid, "u");
-	assert_false(dom.has_tpm);
-	assert_int_equal(dom.disk_count, 0);
-	om_dom_free(&dom);
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "%s</domain>", rows[i].xml);
+		struct om_dom dom;
+
+		parse(&dom, xml);
+		assert_int_equal(dom.huge_page_kib, rows[i].huge_page_kib);
+		assert_int_equal(dom.numa_strict, rows[i].strict);
+		om_dom_free(&dom);
+	}
 }
 
 static void memory_has_units(void **unused)
@@ -116,33 +144,151 @@ static void memory_has_units(void **unused)
 	}
 }
 
-static void devices_that_tie_a_guest_to_its_host_are_seen(void **unused)
+static void what_the_cpu_demands_is_read(void **unused)
 {
 	static const struct {
-		const char *devices;
-		bool agent, hostdev, tpm;
+		const char *xml;
+		bool strict, invtsc, frequency;
 	} rows[] = {
 		{ "", false, false, false },
-		{ "<hostdev mode='subsystem'/>", false, true, false },
-		{ "<interface type='bridge'/><interface type='hostdev'/>", false, true, false },
-		{ "<interface type='bridge'/>", false, false, false },
-		{ "<tpm model='tpm-crb'/>", false, false, true },
-		{ "<channel/><channel><target name='org.qemu.guest_agent.0'/></channel>", true,
-		  false, false },
-		{ "<channel><target name='com.redhat.spice.0'/></channel>", false, false, false },
+		{ "<cpu mode='host-passthrough' check='none'/>", false, false, false },
+		{ "<cpu match='strict'><model>m</model></cpu>", true, false, false },
+		{ "<cpu match='exact'><feature policy='forbid' name='f'/></cpu>", true, false,
+		  false },
+		{ "<cpu><feature policy='disable' name='invtsc'/></cpu>", false, false, false },
+		{ "<cpu><feature policy='require' name='f'/><feature policy='require' "
+		  "name='invtsc'/></cpu><clock><timer name='tsc'/></clock>",
+		  false, true, false },
+		{ "<clock><timer name='tsc' frequency='0'/><timer name='x' frequency='1'/></clock>",
+		  false, false, false },
+		{ "<clock><timer name='tsc' frequency='1'/></clock>", false, false, true },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *xml = om_xasprintf(MIN "<devices>%s</devices></domain>",
-						     rows[i].devices);
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "%s</domain>", rows[i].xml);
 		struct om_dom dom;
 
 		parse(&dom, xml);
-		assert_int_equal(dom.has_guest_agent, rows[i].agent);
-		assert_int_equal(dom.has_hostdev, rows[i].hostdev);
-		assert_int_equal(dom.has_tpm, rows[i].tpm);
+		assert_int_equal(dom.cpu_strict, rows[i].strict);
+		assert_int_equal(dom.invtsc, rows[i].invtsc);
+		assert_int_equal(dom.tsc_frequency, rows[i].frequency);
 		om_dom_free(&dom);
+	}
+}
+
+static void the_migratable_cpu_takes_the_place_of_the_live_one(void **unused)
+{
+	struct om_dom dom;
+	struct om_err err;
+
+	(void)unused;
+	parse(&dom, MIN "<cpu mode='custom' match='strict' check='full'><feature policy='require' "
+			"name='invtsc'/></cpu></domain>");
+	assert_false(om_xml_dom_take_cpu(&dom, "<domain><cpu", &err));
+	expect_text(dom.cpu_check, "full");
+	assert_true(dom.invtsc && dom.cpu_strict);
+	assert_true(om_xml_dom_take_cpu(
+		&dom, MIN "<cpu mode='custom' check='partial'><model>m</model></cpu></domain>",
+		&err));
+	expect_text(dom.cpu_check, "partial");
+	expect_text(dom.cpu, "<cpu mode=\"custom\" check=\"partial\"><model>m</model></cpu>");
+	assert_false(dom.invtsc || dom.cpu_strict);
+	expect_text(dom.name, "n");
+	om_dom_free(&dom);
+}
+
+static void a_cpu_without_end_is_left_out(void **unused)
+{
+	OM_AUTOFREE char *name = om_xcalloc(1, 40000);
+	OM_AUTOFREE char *xml = NULL;
+	struct om_dom dom;
+
+	(void)unused;
+	memset(name, 'x', 39999);
+	xml = om_xasprintf(MIN "<cpu mode='custom'><model>%s</model></cpu></domain>", name);
+	parse(&dom, xml);
+	expect_text(dom.cpu, "");
+	expect_text(dom.cpu_mode, "custom");
+	om_dom_free(&dom);
+}
+
+static void a_foreign_namespace_does_not_count(void **unused)
+{
+	struct om_dom dom;
+
+	(void)unused;
+	parse(&dom, "<domain xmlns:o='u'><o:uuid>wrong</o:uuid><name>n</name><uuid>u</uuid>"
+		    "<memory>1</memory><o:devices><tpm/></o:devices></domain>");
+	assert_string_equal(dom.uuid, "u");
+	assert_false(dom.has_tpm);
+	assert_int_equal(dom.disk_count, 0);
+	om_dom_free(&dom);
+}
+
+#define MISSING                                                                                    \
+	"the CPU is incompatible with host CPU: Host CPU does not provide required features: "
+
+static void a_no_to_the_cpu_counts_only_where_it_is_certain(void **unused)
+{
+	static const struct {
+		const char *mode, *check, *why;
+		bool strict, refused;
+		enum om_answer source;
+	} rows[] = {
+		{ "custom", "full", MISSING "avx512f", false, true, OM_ANSWER_YES },
+		{ "custom", "full", MISSING "avx512f, ht", false, true, OM_ANSWER_YES },
+		{ "custom", "full", MISSING "ht, topoext", false, false, OM_ANSWER_YES },
+		{ "custom", "full", MISSING "avx512f", false, false, OM_ANSWER_NO },
+		{ "custom", "full", MISSING "avx512f", false, false, OM_ANSWER_NOT_CHECKED },
+		{ "custom", "full", MISSING "avx512f", true, false, OM_ANSWER_YES },
+		{ "custom", "partial", MISSING "avx512f", false, false, OM_ANSWER_YES },
+		{ "custom", "none", MISSING "avx512f", false, false, OM_ANSWER_YES },
+		{ "custom", "", MISSING "avx512f", false, false, OM_ANSWER_YES },
+		{ "host-passthrough", "full", MISSING "avx512f", false, false, OM_ANSWER_YES },
+		{ "custom", "full", "other words: vmx-ins-outs,lahf_lm,sse4.1", false, true,
+		  OM_ANSWER_YES },
+		{ "custom", "full", "host CPU vendor does not match required CPU vendor Intel",
+		  false, false, OM_ANSWER_YES },
+		{ "custom", "full",
+		  "the CPU is incompatible with host CPU: host CPU vendor does "
+		  "not match required CPU vendor Intel",
+		  false, false, OM_ANSWER_YES },
+		{ "custom", "full", "it is so: ", false, false, OM_ANSWER_YES },
+		{ "custom", "full", MISSING "a,,b", false, true, OM_ANSWER_YES },
+		{ "custom", "full", "", false, false, OM_ANSWER_YES },
+		{ "custom", "none", OM_CPU_MODEL_UNKNOWN "EPYC-Venice", false, true, OM_ANSWER_NO },
+		{ "host-passthrough", "none", OM_CPU_MODEL_UNKNOWN "x", false, false,
+		  OM_ANSWER_YES },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *mode = om_xstrdup(rows[i].mode);
+		OM_AUTOFREE char *check = om_xstrdup(rows[i].check);
+		struct om_dom dom = { .cpu_mode = mode,
+				      .cpu_check = check,
+				      .cpu_strict = rows[i].strict };
+
+		if (om_dom_cpu_refused(&dom, rows[i].source, rows[i].why) != rows[i].refused)
+			fail_msg("row %zu: %s", i, rows[i].why);
+	}
+}
+
+static void a_domain_that_is_cut_off_anywhere_is_refused(void **unused)
+{
+	OM_AUTOFREE char *xml = read_sample("opennebula.xml");
+	size_t len = (size_t)(strrchr(xml, '>') - xml);
+
+	(void)unused;
+	for (size_t cut = 0; cut <= len; cut += 7) {
+		OM_AUTOFREE char *part = om_xstrndup(xml, cut);
+		struct om_dom dom;
+		struct om_err err = { 0 };
+
+		assert_false(om_xml_dom_parse(&dom, part, &err));
+		assert_int_equal(err.code, OM_E_INPUT);
+		assert_null(dom.name);
 	}
 }
 
@@ -182,61 +328,21 @@ static void a_bad_domain_is_refused_with_one_sentence(void **unused)
 	}
 }
 
-static void what_post_copy_cannot_carry_is_named(void **unused)
-{
-	static const struct {
-		const char *backing, *devices, *obstacle;
-	} rows[] = {
-		{ "", "", NULL },
-		{ "", "<hostdev mode='subsystem' type='usb'/>", NULL },
-		{ "", "<hostdev type='usb'/><hostdev type='pci'/>", "a PCI device of the host" },
-		{ "", "<hostdev type='mdev'/>", "a mediated device of the host" },
-		{ "", "<interface type='bridge'/>", NULL },
-		{ "", "<interface type='bridge'/><interface type='hostdev'/>",
-		  "a PCI device of the host" },
-		{ "", "<interface type='vdpa'/>", "a vDPA interface" },
-		{ "", "<interface type='vhostuser'/>", "a vhost-user interface" },
-		{ "", "<disk type='vhostuser'/>", "a vhost-user disk" },
-		{ "", "<disk type='vhostvdpa'/>", "a vDPA disk" },
-		{ "", "<filesystem type='mount'><driver type='path'/></filesystem>", NULL },
-		{ "", "<filesystem type='mount'><driver type='virtiofs'/></filesystem>",
-		  "a virtiofs share" },
-		{ "<hugepages/>", "", NULL },
-		{ "<hugepages><page size='2048' unit='KiB'/></hugepages>", "", NULL },
-		{ "<hugepages><page size='2048' unit='KiB'/><page size='1048576' unit='KiB'/>"
-		  "</hugepages>",
-		  "", "pages of 1 GiB or more" },
-		{ "<hugepages><page size='1' unit='G'/></hugepages>", "",
-		  "pages of 1 GiB or more" },
-		{ "<hugepages><page size='much' unit='G'/></hugepages>", "", NULL },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *xml = om_xasprintf(
-			MIN "<memoryBacking>%s</memoryBacking><devices>%s</devices></domain>",
-			rows[i].backing, rows[i].devices);
-		struct om_dom dom;
-
-		parse(&dom, xml);
-		if (!dom.postcopy_obstacle != !rows[i].obstacle ||
-		    (rows[i].obstacle && !strstr(dom.postcopy_obstacle, rows[i].obstacle)))
-			fail_msg("row %zu: %s", i,
-				 dom.postcopy_obstacle ? dom.postcopy_obstacle : "none");
-		om_dom_free(&dom);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_sample_gives_every_field_and_disk),
-		cmocka_unit_test(a_source_in_the_backing_chain_is_not_the_disk_s),
-		cmocka_unit_test(a_foreign_namespace_does_not_count),
+		cmocka_unit_test(a_vm_of_opennebula_is_read_in_full),
+		cmocka_unit_test(the_directory_is_opennebula_s_word_alone),
+		cmocka_unit_test(nvram_is_a_path_or_a_source),
+		cmocka_unit_test(the_memory_s_pages_and_nodes_are_read),
 		cmocka_unit_test(memory_has_units),
-		cmocka_unit_test(devices_that_tie_a_guest_to_its_host_are_seen),
+		cmocka_unit_test(what_the_cpu_demands_is_read),
+		cmocka_unit_test(the_migratable_cpu_takes_the_place_of_the_live_one),
+		cmocka_unit_test(a_cpu_without_end_is_left_out),
+		cmocka_unit_test(a_foreign_namespace_does_not_count),
+		cmocka_unit_test(a_no_to_the_cpu_counts_only_where_it_is_certain),
+		cmocka_unit_test(a_domain_that_is_cut_off_anywhere_is_refused),
 		cmocka_unit_test(a_bad_domain_is_refused_with_one_sentence),
-		cmocka_unit_test(what_post_copy_cannot_carry_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
