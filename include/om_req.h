@@ -34,6 +34,7 @@ struct om_req {
 	char *dst_ds_id;     /* HISTORY/DS_ID; "" where absent */
 	char *tm_mad;	     /* DATASTORE/TM_MAD; "" where absent */
 	bool shared;	     /* DATASTORE/TEMPLATE/SHARED, any case; missing is false as in stock */
+	bool shared_known;   /* there was a document that could say so */
 	char *auto_converge; /* FEATURES/MIGRATE_AUTO_CONVERGE or ""; owner's text */
 	char *compressed;    /* FEATURES/MIGRATE_COMPRESSED or ""; owner's text */
 	struct om_pairs ds_template;   /* DATASTORE/TEMPLATE/ *: the administrator's */

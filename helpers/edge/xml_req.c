@@ -187,6 +187,7 @@ static bool parse_xml(struct om_req *req, const char *xml, size_t len, struct om
 		return false;
 	shared = om_xml_text(om_xml_find(root, "DATASTORE/TEMPLATE/SHARED"));
 	req->shared = om_str_eq_nocase(shared, "YES");
+	req->shared_known = true;
 	read_pairs(&req->ds_template, om_xml_find(root, "DATASTORE/TEMPLATE"));
 	read_pairs(&req->user_template, om_xml_find(root, "VM/USER_TEMPLATE"));
 	return true;

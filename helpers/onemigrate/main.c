@@ -15,6 +15,8 @@ static const struct {
 	const char *help; /* NULL: not for people */
 } verbs[] = {
 	{ "migrate", om_cmd_migrate, "move a running VM; called by OpenNebula's driver scripts" },
+	{ "check", om_cmd_check, "tell what would keep a VM from being migrated" },
+	{ "plan", om_cmd_plan, "tell what a migration would do, and how it would go" },
 	{ "status", om_cmd_status, "show the migrations of this host" },
 	{ "history", om_cmd_history, "show what the migrations of this host have been" },
 	{ "cancel", om_cmd_control, "cancel a migration that runs" },
@@ -23,6 +25,8 @@ static const struct {
 	{ "pause", om_cmd_control, "stop the guest of a migration that runs, so that it ends" },
 	{ "settings", om_cmd_settings, "show every setting, its value and where it came from" },
 	{ "attend", om_cmd_attend, NULL },
+	{ "tm", om_cmd_tm, NULL },
+	{ "survey", om_cmd_survey, NULL },
 	{ "aftermath", om_cmd_aftermath, NULL },
 	{ "hooks", om_cmd_hooks, NULL },
 };

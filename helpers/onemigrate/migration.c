@@ -133,9 +133,41 @@ const char *om_session_stock_case(const struct om_session *s)
 {
 	if (strcmp(s->req.src_host, s->req.dst_host) == 0)
 		return "a move between datastores of one host";
-	if (!s->req.shared)
-		return "storage that the hosts do not share";
 	return s->opts.stock_reason;
+}
+
+/*
+ * Storage that the hosts do not share is left to the stock script, which writes to the paths of the
+ * images on the destination: not before it is known that these are not the very images. False: `err`.
+ */
+static bool judge_storage(struct om_session *s, struct om_err *err)
+{
+	enum om_same same;
+
+	if (s->req.shared)
+		return true;
+	same = om_checkup_same_disks(s);
+	if (same == OM_SAME_NO || !s->checkup.dst.known)
+		return om_err_set(err, OM_E_STOCK, "storage that the hosts do not share");
+	if (same != OM_SAME_YES)
+		return om_err_set(
+			err, OM_E_INPUT,
+			"the datastore is not shared (SHARED), but files at the paths of this "
+			"VM's disks are on the destination and may be the very same ones; "
+			"OpenNebula's own script would overwrite them");
+	om_log(OM_LOG_WARN,
+	       "the datastore is not marked as shared (SHARED), but this VM's disks are the same files "
+	       "on both hosts; they are left as they are");
+	s->req.shared = true;
+	return true;
+}
+
+static bool judge(struct om_session *s, struct om_err *err)
+{
+	if (!s->checkup.asked)
+		return true;
+	om_checkup_judge(s, OM_CHECK_MIGRATE, false);
+	return om_checkup_tell(s, err);
 }
 
 static void identify_state(struct om_session *s)
@@ -206,10 +238,11 @@ static bool prepare(struct om_session *s, const struct om_run_ops *ops)
 			return false;
 		}
 		set_asking(s, true);
-		ok = om_session_gather(s, &err) &&
+		ok = om_session_gather(s, &err) && judge_storage(s, &err) && judge(s, &err) &&
 		     om_plan_make(&s->plan, &s->req, &s->knobs, &s->opts, &s->facts, &err);
 		set_asking(s, false);
 	}
+	om_checkup_close(s);
 	if (!ok)
 		om_session_refuse(s, &err);
 	return ok;

@@ -105,10 +105,9 @@ static bool args_agree(const struct om_session *s, struct om_err *err)
 	return true;
 }
 
-bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err)
+bool om_session_settings(struct om_session *s, struct om_err *err)
 {
-	if (!om_xml_req_parse(&s->req, document, len, err) || !args_agree(s, err) ||
-	    !resolve_knobs(s, err))
+	if (!resolve_knobs(s, err))
 		return false;
 	om_log_debug_enable(om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEBUG));
 	tell_notes(s);
@@ -122,6 +121,12 @@ bool om_session_read(struct om_session *s, const char *document, size_t len, str
 	s->shared->asked_paused = s->opts.flags & OM_FLAG_PAUSED;
 	make_uris(s);
 	return true;
+}
+
+bool om_session_read(struct om_session *s, const char *document, size_t len, struct om_err *err)
+{
+	return om_xml_req_parse(&s->req, document, len, err) && args_agree(s, err) &&
+	       om_session_settings(s, err);
 }
 
 /* The first answer counts: the main thread may have given one for a signal. */

@@ -5,6 +5,7 @@
 #define OM_SESSION_H
 
 #include "hooks.h"
+#include "om_check.h"
 #include "om_control_socket.h"
 #include "om_dom.h"
 #include "om_history.h"
@@ -14,7 +15,9 @@
 #include "om_plan.h"
 #include "om_report.h"
 #include "om_req.h"
+#include "om_request.h"
 #include "om_run.h"
+#include "om_survey.h"
 #include "om_vir.h"
 #include "om_watch.h"
 
@@ -42,32 +45,30 @@ struct om_args {
 
 /* What operators ask while it runs. The main thread takes it in and answers; what needs libvirt is
  * done by the sampler's. */
-enum om_request_stage {
-	OM_REQUEST_NONE,
-	OM_REQUEST_ASKED,   /* may still be withdrawn */
-	OM_REQUEST_TAKEN,   /* the sampler is at it */
-	OM_REQUEST_STARTED, /* done, but not seen to be so yet */
-	OM_REQUEST_DONE,    /* to be answered */
-};
-struct om_request {
-	enum om_request_stage stage;
-	unsigned int number; /* in order; tells a new request from the one before in its place */
-	uint64_t since_ms;
-	uid_t uid;
-	struct om_control_request what;
-	struct om_control_answer answer;
-};
 struct om_requests {
 	struct om_control_server server; /* main thread's, as the next two */
 	bool opened;			 /* or tried to */
-	unsigned int count;
-	int done_fd;				 /* eventfd: there is something to answer */
-	struct om_request v[OM_CONTROL_CLIENTS]; /* under lock; by client */
+	int done_fd;			/* eventfd: there is something to answer */
+	struct om_request_queue queue; /* under lock */
 	char cancelled[80]; /* "cancelled by ...", set before `stop`; "" = by nobody */
 	unsigned int flags; /* OM_FLAG_* of the attempt; sampler's, as all below */
 	/* A bandwidth was asked for; the attempt began with that of the plan. */
 	bool bandwidth_set, bandwidth_again;
 	uint64_t bandwidth_before_mibps; /* the domain's own; 0 = not known */
+};
+
+/* What both hosts say before anything is touched. */
+struct om_checkup {
+	bool on, asked;
+	struct om_survey_link *dst_link,
+		*src_link; /* src_link: where this is not the source host */
+	struct om_survey_ask ask;
+	struct om_survey src, dst;
+	struct om_check_way way;
+	uint64_t clock_error_ms;
+	char block_job[64]; /* target of the disk that has one; "" = none */
+	struct om_findings findings;
+	struct om_strv proven; /* names of checks that premigrate found in order */
 };
 
 struct om_session {
@@ -86,6 +87,7 @@ struct om_session {
 	struct om_host_ops host;
 	struct om_dom dom;
 	struct om_facts facts;
+	struct om_checkup checkup;
 	uint64_t connect_ms; /* time spent waiting for connections */
 	bool identified;     /* the domain's UUID is known, both sides can be asked */
 
@@ -116,6 +118,8 @@ uint64_t om_now_ms(void);
 uint64_t om_epoch_ms(void);
 
 /* session.c */
+/* The settings and what follows from them; of s->req only the texts of both templates are needed. */
+bool om_session_settings(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 bool om_session_read(struct om_session *s, const char *document, size_t len,
 		     struct om_err *err) OM_MUST_CHECK;
 void om_session_answer(struct om_session *s, int exit_status, const char *fmt, ...) OM_PRINTF(3, 4);
@@ -124,6 +128,40 @@ void om_session_leave_to_stock(struct om_session *s, const char *why);
 /* gather.c: opens the connections and asks everything that the plan needs. */
 bool om_session_connect(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 bool om_session_gather(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+/* The domain's XML, read again where it was read before. */
+bool om_session_read_domain(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+
+/* way.c: where the memory would go. `dst` has the destination's own addresses where it is known. */
+void om_way_find(struct om_session *s, const struct om_survey *dst);
+/* Does it carry full datagrams, and does a listener of ours on a migration port answer? */
+void om_way_try(struct om_session *s, struct om_survey_link *link);
+
+/* checkup.c: both hosts asked, and what would keep the VM from being migrated. Order: open, ask, judge. */
+void om_checkup_open(struct om_session *s); /* returns at once */
+void om_checkup_ask(struct om_session *s);
+void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool other_way);
+/* Ends the sessions with other hosts. */
+void om_checkup_close(struct om_session *s);
+/* WARN and DEBUG lines of what was found; false: there are blockers, and `err` names them all. */
+bool om_checkup_tell(const struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+/* Are the files of the VM's disks on both hosts the same ones? YES and NO only where it holds for all; NO
+ * where it has none. */
+enum om_same om_checkup_same_disks(const struct om_session *s);
+/* For the migration that follows within OM_CHECKED_FRESH_MS: what is in order is not looked at again. */
+void om_checkup_remember(const struct om_session *s);
+
+/*
+ * byhand.c: a session without OpenNebula's document, on the source host. `vm` is an id of OpenNebula's, a name
+ * or a UUID; what the document would tell is taken from the domain. Where the domain is not here,
+ * s->dom is empty (uuid NULL) and that is no error for a UUID. `src` NULL: this host's own name.
+ */
+bool om_session_by_hand(struct om_session *s, const char *vm, const char *src, const char *dst,
+			struct om_err *err) OM_MUST_CHECK;
+/* The same with the document, of which the hosts and the VM are taken. */
+bool om_session_by_document(struct om_session *s, const char *document, size_t len,
+			    struct om_err *err) OM_MUST_CHECK;
+/* What migrate would do: s->plan, from what om_checkup_ask() has found. Touches nothing. */
+bool om_session_draft(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 
 /* ports.c: the ops of this session. */
 void om_session_ops(struct om_session *s, struct om_run_ops *ops);
@@ -142,8 +180,10 @@ void om_requests_fds(struct om_session *s, struct pollfd fds[OM_REQUESTS_FDS]);
 void om_requests_serve(struct om_session *s, const struct pollfd fds[OM_REQUESTS_FDS]);
 /* Answers whoever still waits; the process ends. */
 void om_requests_end(struct om_session *s);
-/* Sampler's thread: whenever it wakes. */
+/* requests_work.c; sampler's thread, whenever it wakes: */
 void om_requests_work(struct om_session *s);
+/* Stops the guest until it runs on the destination; whoever answers for this process then knows. */
+bool om_session_suspend(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 /* Around an attempt. */
 void om_requests_begin(struct om_session *s, unsigned int flags);
 void om_requests_restore(struct om_session *s);
