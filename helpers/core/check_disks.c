@@ -23,6 +23,11 @@ static bool is_on_host(const struct om_dom_disk *disk)
 	return (disk->kind == OM_DISK_FILE || disk->kind == OM_DISK_BLOCK) && *disk->source == '/';
 }
 
+static bool is_writable(const struct om_dom_disk *disk)
+{
+	return !disk->readonly && !disk->cdrom;
+}
+
 /* ---- missing, another one, another size ---- */
 
 /*
@@ -152,7 +157,7 @@ static void check_layer(struct om_check *c, const struct om_dom_disk *disk, cons
 	struct layer layer = {
 		.disk = disk,
 		.path = path,
-		.writable = is_top && !disk->readonly && !disk->cdrom,
+		.writable = is_top && is_writable(disk),
 		.file = om_check_file(c, path),
 	};
 
@@ -201,7 +206,7 @@ static void check_not_shared(struct om_check *c)
 		const struct om_dom_disk *disk = &c->dom->disks[i];
 		struct om_check_file file = om_check_file(c, disk->source);
 
-		if (!is_on_host(disk) || !file.src || !file.dst ||
+		if (!is_on_host(disk) || !is_writable(disk) || !file.src || !file.dst ||
 		    om_file_same(file.src, file.dst, is_one_kernel(c)) != OM_SAME_YES)
 			continue;
 		om_check_found(c, OM_SEVERITY_WARNING,
