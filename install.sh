@@ -24,7 +24,8 @@ MANIFEST_HEAD='onemigrate-manifest 1'
 #   script   our own, executable
 #   data     our own, not executable
 #   probe    our own, executable, for monitoring; only where OpenNebula has that directory
-# A directory reached by two rows through a link is handled once.
+#   other    a script of a TM driver that was not chosen: put back where it was replaced before
+# A directory reached by two rows through a link is handled once, by the first of them.
 ROWS='
 data   onemigrate/driver.sh
 data   onemigrate/rcread.sh
@@ -36,13 +37,16 @@ probe  im/qemu-probes.d/vm/monitor/onemigrate
 stock  vmm/kvm/migrate
 stock  vmm/kvm/migrate_local
 '
+# The TM drivers whose scripts are replaced, and these scripts.
+TM_DRIVERS='ssh local ceph fs_lvm fs_lvm_ssh lvm shared qcow2'
+TM_STEPS='premigrate postmigrate failmigrate'
 # Programs that make up a helper for a platform; the first one must be there.
 HELPER_FILES='onemigrate'
 
 usage()
 {
 	cat <<'END'
-usage: install.sh [--dry-run] [--helpers TARBALL...]
+usage: install.sh [--dry-run] [--tm "DRIVER..."|none] [--helpers TARBALL...]
        install.sh --check [HOST...]
        install.sh --uninstall [--dry-run]
 
@@ -50,6 +54,9 @@ Installs onemigrate into OpenNebula's remotes, as root or oneadmin, on every fro
 script is saved beside ours as <name>.stock. Run it again after each upgrade of OpenNebula. Then,
 as oneadmin: onehost sync --force
 
+  --tm "DRIVER..."      the storage drivers whose premigrate, postmigrate and failmigrate ask where the VM is
+                        before OpenNebula's own run; kept for the next time (default: ssh local ceph fs_lvm
+                        fs_lvm_ssh lvm shared qcow2, where they are there)
   --helpers TARBALL...  also installs the helpers that `make dist` packed on other platforms
   --check               intact: 0, partly undone: 1, not installed: 2
   --check HOST...       also: which hosts would run the stock script for want of a helper
@@ -136,22 +143,54 @@ real_path()
 	REAL=$(cd -P -- "${1%/*}" && pwd)/${1##*/}
 }
 
-# Calls FUNCTION KIND PATH RELATIVE for each row, each real file once.
+# Calls FUNCTION KIND PATH RELATIVE for each row, of the KINDS in $2 only, each real file once.
 each_row()
 {
 	local kind path
 	local -A seen=()
 	while read -r kind path; do
 		[[ -n $kind ]] || continue
-		[[ -z ${2-} || " $2 " == *" $kind "* ]] || continue
 		if real_path "$TREE/$path"; then
 			[[ -z ${seen[$REAL]-} ]] || continue
 			seen[$REAL]=1
 		else
 			REAL=$TREE/$path
 		fi
+		[[ -z ${2-} || " $2 " == *" $kind "* ]] || continue
 		"$1" "$kind" "$REAL" "$path"
 	done <<<"$ROWS"
+}
+
+# Adds the rows of the TM scripts: those of the chosen drivers before the others, because one directory may have
+# two names.
+add_tm_rows()
+{
+	local driver step dir
+	local -A chosen=()
+	[[ -n $TM ]] || TM=${TM_BEFORE:-$TM_DRIVERS}
+	for driver in $TM; do
+		[[ $driver != none ]] || continue
+		chosen[$driver]=1
+		for step in $TM_STEPS; do
+			[[ ! -d $TREE/tm/$driver ]] || ROWS+="stock tm/$driver/$step"$'\n'
+		done
+	done
+	for dir in "$TREE"/tm/*/; do
+		dir=${dir%/} driver=${dir##*/}
+		[[ -d $dir && -z ${chosen[$driver]-} && ! $driver =~ [[:space:]] ]] || continue
+		for step in $TM_STEPS; do
+			ROWS+="other tm/$driver/$step"$'\n'
+		done
+	done
+}
+
+# RELATIVE: the file of ours that goes there.
+source_of()
+{
+	case $1 in
+	tm/*) printf '%s' "$SOURCE/remotes/tm/step" ;;
+	*) printf '%s' "$SOURCE/remotes/$1" ;;
+	esac
 }
 
 # FILE MODE: owner as the rest of the tree. Only root can give files away; oneadmin need not.
@@ -225,9 +264,9 @@ declare -A KNOWN=() KNOWN_KIND=()
 
 manifest_read()
 {
-	local line sha kind path
+	local line sha kind path before=''
 	local -A sums=() kinds=()
-	MANIFEST_STATE=missing
+	MANIFEST_STATE=missing TM_BEFORE=''
 	[[ -f $MANIFEST ]] || return 0
 	MANIFEST_STATE=broken
 	{
@@ -238,12 +277,14 @@ manifest_read()
 				MANIFEST_STATE=good
 				break
 			fi
+			[[ $line != tm\ * ]] || before=${line#tm }
 			read -r sha kind path <<<"$line"
 			[[ $sha =~ ^[0-9a-f]{64}$ && -n $path ]] || continue
 			sums[$path]=$sha kinds[$path]=$kind
 		done
 	} <"$MANIFEST"
 	[[ $MANIFEST_STATE == good ]] || return 0
+	TM_BEFORE=$before
 	for path in "${!sums[@]}"; do
 		KNOWN[$path]=${sums[$path]} KNOWN_KIND[$path]=${kinds[$path]}
 	done
@@ -252,7 +293,7 @@ manifest_read()
 manifest_row()
 {
 	local base=$TREE/
-	[[ -f $2 ]] || return 0
+	[[ -f $2 && $1 != other ]] || return 0
 	if [[ $1 == stock ]]; then
 		om_is_ours "$2" || return 0
 	fi
@@ -268,7 +309,7 @@ manifest_write()
 	[[ -z $DRY ]] || return 0
 	sweep "$MANIFEST"
 	{
-		printf '%s\n' "$MANIFEST_HEAD"
+		printf '%s\ntm %s\n' "$MANIFEST_HEAD" "$TM"
 		each_row manifest_row
 		printf '%s data onemigrate/VERSION\n' "$(sum "$OURS/VERSION")"
 		for file in "$OURS"/*/*; do
@@ -312,10 +353,11 @@ saved()
 
 install_stock()
 {
-	local source=$SOURCE/remotes/$3 like
+	local source like
+	source=$(source_of "$3")
 	sweep "$2"
 	if [[ ! -e $2 && ! -L $2 && ! -e $2.stock ]]; then
-		note "left out: $2 is not in this OpenNebula"
+		[[ $3 == tm/* ]] || note "left out: $2 is not in this OpenNebula"
 		return 0
 	fi
 	if [[ -e $2 || -L $2 ]] && ! om_is_ours "$2"; then
@@ -467,6 +509,7 @@ do_install()
 	put "$SOURCE/VERSION" "$OURS/VERSION" 0644
 	each_row install_own 'data script probe'
 	each_row install_stock stock
+	each_row uninstall_stock other
 	install_command
 	manifest_write
 	for old in "$OURS"/*/VERSION; do
@@ -482,6 +525,10 @@ do_install()
 
 uninstall_stock()
 {
+	# Somebody else's file may be called .stock in a directory that was never ours.
+	if [[ $3 == tm/* && -z ${KNOWN[${2#"$TREE"/}]-} ]]; then
+		om_is_ours "$2" || return 0
+	fi
 	sweep "$2"
 	if ! saved "$2"; then
 		if om_is_ours "$2"; then
@@ -514,7 +561,7 @@ uninstall_own()
 do_uninstall()
 {
 	local dir name
-	each_row uninstall_stock stock
+	each_row uninstall_stock 'stock other'
 	if om_is_ours "$BIN/onemigrate"; then
 		if [[ -w $BIN ]]; then
 			remove_own "$BIN/onemigrate"
@@ -523,7 +570,7 @@ do_uninstall()
 			PROBLEMS=$((PROBLEMS + 1))
 		fi
 	fi
-	if ((PROBLEMS)) && [[ -n $(each_row print_ours stock) ]]; then
+	if ((PROBLEMS)) && [[ -n $(each_row print_ours 'stock other') ]]; then
 		note "left: $OURS, because a script of ours still needs it"
 		return 1
 	fi
@@ -542,6 +589,7 @@ do_uninstall()
 		rmdir -- "$OURS" 2>/dev/null || note "left: $OURS, it holds other files"
 	fi
 	[[ ! -e $TREE/etc/vmm/kvm/onemigraterc ]] || note "left: $TREE/etc/vmm/kvm/onemigraterc, it is yours"
+	[[ ! -e $TREE/vmm/kvm/migrate.d ]] || note "left: $TREE/vmm/kvm/migrate.d, it is yours"
 	((CHANGES)) || note 'nothing to do, onemigrate is not installed'
 	((CHANGES == 0)) || note 'next: take it off the hosts, as oneadmin: onehost sync --force'
 	((PROBLEMS == 0))
@@ -676,7 +724,7 @@ do_check()
 # ----------------------------------------------------------------------------------------------- main
 
 MODE=install DRY='' CHANGES=0 PROBLEMS=0 BAD=0
-TEMP='' TARBALLS=() HOSTS=() STAGED=() AS=()
+TEMP='' TARBALLS=() HOSTS=() STAGED=() AS=() TM=''
 expect='' wanted=''
 while (($#)); do
 	case $1 in
@@ -688,6 +736,13 @@ while (($#)); do
 	--uninstall) MODE=uninstall expect='' ;;
 	--check) MODE=check expect=HOSTS ;;
 	--helpers) expect=TARBALLS wanted=yes ;;
+	--tm)
+		expect=''
+		[[ ${2-} =~ ^[A-Za-z0-9._\ -]*[A-Za-z0-9] && ! $2 =~ (^|\ )[.-] ]] ||
+			die '--tm needs the names of TM drivers, or none'
+		TM=$2
+		shift
+		;;
 	-*) die "unknown option $1 (see --help)" ;;
 	*)
 		case $expect in
@@ -701,6 +756,7 @@ while (($#)); do
 done
 [[ -z $wanted ]] || ((${#TARBALLS[@]})) || die '--helpers needs the names of tarballs'
 [[ $MODE == install ]] || ((${#TARBALLS[@]} == 0)) || die '--helpers goes with an installation only'
+[[ $MODE == install || -z $TM ]] || die '--tm goes with an installation only'
 
 load_library
 require_tree
@@ -711,6 +767,7 @@ fi
 WORK=$(mktemp -d)
 trap 'rm -rf -- "$WORK" ${TEMP:+"$TEMP"}' EXIT
 manifest_read
+add_tm_rows
 # Not in a condition: that would switch `set -e` off in all of it.
 case $MODE in
 install) do_install ;;

@@ -164,7 +164,8 @@ om_rc_is_setting()
 	case $1 in
 	_ | SHLVL | PWD | OLDPWD | IFS | UID | EUID | PPID | SHELLOPTS | BASH* | POSIXLY_CORRECT | \
 		LINENO | FUNCNAME | OPTIND | OPTARG | OM_* | om_* | __om_* | ONEMIGRATE_STOCK | \
-		ONEMIGRATE_KVMRC | ONEMIGRATE_RC | ONEMIGRATE_KVMRC_SET | ONEMIGRATE_RC_SET) return 1 ;;
+		ONEMIGRATE_KVMRC | ONEMIGRATE_RC | ONEMIGRATE_KVMRC_SET | ONEMIGRATE_RC_SET | \
+		ONEMIGRATE_HOOKS) return 1 ;;
 	esac
 	[[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]]
 }
@@ -347,6 +348,7 @@ om_exec_helper()
 	[[ -z $OM_KVMRC ]] || export ONEMIGRATE_KVMRC=$OM_KVMRC ONEMIGRATE_KVMRC_SET=$OM_KVMRC_SET
 	[[ -z $OM_ONERC ]] || export ONEMIGRATE_RC=$OM_ONERC ONEMIGRATE_RC_SET=$OM_ONERC_SET
 	om_rc_export 2>/dev/null # bash complains of a locale that is not there
+	export ONEMIGRATE_HOOKS=${OM_LIB_DIR%/*}/vmm/kvm/migrate.d # of this tree, whatever else says
 	exec "${__om_argv[@]}"
 }
 

@@ -157,7 +157,7 @@ guest_start() {
 		esac
 		shift 2
 	done
-	[[ $agent =~ ^(|answers|deaf)$ ]] || usage
+	[[ $agent =~ ^(|answers|deaf|old)$ ]] || usage
 	((mem >= fill + 64)) || die "--mem $mem is too little for --fill $fill"
 	user=$(lab_user)
 	vmdir=/var/lib/one/datastores/$ds/$vmid

@@ -8,7 +8,8 @@
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
- *   om.agent=answers|deaf   there is a channel for the guest agent; the clock is an hour slow
+ *   om.agent=answers|deaf|old   there is a channel for the guest agent; the clock is an hour slow; an
+ *                    old one starts no programs
  *
  * Each page carries its number and a generation at its head and again at its tail. What generation
  * a page must have stands in a table elsewhere in memory, so a page that a migration loses, mixes
@@ -38,6 +39,7 @@
 
 #define AGENT_CHANNEL "org.qemu.guest_agent.0"
 #define WRONG_BY_S 3600
+#define NOTIFY "/etc/qemu-ga/migration-notify"
 
 enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, TICK_MS = 10, PAGES_PER_MIB = 256 };
 enum kind { KIND_RANDOM, KIND_TEXT, KIND_ZERO };
@@ -56,7 +58,7 @@ struct page {
 static struct {
 	uint64_t fill_pages, hot_pages, dirty_mibps, verify_mibps;
 	enum kind kind;
-	bool disk, agent, agent_deaf;
+	bool disk, agent, agent_deaf, agent_old;
 } cfg;
 
 static struct page *pages;
@@ -294,6 +296,30 @@ static bool asks(const char *request, const char *command)
 	return strstr(request, execute);
 }
 
+/*
+ * guest-exec of one program, which says on the console what it was told and takes until it was asked for
+ * twice; and what became of it.
+ */
+static bool agent_exec(const char *request, int port)
+{
+	static const char path[] = "\"path\":\"" NOTIFY "\"", arg[] = "\"arg\":[\"";
+	static int pid = 100, asked;
+	const char *word = strstr(request, arg);
+
+	if (asks(request, "guest-exec-status")) {
+		dprintf(port, ++asked < 2 ? "{\"return\": {\"exited\": false}}\n"
+					  : "{\"return\": {\"exitcode\": 0, \"exited\": true}}\n");
+		return true;
+	}
+	if (!asks(request, "guest-exec") || !strstr(request, path) || !word)
+		return false;
+	word += strlen(arg);
+	printf("NOTIFY %.*s\n", (int)strcspn(word, "\""), word);
+	asked = 0;
+	dprintf(port, "{\"return\": {\"pid\": %d}}\n", ++pid);
+	return true;
+}
+
 /* The request has no blanks. */
 static void agent_answer(const char *request, int port)
 {
@@ -313,6 +339,8 @@ static void agent_answer(const char *request, int port)
 		dprintf(port, "{\"return\": {\"version\": \"0\", \"supported_commands\": []}}\n");
 	else if (asks(request, "guest-set-time") && set_time(request))
 		dprintf(port, "{\"return\": {}}\n");
+	else if (!cfg.agent_old && agent_exec(request, port))
+		return;
 	else
 		dprintf(port, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n");
 }
@@ -387,6 +415,7 @@ static void configure(void)
 	cfg.disk = strstr(cmdline, "om.disk=yes");
 	cfg.agent = strstr(cmdline, "om.agent=");
 	cfg.agent_deaf = strstr(cmdline, "om.agent=deaf");
+	cfg.agent_old = strstr(cmdline, "om.agent=old");
 	if (strstr(cmdline, "om.kind=text"))
 		cfg.kind = KIND_TEXT;
 	else if (strstr(cmdline, "om.kind=zero"))
