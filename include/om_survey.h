@@ -132,6 +132,10 @@ bool om_survey_ask_parse(struct om_survey_ask *ask, const char *text,
 bool om_survey_parse(struct om_survey *survey, const struct om_survey_ask *ask, const char *text,
 		     struct om_err *err) OM_MUST_CHECK;
 
+/* Gives each list the length that was asked for, "not checked", where there is none; false for one of
+ * another length. */
+bool om_survey_fit(struct om_survey *survey, const struct om_survey_ask *ask);
+
 /* First lines: of an ask, of an answer; and what the other end says where it has no helper. */
 #define OM_SURVEY_ASK_FIRST "onemigrate-survey-ask 1"
 #define OM_SURVEY_FIRST "onemigrate-survey 1"
@@ -149,14 +153,15 @@ enum om_same { OM_SAME_UNKNOWN, OM_SAME_YES, OM_SAME_NO };
  * Do the same path's two ends, seen from two hosts, hold the same file? `one_kernel`: both have the
  * same boot id, so that device numbers can be compared. NO only where it is certain: both on file systems
  * of one kernel each (ext4, xfs, ...). A NFS server sees its own files as local ones, so that one
- * local end proves nothing. Two network file systems: YES where type, id, inode and size are equal.
+ * local end proves nothing. Two network file systems: YES where type, id, inode and size are equal; of
+ * directories only where there is an id. A block device is never told apart from another.
  */
 enum om_same om_file_same(const struct om_file *a, const struct om_file *b, bool one_kernel);
 /* A file system that no other host can have mounted with its own files in it. */
 bool om_fs_is_local(uint64_t fs_type);
 /* "ext4", "nfs", ...; "type 0x1234" in `text` for one that is not in the table. */
 const char *om_fs_name(uint64_t fs_type, char text[32]);
-/* virFileIsSharedFS(): would libvirt (version, 0 = not known) take it for shared? */
+/* Would libvirt take it for shared? (qemu.conf can name more directories.) */
 bool om_fs_is_shared_for_libvirt(uint64_t fs_type);
 
 /* ---- edge/survey_host.c and edge/vir_survey.c ---- */

@@ -247,7 +247,7 @@ static bool fit(size_t *n, void **list, size_t size, size_t asked)
 	return *n == asked;
 }
 
-static bool fit_all(struct om_survey *s, const struct om_survey_ask *ask)
+bool om_survey_fit(struct om_survey *s, const struct om_survey_ask *ask)
 {
 	void *files = s->files, *bridges = s->bridges, *networks = s->networks,
 	     *secrets = s->secrets;
@@ -273,7 +273,7 @@ bool om_survey_parse(struct om_survey *survey, const struct om_survey_ask *ask, 
 
 	memset(survey, 0, sizeof(*survey));
 	ok = parse(OM_SURVEY_FIRST, om_survey_rows, om_survey_row_count, survey, text, err) &&
-	     (fit_all(survey, ask) ||
+	     (om_survey_fit(survey, ask) ||
 	      om_err_set(err, OM_E_INPUT, "the survey answers another question"));
 	if (!ok)
 		om_survey_free(survey);

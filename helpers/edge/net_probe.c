@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_net.h"
 
+#include "net_internal.h"
 #include "om_util.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 /* libvirt's range ends at 49215, but qemu.conf may move it; all of it lies in here. */
 #define FORBIDDEN_PORT_MIN 49152
 
-static socklen_t to_sockaddr(struct sockaddr_storage *to, const struct om_addr *addr, uint16_t port)
+socklen_t om_net_sockaddr(struct sockaddr_storage *to, const struct om_addr *addr, uint16_t port)
 {
 	struct sockaddr_in *v4 = (void *)to;
 	struct sockaddr_in6 *v6 = (void *)to;
@@ -59,11 +60,14 @@ static int wait_for_end(int fd, uint32_t timeout_ms)
 	return error;
 }
 
-static int try_connect(int fd, const struct om_addr *addr, uint16_t port, uint32_t timeout_ms)
+int om_net_try_connect(const struct om_addr *addr, uint16_t port, uint32_t timeout_ms)
 {
 	struct sockaddr_storage to;
-	socklen_t len = to_sockaddr(&to, addr, port);
+	socklen_t len = om_net_sockaddr(&to, addr, port);
+	OM_AUTOCLOSE int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd < 0)
+		return errno;
 	if (connect(fd, (struct sockaddr *)&to, len) == 0)
 		return 0;
 	/* An interrupted connect goes on, as one in progress does. */
@@ -72,10 +76,18 @@ static int try_connect(int fd, const struct om_addr *addr, uint16_t port, uint32
 	return wait_for_end(fd, timeout_ms);
 }
 
+/* Of an errno that is no answer. */
+static void say(int error, uint32_t timeout_ms, char *why, size_t why_size)
+{
+	if (error == ETIMEDOUT)
+		snprintf(why, why_size, "no answer within %u ms", timeout_ms);
+	else
+		snprintf(why, why_size, "%s", strerror(error));
+}
+
 enum om_answer om_net_probe(const struct om_addr *addr, uint16_t port, uint32_t timeout_ms,
 			    char *why, size_t why_size)
 {
-	OM_AUTOCLOSE int fd = -1;
 	int error;
 
 	om_str_copy(why, why_size, "");
@@ -84,18 +96,30 @@ enum om_answer om_net_probe(const struct om_addr *addr, uint16_t port, uint32_t 
 			 addr->family_bits ? "port %u is not to be probed" : "no address", port);
 		return OM_ANSWER_NOT_CHECKED;
 	}
-	fd = socket(addr->family_bits == 32 ? AF_INET : AF_INET6,
-		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		snprintf(why, why_size, "no socket: %s", strerror(errno));
+	error = om_net_try_connect(addr, port, timeout_ms);
+	if (error == EMFILE || error == ENFILE || error == EAFNOSUPPORT) {
+		snprintf(why, why_size, "no socket: %s", strerror(error));
 		return OM_ANSWER_NOT_CHECKED;
 	}
-	error = try_connect(fd, addr, port, timeout_ms);
 	if (error == 0 || error == ECONNREFUSED || error == ECONNRESET)
 		return OM_ANSWER_YES;
-	if (error == ETIMEDOUT)
-		snprintf(why, why_size, "no answer within %u ms", timeout_ms);
-	else
-		snprintf(why, why_size, "%s", strerror(error));
+	say(error, timeout_ms, why, why_size);
+	return OM_ANSWER_NO;
+}
+
+enum om_answer om_net_connects(const struct om_addr *addr, uint16_t port, uint32_t timeout_ms,
+			       char *why, size_t why_size)
+{
+	int error;
+
+	om_str_copy(why, why_size, "");
+	if (!port || !addr->family_bits) {
+		om_str_copy(why, why_size, "no address");
+		return OM_ANSWER_NOT_CHECKED;
+	}
+	error = om_net_try_connect(addr, port, timeout_ms);
+	if (error == 0)
+		return OM_ANSWER_YES;
+	say(error, timeout_ms, why, why_size);
 	return OM_ANSWER_NO;
 }
