@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "environ.h"
+#include "om_check.h"
 #include "om_opts.h"
 
 #include <stdio.h>
@@ -9,7 +10,8 @@
 #include <time.h>
 
 static const char usage[] =
-	"Usage: onemigrate settings [--json | --man | --sample | --options | --options-man]\n"
+	"Usage: onemigrate settings [--json | --man | --sample | --options | --options-man |\n"
+	"                            --checks-man]\n"
 	"\n"
 	"Prints every setting with its value, where the value came from, and what it does.\n"
 	"Run it through the `onemigrate` command of the front-end, or with the settings in the\n"
@@ -19,7 +21,8 @@ static const char usage[] =
 	"  --man          the table of onemigrate(8)\n"
 	"  --sample       a commented onemigraterc\n"
 	"  --options      the options of `virsh migrate`, and what MIGRATE_OPTIONS makes of each\n"
-	"  --options-man  the same for onemigrate(8)\n";
+	"  --options-man  the same for onemigrate(8)\n"
+	"  --checks-man   what `onemigrate check` looks at, for onemigrate(8)\n";
 
 static bool resolve_environment(struct om_knobs *knobs)
 {
@@ -39,6 +42,14 @@ static bool resolve_environment(struct om_knobs *knobs)
 	return false;
 }
 
+static char *checks_man(void)
+{
+	struct om_buf buf = { 0 };
+
+	om_check_print_man(&buf);
+	return buf.text;
+}
+
 int om_cmd_settings(int argc, char **argv)
 {
 	static const char *const words[] = { "--text", "--json", "--man", "--sample" };
@@ -52,6 +63,10 @@ int om_cmd_settings(int argc, char **argv)
 		return fputs(usage, stdout) < 0;
 	if (argc == 2 && (strcmp(word, "--options") == 0 || strcmp(word, "--options-man") == 0)) {
 		text = om_opts_print_table(strcmp(word, "--options-man") == 0);
+		return fputs(text, stdout) < 0;
+	}
+	if (argc == 2 && strcmp(word, "--checks-man") == 0) {
+		text = checks_man();
 		return fputs(text, stdout) < 0;
 	}
 	for (size_t i = 0; i < OM_ARRAY_LEN(words) && argc <= 2; i++) {

@@ -167,3 +167,16 @@ bad_value()
 	has "$ERR" kvmrc
 }
 it 'a malformed setting is named with the file that it stands in' bad_value
+
+unknown_check()
+{
+	settings <<<'MIGRATE_CHECK_IGNORE="cpu, host-uuid"'
+	setting MIGRATE_CHECK_IGNORE 'cpu, host-uuid' kvmrc
+	setting MIGRATE_CHECK block default
+	echo 'MIGRATE_CHECK_IGNORE="cpu hostuuid"' >"$TREE/etc/vmm/kvm/kvmrc"
+	try "$TREE/onemigrate/run" settings
+	is "$STATUS" 1
+	has "$ERR" "'hostuuid' is no check; there are: "
+	has "$ERR" ' host-uuid '
+}
+it 'a check that there is not cannot be ignored, and those that there are are named' unknown_check

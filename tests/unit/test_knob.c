@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "om_check.h"
 #include "om_cmocka.h"
 #include "om_knob.h"
 
@@ -249,6 +250,49 @@ static void a_text_of_more_than_4096_bytes_is_refused(void **state)
 	free(text);
 }
 
+static void only_checks_that_there_are_can_be_ignored(void **state)
+{
+	size_t count;
+	const struct om_check_info *checks = om_check_table(&count);
+
+	(void)state;
+	assert_true(try_one("MIGRATE_CHECK_IGNORE", "cpu, host-uuid\thugepages"));
+	is_text(OM_KNOB_MIGRATE_CHECK_IGNORE, "cpu, host-uuid\thugepages", OM_ORIGIN_KVMRC);
+	assert_true(RESOLVE({ "MIGRATE_CHECK_IGNORE", "tpm", OM_ORIGIN_DATASTORE }));
+	is_text(OM_KNOB_MIGRATE_CHECK_IGNORE, "tpm", OM_ORIGIN_DATASTORE);
+	assert_true(RESOLVE({ "MIGRATE_CHECK_IGNORE", "no-such", OM_ORIGIN_VM }));
+	assert_false(try_one("MIGRATE_CHECK_IGNORE", "cpu,hostuuid"));
+	assert_true(om_str_starts(err.msg, "MIGRATE_CHECK_IGNORE 'cpu,hostuuid' from kvmrc cannot "
+					   "be used: 'hostuuid' is no check; there are: "));
+	for (size_t i = 0; i < count; i++)
+		assert_non_null(strstr(err.msg, checks[i].name));
+	assert_string_equal(err.msg + strlen(err.msg) - strlen(checks[count - 1].name),
+			    checks[count - 1].name);
+	assert_false(try_one("MIGRATE_CHECK_IGNORE", "CPU"));
+	assert_false(try_one("MIGRATE_CHECK_IGNORE", "yes"));
+	assert_false(try_one("MIGRATE_CHECK_IGNORE", "cp"));
+}
+
+static void what_a_blocker_does_is_one_of_three(void **state)
+{
+	static const char *const words[] = { "block", "warn", "off" };
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++) {
+		assert_true(RESOLVE({ "MIGRATE_CHECK", words[i], OM_ORIGIN_DATASTORE }));
+		assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_CHECK), i);
+	}
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_CHECK), OM_CHECK_OFF);
+	assert_false(try_one("MIGRATE_CHECK", "no"));
+	assert_true(RESOLVE({ "MIGRATE_CHECK", "off", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_CHECK, "block", OM_ORIGIN_DEFAULT);
+	assert_true(try_one("MIGRATE_HOOK_SECONDS", "600"));
+	assert_false(try_one("MIGRATE_HOOK_SECONDS", "601"));
+	assert_false(try_one("MIGRATE_HOOK_SECONDS", "0"));
+	assert_true(try_one("MIGRATE_NOTIFY", "agent"));
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_NOTIFY), 1);
+}
+
 static void every_row_of_the_table_is_complete(void **state)
 {
 	(void)state;
@@ -461,6 +505,7 @@ static void each_form_says_what_a_setting_takes(void **state)
 		"\n    a number from 0 to 2000000 ms, default 2000; set in",
 		"\n    a duration, a time of day or a date and time, default none; set in",
 		"\n    names of settings with blanks or commas between them, default none; set in",
+		"\n    names of checks with blanks or commas between them, default none; set in",
 	};
 	char *text = om_knob_print_table(OM_KNOB_FORMAT_TEXT, NULL);
 
@@ -574,6 +619,8 @@ int main(void)
 		TEST(a_protocol_has_only_small_letters_digits_and_plus),
 		TEST(control_characters_are_refused_and_do_not_reach_the_sentence),
 		TEST(a_text_of_more_than_4096_bytes_is_refused),
+		TEST(only_checks_that_there_are_can_be_ignored),
+		TEST(what_a_blocker_does_is_one_of_three),
 		TEST(every_row_of_the_table_is_complete),
 		TEST(an_owner_sets_nothing_unless_the_administrator_names_it),
 		TEST(what_an_owner_may_never_set_is_not_even_noted),
