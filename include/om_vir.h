@@ -51,7 +51,8 @@ struct om_vir_events *om_vir_events(struct om_vir *vir);
 /* Forgets what an earlier attempt noted; lost connections stay noted. */
 void om_vir_events_reset(struct om_vir *vir);
 
-/* Opens (again) with keepalive, 5 s x 6. The message holds libvirt's own words. */
+/* Opens (again) with keepalive, 5 s x 6; gives up after a minute, and goes on with the same one when
+ * it is called again. The message holds libvirt's own words. */
 bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err) OM_MUST_CHECK;
 void om_vir_close(struct om_vir *vir, enum om_vir_role role);
 
@@ -98,6 +99,7 @@ void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *d
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
 
+bool om_vir_snapshots_count(struct om_vir *vir, uint32_t *count); /* false: not known */
 /* Snapshot metadata of the source, parents first; `xml.v[i]` starts with 'C' (the current one) or '-'. */
 bool om_vir_snapshots_save(struct om_vir *vir, struct om_strv *xml,
 			   struct om_err *err) OM_MUST_CHECK;

@@ -39,6 +39,15 @@ static bool save_one(virDomainSnapshotPtr snap, void *ctx, struct om_err *err)
 	return true;
 }
 
+bool om_vir_snapshots_count(struct om_vir *vir, uint32_t *count)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
+	int n = dom ? virDomainSnapshotNum(dom, 0) : -1;
+
+	*count = n > 0 ? (uint32_t)n : 0;
+	return n >= 0;
+}
+
 bool om_vir_snapshots_save(struct om_vir *vir, struct om_strv *xml, struct om_err *err)
 {
 	return each_snapshot(vir, save_one, xml, err);

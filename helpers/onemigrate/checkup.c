@@ -165,9 +165,13 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 {
 	struct om_checkup *c = &s->checkup;
 	struct om_side src = { .state = c->src.side };
+	uint32_t snapshots = 0;
+	bool counted = false;
 
-	if (s->vir && s->identified)
+	if (s->vir && s->identified) {
 		om_vir_side(s->vir, OM_VIR_SRC, &src);
+		counted = om_vir_snapshots_count(s->vir, &snapshots);
+	}
 	om_findings_free(&c->findings);
 	om_check_run(&c->findings, &(struct om_check_facts){
 					   .moment = moment,
@@ -181,6 +185,8 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 					   .src_job = src.job,
 					   .block_job = *c->block_job ? c->block_job : NULL,
 					   .persistent = s->facts.persistent,
+					   .snapshots_known = counted,
+					   .snapshots = snapshots,
 					   .shared = s->req.shared,
 					   .shared_known = s->req.shared_known,
 					   .other_way = other_way,
