@@ -19,18 +19,32 @@ enum om_policy {
 	OM_POLICY_COUNT
 };
 const char *om_policy_name(enum om_policy policy); /* "auto" ... */
+/* May it do more to the guest than stop it within the soft limit? */
+bool om_policy_may_harm(enum om_policy policy);
 /* May a VM's owner choose this policy where the administrator has chosen that one? */
 bool om_policy_within(enum om_policy owners, enum om_policy administrators);
 
+/* Which policies may begin anew with auto-converge. */
+enum om_throttling {
+	OM_THROTTLING_NEVER,	  /* it was switched off, or is on from the start */
+	OM_THROTTLING_GUARANTEED, /* nobody has said anything */
+	OM_THROTTLING_ALLOWED,	  /* each that may harm at all */
+};
+
 struct om_limits {
 	enum om_policy policy;
-	uint32_t downtime_max_ms;    /* soft: reached without asking */
-	uint32_t pause_max_ms;	     /* hard: where nothing gentler ends it; 0 = never */
-	uint64_t deadline_ms;	     /* monotonic clock, as om_sample.now_ms; 0 = none */
-	bool postcopy;		     /* armed in libvirt's flags, and ours to start */
-	bool throttle;		     /* one restart with auto-converge is allowed */
+	uint32_t downtime_max_ms; /* soft: reached without asking */
+	uint32_t pause_max_ms;	  /* hard: where nothing gentler ends it; 0 = never */
+	uint64_t deadline_ms;	  /* monotonic clock, as om_sample.now_ms; 0 = none */
+	bool postcopy;		  /* armed in libvirt's flags, and ours to start */
+	bool throttle;		  /* one restart with auto-converge is allowed, by the policy
+					and by what follows */
+	enum om_throttling throttling;
 	uint64_t bandwidth_bytes_ps; /* the operator's limit; 0 = none */
 };
+
+/* Another policy, and what follows from it. */
+void om_limits_set_policy(struct om_limits *limits, enum om_policy policy);
 
 /*
  * Milliseconds from the clock's now to a deadline, at least 1: a duration (90, 90s, 10m, 2h, 1h30m),

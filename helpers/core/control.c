@@ -154,7 +154,7 @@ void om_control_apply(const struct om_control_request *request, uint64_t now_ms,
 	if (om_control_given(request, OM_CONTROL_BANDWIDTH))
 		limits->bandwidth_bytes_ps = value[OM_CONTROL_BANDWIDTH] << 20;
 	if (om_control_given(request, OM_CONTROL_POLICY))
-		limits->policy = (enum om_policy)value[OM_CONTROL_POLICY];
+		om_limits_set_policy(limits, (enum om_policy)value[OM_CONTROL_POLICY]);
 	if (om_control_given(request, OM_CONTROL_DEADLINE))
 		limits->deadline_ms = value[OM_CONTROL_DEADLINE]
 					      ? now_ms + value[OM_CONTROL_DEADLINE]
@@ -180,10 +180,15 @@ void om_control_print_limits(const struct om_limits *limits, uint64_t now_ms, ch
 
 	om_text_add(&to, "policy %s, downtime up to %u ms, ", om_policy_name(limits->policy),
 		    limits->downtime_max_ms);
-	if (limits->pause_max_ms)
+	if (limits->pause_max_ms && om_policy_may_harm(limits->policy))
 		om_text_add(&to, "pause up to %u ms, ", limits->pause_max_ms);
 	else
 		om_text_add(&to, "no pause, ");
+	/* It is what guaranteed promises; else only those who asked for it expect it. */
+	if (limits->throttle)
+		om_text_add(&to, "a throttled restart allowed, ");
+	else if (limits->policy == OM_POLICY_GUARANTEED)
+		om_text_add(&to, "no throttled restart, ");
 	if (limits->bandwidth_bytes_ps)
 		om_text_add(&to, "bandwidth %llu MiB/s, ",
 			    (unsigned long long)limits->bandwidth_bytes_ps >> 20);

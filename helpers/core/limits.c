@@ -18,6 +18,20 @@ const char *om_policy_name(enum om_policy policy)
 	return policy_names[policy];
 }
 
+bool om_policy_may_harm(enum om_policy policy)
+{
+	return policy == OM_POLICY_AUTO || policy == OM_POLICY_GUARANTEED;
+}
+
+void om_limits_set_policy(struct om_limits *limits, enum om_policy policy)
+{
+	limits->policy = policy;
+	limits->throttle = om_policy_may_harm(policy) &&
+			   (limits->throttling == OM_THROTTLING_ALLOWED ||
+			    (limits->throttling == OM_THROTTLING_GUARANTEED &&
+			     policy == OM_POLICY_GUARANTEED));
+}
+
 /*
  * Sparing the own guest more is an owner's right; doing more to the guest or the host than the
  * administrator would is not, nor is ending at no deadline, as stock does.

@@ -11,7 +11,7 @@
 
 bool om_plan_policy_forbids(const struct om_plan *plan)
 {
-	return plan->limits.policy == OM_POLICY_GENTLE || plan->limits.policy == OM_POLICY_STOCK;
+	return !om_policy_may_harm(plan->limits.policy);
 }
 
 static bool is_set(const struct om_knobs *knobs, enum om_knob_id id)
@@ -47,15 +47,14 @@ static uint32_t hard_limit(struct om_plan *plan, const struct om_knobs *knobs)
 	return soft_ms;
 }
 
-static bool may_throttle(const struct om_plan *plan, const struct om_knobs *knobs,
-			 const struct om_opts *opts)
+static enum om_throttling throttling(const struct om_knobs *knobs, const struct om_opts *opts)
 {
-	if (om_plan_policy_forbids(plan) || (opts->flags & OM_FLAG_AUTO_CONVERGE))
-		return false; /* where it is on from the start, a restart gains nothing */
-	if (plan->limits.policy == OM_POLICY_GUARANTEED &&
-	    !is_set(knobs, OM_KNOB_MIGRATE_AUTO_CONVERGE))
-		return true;
-	return om_knob_number(knobs, OM_KNOB_MIGRATE_AUTO_CONVERGE);
+	if (opts->flags & OM_FLAG_AUTO_CONVERGE)
+		return OM_THROTTLING_NEVER; /* on from the start: a restart gains nothing */
+	if (!is_set(knobs, OM_KNOB_MIGRATE_AUTO_CONVERGE))
+		return OM_THROTTLING_GUARANTEED;
+	return om_knob_number(knobs, OM_KNOB_MIGRATE_AUTO_CONVERGE) ? OM_THROTTLING_ALLOWED
+								    : OM_THROTTLING_NEVER;
 }
 
 void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
@@ -64,11 +63,11 @@ void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
 	uint64_t left_ms = om_knob_number(knobs, OM_KNOB_MIGRATE_DEADLINE);
 	struct om_limits *limits = &plan->limits;
 
-	limits->policy = (enum om_policy)om_knob_number(knobs, OM_KNOB_MIGRATE_POLICY);
+	limits->throttling = throttling(knobs, opts);
+	om_limits_set_policy(limits, (enum om_policy)om_knob_number(knobs, OM_KNOB_MIGRATE_POLICY));
 	limits->downtime_max_ms = soft_limit(knobs, facts);
 	limits->pause_max_ms = hard_limit(plan, knobs);
 	limits->deadline_ms = left_ms ? facts->begun_ms + left_ms : 0;
-	limits->throttle = may_throttle(plan, knobs, opts);
 }
 
 void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts)

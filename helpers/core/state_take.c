@@ -52,13 +52,15 @@ uint32_t om_state_progress(uint32_t before, const struct om_sample *sample,
 void om_state_take_limits(struct om_state *state, const struct om_limits *limits, uint64_t now_ms,
 			  uint64_t epoch_ms)
 {
+	bool may_harm = om_policy_may_harm(limits->policy);
+
 	om_str_copy(state->policy, sizeof(state->policy), om_policy_name(limits->policy));
 	state->downtime_max_ms = limits->downtime_max_ms;
-	state->pause_max_ms = limits->pause_max_ms;
+	state->pause_max_ms = may_harm ? limits->pause_max_ms : 0;
 	/* The one clock plus the difference on the other; a deadline may be over. */
 	state->deadline_epoch_ms = limits->deadline_ms ? epoch_ms + (limits->deadline_ms - now_ms)
 						       : 0;
-	state->postcopy_allowed = limits->postcopy;
+	state->postcopy_allowed = may_harm && limits->postcopy;
 	state->throttle_allowed = limits->throttle;
 	state->bandwidth_bytes_ps = limits->bandwidth_bytes_ps;
 }

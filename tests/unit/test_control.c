@@ -116,7 +116,17 @@ static void only_what_is_given_is_changed(void **unused)
 	assert_int_equal(limits.deadline_ms, 61000);
 	assert_int_equal(limits.policy, OM_POLICY_STOCK);
 	assert_int_equal(limits.pause_max_ms, 5);
-	assert_true(limits.postcopy && limits.throttle);
+	assert_true(limits.postcopy);
+	assert_false(limits.throttle);
+
+	/* what the one policy allows by itself ends with it */
+	limits.throttling = OM_THROTTLING_GUARANTEED;
+	r = parsed("set policy=guaranteed");
+	om_control_apply(&r, 1000, &limits);
+	assert_true(limits.throttle);
+	r = parsed("set policy=auto");
+	om_control_apply(&r, 1000, &limits);
+	assert_false(limits.throttle);
 
 	r = parsed("set deadline=none bandwidth=none");
 	om_control_apply(&r, 1000, &limits);
@@ -133,12 +143,22 @@ static void the_limits_in_force_are_a_sentence(void **unused)
 	om_control_print_limits(&limits, 0, text, sizeof(text));
 	assert_string_equal(text, "policy gentle, downtime up to 500 ms, no pause, bandwidth not "
 				  "limited, no deadline");
-	limits.pause_max_ms = 2000;
+	limits.pause_max_ms = 2000; /* which gentle never uses */
+	om_control_print_limits(&limits, 0, text, sizeof(text));
+	assert_non_null(strstr(text, "no pause, bandwidth"));
+	limits.policy = OM_POLICY_AUTO;
 	limits.bandwidth_bytes_ps = 100 << 20;
 	limits.deadline_ms = 1000 + 7384 * 1000;
 	om_control_print_limits(&limits, 1000, text, sizeof(text));
-	assert_string_equal(text, "policy gentle, downtime up to 500 ms, pause up to 2000 ms, "
+	assert_string_equal(text, "policy auto, downtime up to 500 ms, pause up to 2000 ms, "
 				  "bandwidth 100 MiB/s, deadline in 2 h 3 min");
+	om_limits_set_policy(&limits, OM_POLICY_GUARANTEED);
+	om_control_print_limits(&limits, 1000, text, sizeof(text));
+	assert_non_null(strstr(text, "pause up to 2000 ms, no throttled restart, bandwidth"));
+	limits.throttling = OM_THROTTLING_GUARANTEED;
+	om_limits_set_policy(&limits, OM_POLICY_GUARANTEED);
+	om_control_print_limits(&limits, 1000, text, sizeof(text));
+	assert_non_null(strstr(text, "pause up to 2000 ms, a throttled restart allowed, "));
 	om_control_print_limits(&limits, limits.deadline_ms - 125000, text, sizeof(text));
 	assert_non_null(strstr(text, "deadline in 2 min 5 s"));
 	om_control_print_limits(&limits, limits.deadline_ms + 1, text, sizeof(text));

@@ -110,6 +110,13 @@ static bool make(struct om_plan *plan, const struct combination *c)
 	return ok;
 }
 
+static bool may_throttle(const struct combination *c, enum om_policy policy)
+{
+	if (policy == OM_POLICY_GENTLE || policy == OM_POLICY_STOCK || c->option_converge)
+		return false;
+	return c->converge == YES || (c->converge == UNSET && policy == OM_POLICY_GUARANTEED);
+}
+
 /* The rules, each by itself. */
 static void check(const struct combination *c, const struct om_plan *plan)
 {
@@ -118,16 +125,21 @@ static void check(const struct combination *c, const struct om_plan *plan)
 	bool can = !c->suspend && !broken_pair && !c->obstacle && c->libvirt == 2;
 	bool armed = c->postcopy == YES && !calm && can && !c->option_postcopy;
 	bool theirs = c->option_postcopy && !broken_pair;
-	bool throttle = !calm && !c->option_converge &&
-			(c->converge == YES ||
-			 (c->converge == UNSET && c->policy == OM_POLICY_GUARANTEED));
 	bool told = false;
 
 	assert_int_equal(plan->limits.policy, c->policy);
 	assert_int_equal((plan->flags & OM_FLAG_POSTCOPY) != 0, armed || theirs);
 	assert_int_equal(plan->limits.postcopy, c->postcopy == YES && !calm && (armed || theirs));
 	assert_int_equal((plan->flags & OM_FLAG_AUTO_CONVERGE) != 0, c->option_converge);
-	assert_int_equal(plan->limits.throttle, throttle);
+	assert_int_equal(plan->limits.throttle, may_throttle(c, c->policy));
+	/* The policy of a migration that runs can be changed: the same holds then. */
+	for (int policy = 0; policy < OM_POLICY_COUNT; policy++) {
+		struct om_limits limits = plan->limits;
+
+		om_limits_set_policy(&limits, (enum om_policy)policy);
+		assert_int_equal(limits.policy, policy);
+		assert_int_equal(limits.throttle, may_throttle(c, (enum om_policy)policy));
+	}
 	assert_int_equal(plan->limits.pause_max_ms, calm ? 0 : 2000);
 	assert_int_equal(plan->limits.deadline_ms, 0);
 	assert_int_equal(plan->attempt_count, armed ? 4 : 2);

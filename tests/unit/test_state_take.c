@@ -119,7 +119,7 @@ static void a_sample_becomes_a_state(void **unused)
 	struct om_sample s = pass(2, GIB);
 	struct om_watch watch = {
 		.limit_ms = 180,
-		.limits = { .policy = OM_POLICY_GENTLE,
+		.limits = { .policy = OM_POLICY_AUTO,
 			    .downtime_max_ms = 500,
 			    .pause_max_ms = 2000,
 			    .deadline_ms = 160000,
@@ -152,7 +152,8 @@ static void a_sample_becomes_a_state(void **unused)
 	assert_int_equal(state.eta_ms, 5000);
 	assert_int_equal(state.downtime_high_ms, 180);
 	assert_int_equal(state.need_downtime_ms, 160);
-	assert_string_equal(state.policy, "gentle");
+	assert_string_equal(state.policy, "auto");
+	assert_int_equal(state.pause_max_ms, 2000);
 	assert_int_equal(state.deadline_epoch_ms, 1784629492000);
 	assert_int_equal(state.postcopy_allowed, 1);
 	assert_int_equal(state.throttle_allowed, 0);
@@ -168,8 +169,11 @@ static void a_sample_becomes_a_state(void **unused)
 	assert_int_equal(state.downtime_high_ms, 0);
 	assert_int_equal(state.deadline_epoch_ms, 1784629422000);
 	watch.limits.deadline_ms = 0;
+	watch.limits.policy = OM_POLICY_GENTLE; /* which may neither, whatever was allowed before */
 	om_state_take(&state, &s, &watch, 1784629432000);
 	assert_int_equal(state.deadline_epoch_ms, 0);
+	assert_int_equal(state.pause_max_ms, 0);
+	assert_int_equal(state.postcopy_allowed, 0);
 }
 
 static void actions_are_listed_and_decisions_dated(void **unused)
