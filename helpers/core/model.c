@@ -8,6 +8,7 @@
 #define SLOW_MS 10000.0
 #define HEALTHY_PART 0.6 /* of the slow average */
 #define SHORTEST_MS 50	 /* an interval below this tells no rate */
+#define GOES_BY 4.0	 /* times the wire: what is hardly sent at all */
 #define WINDOW_MS 100.0	 /* QEMU measures its bandwidth, and asks what fits, over this time */
 #define PASSES_MAX 1000
 #define STEADY 1e-3 /* no pass changes what remains any more */
@@ -19,6 +20,14 @@
 static double average(double old, double value, double ms, double over_ms)
 {
 	return old > 0 ? value + (old - value) * exp(-ms / over_ms) : value;
+}
+
+/* Zeros and untouched memory go by as fast as they can be read. In the first pass there can be a
+ * minute of them, before which, and behind which, the link is as fast as ever. */
+static bool goes_by(const struct om_model *m, const struct om_sample *s, double wire, double drain)
+{
+	return s->iteration == 1 && drain > GOES_BY * wire &&
+	       (m->wire_fast <= 0 || wire < m->wire_fast / 2);
 }
 
 /* Rates of the interval between two samples. */
@@ -33,13 +42,13 @@ static void take_rates(struct om_model *m, const struct om_sample *s)
 	wire = (double)(s->processed_bytes - m->last.processed_bytes) * 1000 / ms;
 	if (same_pass && m->last.remaining_bytes > s->remaining_bytes)
 		drain = (double)(m->last.remaining_bytes - s->remaining_bytes) * 1000 / ms;
+	if (goes_by(m, s, wire, drain))
+		return;
 	m->speed = fmax(wire, drain);
 	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
 	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);
-	/* In the first pass untouched memory goes by as fast as it can be read. */
 	if (drain > 0 && s->iteration > 1)
 		m->drain = average(m->drain, drain, ms, FAST_MS);
-	m->measured_ms += (uint64_t)ms;
 }
 
 double om_model_bandwidth(const struct om_model *m)

@@ -174,6 +174,34 @@ static void untouched_memory_takes_no_time(void **unused)
 	near(om_model_unsent(&f.model), 300 * MIB, 0.01, "unsent");
 }
 
+static void interval(struct feed *f, double sent, double passed)
+{
+	f->now_ms += 250;
+	f->sent += sent;
+	f->remaining -= passed;
+	sample(f);
+}
+
+static void zeros_that_go_by_say_nothing_of_the_link(void **unused)
+{
+	struct feed f = begin(50, 20);
+
+	(void)unused;
+	for (int i = 0; i < 40; i++)
+		interval(&f, 0.001 * MIB, 5 * MIB);
+	assert_true(om_model_bandwidth(&f.model) == 0); /* not known */
+	for (int i = 0; i < 8; i++)
+		interval(&f, LINK / 4, LINK / 4);
+	near(om_model_bandwidth(&f.model), LINK, 0.01, "bandwidth");
+	for (int i = 0; i < 100; i++)
+		interval(&f, 0.001 * MIB, 5 * MIB);
+	near(om_model_bandwidth(&f.model), LINK, 0.01, "bandwidth");
+	assert_true(om_model_healthy(&f.model));
+	for (int i = 0; i < 20; i++) /* but a link that is dead is a dead link */
+		interval(&f, 0, 0);
+	assert_false(om_model_healthy(&f.model));
+}
+
 static void odd_samples_do_no_harm(void **unused)
 {
 	struct feed f = begin(100, 50);
@@ -220,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_projection_without_end_says_so),
 		cmocka_unit_test(health_follows_the_wire),
 		cmocka_unit_test(untouched_memory_takes_no_time),
+		cmocka_unit_test(zeros_that_go_by_say_nothing_of_the_link),
 		cmocka_unit_test(odd_samples_do_no_harm),
 		cmocka_unit_test(passes_are_kept_newest_first),
 	};
