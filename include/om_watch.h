@@ -56,6 +56,7 @@ enum om_reach {
 struct om_watch {
 	struct om_limits limits;
 	uint32_t start_ms; /* the lowest limit that is set */
+	uint32_t own_ms;   /* the domain's own, as before the migration */
 	bool postcopy_after_precopy;
 	uint64_t timeout_ms; /* of --timeout; 0 = none */
 	enum om_timeout_action timeout_action;
@@ -64,6 +65,9 @@ struct om_watch {
 	struct om_model model;
 	uint32_t limit_ms; /* set last; 0 = none yet */
 	uint64_t limit_set_ms;
+	bool limit_lost;	/* another one holds than what was set last: to be set at once */
+	uint64_t paused_ms;	/* since when the guest is paused; 0 = it is not */
+	uint64_t not_before_ms; /* an end was refused: the next one is asked for then */
 	enum om_reach reach;
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
 	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */

@@ -6,34 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A pass whose end leaves less than this part of its beginning is worth its time. */
-#define CALM_RATIO 0.7
-/* Otherwise the limit goes from a little below the plateau to what remains, and is never less than
- * LEAST_STEP of that, so that the pages are counted often. */
-#define BELOW_PLATEAU 0.9
-#define LEAST_STEP 0.5
-#define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
-#define NEAR_PLATEAU 1.1
-#define NEAR_LEAST 1.05
-#define LEAST_LIMIT_MS 8.0
-/* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
-#define LOUDER 1.5
-#define ASKED_MOST 16
-/* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
-#define PATIENCE 2.0
-#define FALLING_RATIO 0.85
 #define SLOW_PART 0.4	    /* dirty rate to bandwidth, below which later passes leave little */
-#define FAR_BEYOND 1.3	    /* of the hard limit: it would not do either */
 #define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
 #define THROTTLE_MOST 80.0
-/* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
-#define SLACK_SOFT 0.08
-#define SLACK_HARD 0.4
 /* Post-copy is started where pre-copy would take so much longer, as a part of the whole. */
 #define POSTCOPY_WORTH 0.08
 #define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
 #define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
-#define AROUND_MS 1000.0       /* before and after the copy; measured in the lab: 1300 */
+#define ASK_AGAIN_MS 5000      /* for an end that libvirt has refused */
+#define LIBVIRT_DOWNTIME_MS 300
 
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
@@ -41,6 +22,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 	watch->limits = plan->limits;
 	watch->model.populated = (double)plan->populated_bytes;
 	watch->start_ms = plan->downtime_start_ms;
+	watch->own_ms = plan->downtime_own_ms ? plan->downtime_own_ms : LIBVIRT_DOWNTIME_MS;
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
 	watch->timeout_action = plan->timeout_action;
@@ -51,14 +33,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 	}
 }
 
-static struct om_action none(void)
-{
-	return (struct om_action){ .kind = OM_ACTION_NONE };
-}
-
-static struct om_action act(enum om_action_kind kind, bool tell, const char *fmt, ...)
-	OM_PRINTF(3, 4);
-static struct om_action act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
 {
 	struct om_action action = { .kind = kind, .tell = tell };
 	va_list args;
@@ -79,7 +54,7 @@ static uint32_t soft_ms(const struct om_watch *w)
 /* More than the soft limit: an operator can change the policy of a migration that runs. */
 static bool may_harm(const struct om_watch *w)
 {
-	return w->limits.policy == OM_POLICY_AUTO || w->limits.policy == OM_POLICY_GUARANTEED;
+	return om_policy_may_harm(w->limits.policy);
 }
 
 uint32_t om_watch_hard_ms(const struct om_watch *w)
@@ -109,12 +84,7 @@ double om_watch_plateau_ms(const struct om_watch *w)
 	return om_watch_link_ms(w, om_model_plateau(&w->model, om_model_bandwidth(&w->model)));
 }
 
-static double elapsed_ms(const struct om_watch *w)
-{
-	return (double)(w->model.last.now_ms - w->begun_ms);
-}
-
-static double deadline_left_ms(const struct om_watch *w)
+double om_watch_deadline_left_ms(const struct om_watch *w)
 {
 	if (!w->limits.deadline_ms)
 		return INFINITY;
@@ -123,29 +93,10 @@ static double deadline_left_ms(const struct om_watch *w)
 
 /* ---- actions ---- */
 
-static struct om_action set_limit(struct om_watch *w, double ms, const char *why)
-{
-	double most = om_watch_reach_ms(w), least = fmin(LEAST_LIMIT_MS, most);
-	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
-	bool tell = limit > soft_ms(w) && w->limit_ms <= soft_ms(w);
-	struct om_action action;
-
-	if (limit == w->limit_ms)
-		return none();
-	w->limit_ms = limit;
-	w->limit_set_ms = w->model.last.now_ms;
-	action = tell ? act(OM_ACTION_DOWNTIME, true,
-			    "downtime limit %u ms, beyond %u ms as nothing gentler ends it: %s",
-			    limit, soft_ms(w), why)
-		      : act(OM_ACTION_DOWNTIME, false, "downtime limit %u ms: %s", limit, why);
-	action.downtime_ms = limit;
-	return action;
-}
-
 static struct om_action start_postcopy(struct om_watch *w, const char *why)
 {
 	w->postcopy_started = true;
-	return act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
+	return om_watch_act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
 }
 
 static void print_rate(double bytes_ps, char text[32])
@@ -169,13 +120,29 @@ static void print_need(const struct om_watch *w, char *text, size_t size)
 		 om_watch_hard_ms(w) / 1000.0);
 }
 
-static struct om_action end_early(struct om_watch *w, const char *what)
+/* What was missing for an end in time. */
+static void print_missing(const struct om_watch *w, char *text, size_t size)
 {
-	char need[120];
+	const struct om_forecast *f = &w->forecast;
+
+	if (w->model.last.iteration <= 1)
+		snprintf(text, size, "the first pass was not over, %.0f MiB had yet to be sent",
+			 om_model_unsent(&w->model) / (1u << 20));
+	else if (f->known && f->eta_high_ms)
+		snprintf(text, size, "it would have taken up to %.1f s more",
+			 (double)f->eta_high_ms / 1000);
+	else
+		print_need(w, text, size);
+}
+
+static struct om_action end_early(struct om_watch *w, const char *what,
+				  void (*print)(const struct om_watch *, char *, size_t))
+{
+	char missing[120];
 
 	w->ended_early = true;
-	print_need(w, need, sizeof(need));
-	return act(OM_ACTION_ABORT, true, "%s; %s", what, need);
+	print(w, missing, sizeof(missing));
+	return om_watch_act(OM_ACTION_ABORT, true, "%s; %s", what, missing);
 }
 
 /* ---- decisions ---- */
@@ -183,15 +150,19 @@ static struct om_action end_early(struct om_watch *w, const char *what)
 /* The words of MIGRATE_OPTIONS come first; they are carried out under every policy. */
 static struct om_action obey_options(struct om_watch *w, const struct om_sample *s)
 {
-	if (w->timeout_action != OM_TIMEOUT_NONE && s->now_ms - w->begun_ms >= w->timeout_ms) {
+	bool done = w->timeout_action == OM_TIMEOUT_SUSPEND && s->paused;
+
+	if (w->timeout_action != OM_TIMEOUT_NONE && !done &&
+	    s->now_ms - w->begun_ms >= w->timeout_ms) {
 		w->timed_out = true;
 		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
 			return start_postcopy(w, "the time of --timeout is over");
-		return act(OM_ACTION_SUSPEND, true, "pause: the time of --timeout is over");
+		return om_watch_act(OM_ACTION_SUSPEND, true,
+				    "pause: the time of --timeout is over");
 	}
 	if (w->postcopy_after_precopy && s->iteration >= 2)
 		return start_postcopy(w, "the first pass is over");
-	return none();
+	return om_watch_no_action();
 }
 
 /* One pass tells the least rate that is possible; a guest that may be this slow gets another one. */
@@ -211,165 +182,12 @@ static bool postcopy_is_better(const struct om_watch *w)
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
 		return w->refused;
-	if (now_ms > deadline_left_ms(w) && w->limits.deadline_ms)
+	if (now_ms > om_watch_deadline_left_ms(w) && w->limits.deadline_ms)
 		return true;
 	if (converges_for_all_we_know(&w->model))
 		return false;
 	return !om_model_project(&w->model, soft_ms(w), &p) ||
-	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (elapsed_ms(w) + now_ms);
-}
-
-/* So long a gentle end is waited for. */
-static double patience_ms(const struct om_watch *w)
-{
-	return fmin(PATIENCE * (elapsed_ms(w) + AROUND_MS), deadline_left_ms(w) / 2);
-}
-
-/* Do full passes still leave less each time, fast enough? */
-static bool falls(const struct om_watch *w)
-{
-	const struct om_pass *last = om_model_pass(&w->model, 0);
-	const struct om_pass *before = om_model_pass(&w->model, 1);
-	double ratio;
-
-	if (!before || w->reach != OM_REACH_SOFT)
-		return false;
-	ratio = last->after / before->after;
-	return ratio < FALLING_RATIO &&
-	       (om_watch_link_ms(w, last->after) - soft_ms(w)) / (1 - ratio) < patience_ms(w);
-}
-
-/* No end in sight within the soft limit? */
-static bool soft_is_hopeless(const struct om_watch *w)
-{
-	const struct om_model *m = &w->model;
-	struct om_projection p;
-
-	if (w->refused)
-		return true;
-	if (m->pass_count < 2 || !om_model_healthy(m) || falls(w))
-		return false;
-	return !om_model_project(m, soft_ms(w), &p) || p.ms > patience_ms(w);
-}
-
-static void choose_reach(struct om_watch *w)
-{
-	bool urgent = deadline_left_ms(w) <
-		      2 * om_watch_link_ms(w, (double)w->model.last.remaining_bytes) + 1000;
-	enum om_reach reach = OM_REACH_SOFT;
-
-	if (!om_model_healthy(&w->model))
-		return;
-	if (soft_is_hopeless(w))
-		w->hopeless_passes++;
-	else
-		w->hopeless_passes = 0;
-	/* Where the hard pause would not do either, the soft one stays: the guest may turn quiet. */
-	if (om_watch_hard_ms(w) > soft_ms(w) &&
-	    om_watch_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
-	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
-		reach = OM_REACH_HARD;
-	if (reach != w->reach) {
-		w->reach = reach;
-		w->best_end_ms = w->least_bytes = 0;
-		w->counts = 0;
-	}
-}
-
-/* The latest end that is worth a shorter stop, and the end of a stop that begins now. */
-static double latest_end_ms(const struct om_watch *w)
-{
-	return w->best_end_ms * (1 + (w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT));
-}
-
-static double end_ms(const struct om_watch *w, double stop_ms)
-{
-	return AROUND_MS + elapsed_ms(w) + stop_ms;
-}
-
-/* Has the time for a shorter stop been spent, or is none to be had? */
-static bool switch_now(const struct om_watch *w, double remaining)
-{
-	const struct om_pass *before = om_model_pass(&w->model, 1);
-	double stop_ms = om_watch_link_ms(w, remaining), plateau = om_watch_plateau_ms(w);
-
-	if (stop_ms <= 2 * LEAST_LIMIT_MS || end_ms(w, stop_ms) > latest_end_ms(w) ||
-	    deadline_left_ms(w) < 2 * stop_ms + 1000)
-		return true;
-	if (remaining > w->least_bytes * NEAR_LEAST)
-		return false;
-	if (plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU)
-		return true;
-	return before && w->model.pass_count > 2 && remaining >= before->after * 0.97;
-}
-
-static void note_count(struct om_watch *w, double remaining)
-{
-	double end = end_ms(w, om_watch_link_ms(w, remaining));
-
-	w->counts++;
-	if (w->least_bytes <= 0 || remaining < w->least_bytes)
-		w->least_bytes = remaining;
-	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
-	    (w->best_end_ms <= 0 || end < w->best_end_ms))
-		w->best_end_ms = end;
-}
-
-/*
- * A limit below what remains makes the pass short, and is what the guest may be stopped for at its
- * end. It begins at the plateau, rises to the least that was seen in the first half of the time for
- * a shorter stop, and to what remains in the second: a guest that walks round its memory comes by
- * its least again and again, one that writes at random stays near it.
- */
-static double approach_ms(const struct om_watch *w, double stop_ms)
-{
-	double from = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
-	double least = fmax(from, om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST),
-	       to = stop_ms * MARGIN;
-	double used = fmin(1, w->counts / (double)COUNTS_MOST);
-
-	if (w->best_end_ms > 0)
-		used = (end_ms(w, stop_ms) - w->best_end_ms) / (latest_end_ms(w) - w->best_end_ms);
-	return used < 0.5 ? from + (least - from) * used * 2
-			  : least + (fmax(least, to) - least) * (used * 2 - 1);
-}
-
-/*
- * What is asked for again is asked for more loudly: the bandwidth of QEMU's window can be below what
- * was measured here, above all where counting takes a good part of it.
- */
-static double asked_ms(struct om_watch *w, double stop_ms)
-{
-	double ms = stop_ms * MARGIN * pow(LOUDER, w->asked);
-
-	if (w->asked < ASKED_MOST)
-		w->asked++;
-	else
-		w->refused = true;
-	return ms;
-}
-
-/* After a count: how much may remain at the next one for the guest to be stopped then? */
-static struct om_action follow(struct om_watch *w)
-{
-	double remaining = (double)w->model.last.remaining_bytes;
-	double stop_ms = om_watch_link_ms(w, remaining), next_ms, ratio;
-	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w);
-
-	if (!isfinite(stop_ms))
-		return none();
-	note_count(w, remaining);
-	if (fits && switch_now(w, remaining))
-		return set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
-	w->asked = 0;
-	next_ms = om_watch_link_ms(w, om_model_after(&w->model, remaining, stop_ms));
-	ratio = next_ms / stop_ms;
-	if (ratio > CALM_RATIO)
-		return set_limit(w, approach_ms(w, stop_ms),
-				 "on the way to the least that remains");
-	if (w->best_end_ms <= 0 || end_ms(w, stop_ms / (1 - ratio)) <= latest_end_ms(w))
-		return set_limit(w, LEAST_LIMIT_MS, "each pass leaves less");
-	return set_limit(w, next_ms * MARGIN + 1, "what the end of this pass needs");
+	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (om_watch_elapsed_ms(w) + now_ms);
 }
 
 /* The guest may write only so fast that its plateau fits the soft limit. */
@@ -383,11 +201,25 @@ static struct om_action begin_throttled(struct om_watch *w)
 
 	percent = fmin(THROTTLE_MOST, fmax(THROTTLE_LEAST, ceil(percent)));
 	w->throttled = true;
-	action = act(OM_ACTION_THROTTLE, false, /* the run tells it */
-		     "begin again with auto-converge from %.0f %%: nothing gentler ends it",
-		     percent);
+	action =
+		om_watch_act(OM_ACTION_THROTTLE, false, /* the run tells it */
+			     "begin again with auto-converge from %.0f %%: nothing gentler ends it",
+			     percent);
 	action.throttle_percent = (uint32_t)percent;
 	return action;
+}
+
+/* Once, and not where the deadline would end the second copy in its first pass. */
+static bool may_begin_throttled(const struct om_watch *w)
+{
+	return w->limits.throttle && may_harm(w) && !w->throttled &&
+	       (om_watch_deadline_left_ms(w) > om_watch_elapsed_ms(w) ||
+		w->limits.policy == OM_POLICY_GUARANTEED);
+}
+
+static bool may_end(const struct om_watch *w)
+{
+	return w->model.last.now_ms >= w->not_before_ms;
 }
 
 /* Nothing that is allowed ends it. */
@@ -395,15 +227,15 @@ static struct om_action hopeless(struct om_watch *w)
 {
 	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
 	    om_watch_plateau_ms(w) <= om_watch_hard_ms(w))
-		return none();
-	if (w->hopeless_passes >= HOPELESS_PASSES_DONE) {
-		if (w->limits.throttle && may_harm(w) && !w->throttled)
+		return om_watch_no_action();
+	if (w->hopeless_passes >= HOPELESS_PASSES_DONE && may_end(w)) {
+		if (may_begin_throttled(w))
 			return begin_throttled(w);
 		if (w->limits.policy == OM_POLICY_GENTLE)
-			return end_early(w, "ended early, it does not converge");
+			return end_early(w, "ended early, it does not converge", print_need);
 	}
 	w->tell_need = !w->told_need && w->limits.policy != OM_POLICY_GENTLE;
-	return none();
+	return om_watch_no_action();
 }
 
 /* Between two counts, so that it takes no action's place. */
@@ -412,11 +244,11 @@ static struct om_action tell_need(struct om_watch *w)
 	char need[120];
 
 	if (!w->tell_need)
-		return none();
+		return om_watch_no_action();
 	w->tell_need = false;
 	w->told_need = true;
 	print_need(w, need, sizeof(need));
-	return act(OM_ACTION_SAY, true, "it does not converge and goes on; it %s", need);
+	return om_watch_act(OM_ACTION_SAY, true, "it does not converge and goes on; it %s", need);
 }
 
 static struct om_action pass_ended(struct om_watch *w)
@@ -425,9 +257,9 @@ static struct om_action pass_ended(struct om_watch *w)
 
 	if (postcopy_is_better(w))
 		return start_postcopy(w, "pre-copy would take longer");
-	choose_reach(w);
+	om_watch_choose_reach(w);
 	action = hopeless(w);
-	return action.kind != OM_ACTION_NONE ? action : follow(w);
+	return action.kind != OM_ACTION_NONE ? action : om_watch_follow(w);
 }
 
 /* The operator's deadline. A switch-over that has been asked for gets its time. */
@@ -436,30 +268,50 @@ static struct om_action at_deadline(struct om_watch *w)
 	bool coming = w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
 		      w->limit_ms >= om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 
-	if (deadline_left_ms(w) > 0 || coming || w->limits.policy == OM_POLICY_GUARANTEED)
-		return none();
-	return end_early(w, "ended at the deadline");
+	if (om_watch_deadline_left_ms(w) > 0 || coming || !may_end(w) ||
+	    w->limits.policy == OM_POLICY_GUARANTEED)
+		return om_watch_no_action();
+	return end_early(w, "ended at the deadline", print_missing);
 }
 
-/* A limit above the soft one whose switch-over does not come is taken back. */
+/* A limit above the soft one whose switch-over does not come is taken back until the next count: it
+ * failed, or the pass is a long one, in which the guest may turn quiet. */
 static struct om_action take_back(struct om_watch *w)
 {
 	if (w->limit_ms <= soft_ms(w) ||
 	    w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS + 3 * (uint64_t)w->limit_ms)
-		return none();
+		return om_watch_no_action();
 	w->reach = OM_REACH_SOFT;
-	return set_limit(w, soft_ms(w), "the switch-over did not come in time");
+	return om_watch_set_limit(w, soft_ms(w), "the switch-over has not come by now");
+}
+
+/* Stock never acts; where another policy did before, the domain's own limit comes back. */
+static struct om_action undo(struct om_watch *w)
+{
+	struct om_action action;
+
+	if (!w->limit_lost && (!w->limit_ms || w->limit_ms == w->own_ms))
+		return om_watch_no_action();
+	w->limit_lost = false;
+	w->limit_ms = w->own_ms;
+	action = om_watch_act(OM_ACTION_DOWNTIME, false,
+			      "downtime limit %u ms: the domain's own, as the policy is stock",
+			      w->own_ms);
+	action.downtime_ms = w->own_ms;
+	return action;
 }
 
 static struct om_action decide(struct om_watch *w, bool ended)
 {
 	struct om_action action;
 
-	if (w->limits.policy == OM_POLICY_STOCK || w->ended_early || w->model.last.paused)
-		return none();
+	if (w->ended_early || w->model.last.paused)
+		return om_watch_no_action();
+	if (w->limits.policy == OM_POLICY_STOCK)
+		return undo(w);
 	action = at_deadline(w);
-	if (action.kind == OM_ACTION_NONE && !w->limit_ms)
-		action = set_limit(w, w->start_ms, "begin low");
+	if (action.kind == OM_ACTION_NONE && (!w->limit_ms || w->limit_lost))
+		action = om_watch_set_limit(w, w->start_ms, "begin low");
 	else if (action.kind == OM_ACTION_NONE && ended)
 		action = pass_ended(w);
 	else if (action.kind == OM_ACTION_NONE)
@@ -473,15 +325,19 @@ struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 	bool ended;
 
 	if (s->stopped) /* the last word is QEMU's */
-		return none();
+		return om_watch_no_action();
 	ended = om_model_take(&w->model, s);
+	if (!s->paused)
+		w->paused_ms = 0;
+	else if (!w->paused_ms)
+		w->paused_ms = s->now_ms;
 	if (!w->begun_ms)
 		w->begun_ms = s->now_ms ? s->now_ms : 1;
 	if (s->postcopy) /* started by somebody else */
 		w->postcopy_started = true;
 	if (w->postcopy_started || w->timed_out) {
 		om_watch_foresee(w);
-		return none();
+		return om_watch_no_action();
 	}
 	om_watch_foresee(w);
 	action = obey_options(w, s);
@@ -496,28 +352,33 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 	w->limits = *limits;
 	w->told_need = w->refused = false;
 	if (w->limit_ms > (uint32_t)om_watch_reach_ms(w))
-		w->limit_ms = 0; /* set anew at once */
+		w->limit_lost = true; /* set anew at once */
 }
 
 void om_watch_failed(struct om_watch *w, const struct om_action *action)
 {
 	switch (action->kind) {
 	case OM_ACTION_POSTCOPY:
-		w->postcopy_started = false;
+		w->postcopy_started = w->timed_out = false;
+		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
+			w->timeout_action = OM_TIMEOUT_NONE;
 		w->postcopy_after_precopy = false;
 		w->limits.postcopy = false;
 		break;
 	case OM_ACTION_THROTTLE:
-		w->throttled = false;
-		break;
 	case OM_ACTION_ABORT:
+		w->throttled = w->throttled && action->kind != OM_ACTION_THROTTLE;
 		w->ended_early = false;
+		w->not_before_ms = w->model.last.now_ms + ASK_AGAIN_MS;
 		break;
 	case OM_ACTION_SUSPEND:
 		w->timed_out = false;
 		w->timeout_action = OM_TIMEOUT_NONE;
 		break;
-	default: /* another limit comes with the next pass */
+	case OM_ACTION_DOWNTIME: /* what QEMU has now is not known */
+		w->limit_lost = true;
+		break;
+	default:
 		break;
 	}
 }

@@ -5,6 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+#define FORESEEABLE_MS 1e10 /* what takes longer has no end in sight */
+
+/* What no rate of a link that is dead makes a number without meaning. */
+static uint64_t whole(double value)
+{
+	return value > 0 ? (uint64_t)fmin(value, 1e18) : 0;
+}
+
 /* QEMU stops the guest for the limit at the most, and seldom for less than half of one that is long;
  * the state of the devices comes on top. */
 static void foresee_pause(struct om_forecast *f, double limit_ms)
@@ -18,20 +26,36 @@ static void foresee_pause(struct om_forecast *f, double limit_ms)
 
 static void foresee_end(struct om_forecast *f, double ms, double unsure_ms)
 {
-	f->eta_low_ms = (uint64_t)(ms * 0.9);
-	f->eta_high_ms = (uint64_t)(ms * 1.15 + unsure_ms) + 1;
+	if (ms > FORESEEABLE_MS)
+		return;
+	f->eta_low_ms = whole(ms * 0.9);
+	f->eta_high_ms = whole(ms * 1.15 + unsure_ms) + 1;
 }
 
 static void foresee_precopy(struct om_watch *w)
 {
 	const struct om_model *m = &w->model;
-	double limit_ms = w->limit_ms ? w->limit_ms : w->start_ms;
+	uint32_t first_ms = w->limits.policy == OM_POLICY_STOCK ? w->own_ms : w->start_ms;
+	double limit_ms = w->limit_ms ? w->limit_ms : first_ms;
 	struct om_projection p;
 	bool ends = om_model_project(m, limit_ms, &p);
 
 	foresee_pause(&w->forecast, limit_ms);
 	if (ends || om_model_project(m, om_watch_reach_ms(w), &p))
 		foresee_end(&w->forecast, p.ms + p.pause_ms, m->pass_count ? 0 : p.ms * 0.2);
+}
+
+/* The guest stands still until all is sent, and dirties nothing any more. */
+static void foresee_paused(struct om_watch *w)
+{
+	struct om_forecast *f = &w->forecast;
+	double since_ms = (double)(w->model.last.now_ms - w->paused_ms);
+
+	f->known = true;
+	foresee_end(f, om_watch_link_ms(w, om_model_unsent(&w->model)), 0);
+	f->downtime_low_ms = (uint32_t)fmin(since_ms + (double)f->eta_low_ms, UINT32_MAX);
+	f->downtime_high_ms = (uint32_t)fmin(since_ms + (double)f->eta_high_ms + 2 * OVERHEAD_MS,
+					     UINT32_MAX);
 }
 
 void om_watch_foresee(struct om_watch *w)
@@ -41,16 +65,16 @@ void om_watch_foresee(struct om_watch *w)
 	double b = om_model_bandwidth(m);
 
 	memset(f, 0, sizeof(*f));
-	f->bandwidth_bytes_ps = (uint64_t)b;
-	f->hot_bytes = m->pass_count > 1 ? (uint64_t)m->hot : 0;
-	f->dirty_bytes_ps = m->pass_count > 1 ? (uint64_t)(m->hot * m->turnover)
+	f->bandwidth_bytes_ps = whole(b);
+	f->hot_bytes = m->pass_count > 1 ? whole(m->hot) : 0;
+	f->dirty_bytes_ps = m->pass_count > 1 ? whole(m->hot * m->turnover)
 					      : m->last.dirty_bytes_ps;
 	if (b <= 0)
 		return;
 	f->need_downtime_ms = (uint32_t)fmin(om_watch_plateau_ms(w) * MARGIN, UINT32_MAX);
-	f->need_bytes_ps = (uint64_t)om_model_bandwidth_for(m, om_watch_hard_ms(w));
+	f->need_bytes_ps = whole(om_model_bandwidth_for(m, om_watch_hard_ms(w)));
 	if (!m->last.postcopy) {
-		foresee_precopy(w);
+		m->last.paused ? foresee_paused(w) : foresee_precopy(w);
 		return;
 	}
 	foresee_end(f, om_watch_link_ms(w, (double)m->last.remaining_bytes), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the watch's decisions and its forecast. */
+/* Shared by the watch's decisions, its way to a limit and its forecast. */
 #ifndef OM_WATCH_INTERNAL_H
 #define OM_WATCH_INTERNAL_H
 
@@ -9,6 +9,13 @@
 #define MARGIN 1.15
 #define OVERHEAD_MS 30.0 /* device state and the hosts' messages; measured in the lab: 25-45 */
 
+static inline double om_watch_elapsed_ms(const struct om_watch *w)
+{
+	return (double)(w->model.last.now_ms - w->begun_ms);
+}
+
+/* INFINITY where there is no deadline, below 0 where it is over. */
+double om_watch_deadline_left_ms(const struct om_watch *w);
 /* The longest pause that the policy allows at all. */
 uint32_t om_watch_hard_ms(const struct om_watch *w);
 /* The limit that may be set at present. */
@@ -17,6 +24,20 @@ double om_watch_reach_ms(const struct om_watch *w);
 double om_watch_link_ms(const struct om_watch *w, double bytes);
 /* The least that ever remains, in time on the link. */
 double om_watch_plateau_ms(const struct om_watch *w);
+
+static inline struct om_action om_watch_no_action(void)
+{
+	return (struct om_action){ .kind = OM_ACTION_NONE };
+}
+struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+	OM_PRINTF(3, 4);
+
+/* watch_limit.c */
+/* Sets the limit to `ms`, or to what may be set at present; nothing where that is set. */
+struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *why);
+/* After a count: whether the hard limit is needed by now, and the limit that follows. */
+void om_watch_choose_reach(struct om_watch *w);
+struct om_action om_watch_follow(struct om_watch *w);
 
 /* Fills w->forecast; before a decision, which reads it, and after one, which may change it. */
 void om_watch_foresee(struct om_watch *w);

@@ -156,6 +156,8 @@ static void the_limit_begins_at_30_ms_or_lower_where_less_is_allowed(void **unus
 	assert_int_equal(step(&watch, busy(1, 6, 500, 0)).kind, OM_ACTION_NONE);
 	watch = begin((struct om_plan){ .limits.downtime_max_ms = 12 });
 	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 10); /* of 12 */
+	watch = begin((struct om_plan){ .limits.downtime_max_ms = 1 });
+	assert_int_equal(step(&watch, busy(1, 5, 500, 0)).downtime_ms, 1);
 }
 
 static void an_idle_guest_keeps_the_low_limit(void **unused)
@@ -279,6 +281,16 @@ static void a_throttled_restart_is_asked_for_once_where_it_is_allowed(void **unu
 	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
 	e = migrate(&watch, &guest, 20000); /* the same watch goes on */
 	assert_int_equal(e.kinds[OM_ACTION_THROTTLE], 0);
+	/* A deadline that leaves no time for another first pass forbids it, but not to guaranteed. */
+	plan.limits.deadline_ms = 1000 + 16000;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 60000);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_int_equal(e.kinds[OM_ACTION_THROTTLE], 0);
+	plan.limits.policy = OM_POLICY_GUARANTEED;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 60000);
+	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
 }
 
 static void post_copy_is_started_where_pre_copy_would_take_longer(void **unused)
@@ -365,6 +377,126 @@ static void a_limit_whose_switch_over_does_not_come_is_taken_back(void **unused)
 	assert_int_equal(step(&watch, busy(1, 11500, 100, 0)).downtime_ms, 455);
 }
 
+static void a_limit_that_could_not_be_set_is_set_again(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ 0 });
+	struct om_action action = step(&watch, busy(1, 5, 500, 0));
+
+	(void)unused;
+	assert_int_equal(action.downtime_ms, 30);
+	om_watch_failed(&watch, &action);
+	action = step(&watch, busy(1, 255, 475, 0));
+	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
+	assert_int_equal(action.downtime_ms, 30);
+	assert_int_equal(step(&watch, busy(1, 505, 450, 0)).kind, OM_ACTION_NONE);
+}
+
+static void an_end_that_is_refused_is_not_asked_for_all_the_time(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ .limits.deadline_ms = 10000 });
+	unsigned int asked = 0;
+
+	(void)unused;
+	for (uint64_t ms = 1; ms < 30000; ms += 250) {
+		struct om_action action = step(&watch, busy(1, ms, 5000 - ms / 10, 0));
+
+		asked += action.kind == OM_ACTION_ABORT;
+		if (action.kind == OM_ACTION_ABORT)
+			om_watch_failed(&watch, &action);
+	}
+	assert_int_equal(asked, 4); /* at 10, 15, 20 and 25 s */
+}
+
+static void a_deadline_says_what_was_missing(void **unused)
+{
+	struct om_plan plan = { .limits.deadline_ms = 5000 };
+	struct om_watch watch = begin(plan);
+	struct om_action action = { .kind = OM_ACTION_NONE };
+
+	(void)unused;
+	for (uint64_t ms = 1; ms <= 5001; ms += 250)
+		action = step(&watch, busy(1, ms, 900 - ms / 10, 0));
+	assert_string_equal(action.why, "ended at the deadline; the first pass was not over, "
+					"400 MiB had yet to be sent");
+	/* 100 MiB are left of a guest that dirties little: 1 s at 100 MiB/s */
+	plan.limits.deadline_ms = 10500;
+	watch = begin(plan);
+	for (uint64_t ms = 1; ms < 10000; ms += 250)
+		step(&watch, busy(1, ms, 1000 - ms / 10, 0));
+	for (uint64_t ms = 10001; ms <= 10501; ms += 250)
+		action = step(&watch, busy(2, ms, 1100 - ms / 10, 0));
+	assert_int_equal(action.kind, OM_ACTION_ABORT);
+	if (!strstr(action.why, "; it would have taken up to ") || !strstr(action.why, " s more"))
+		fail_msg("%s", action.why);
+}
+
+static void stock_has_the_limit_of_its_own(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_STOCK, .pause_max_ms = 2000 },
+				.downtime_own_ms = 300 };
+	struct om_watch watch = begin(plan);
+	struct om_action action;
+
+	(void)unused;
+	for (uint64_t ms = 1; ms < 3000; ms += 250)
+		assert_int_equal(step(&watch, busy(1, ms, 400 - ms / 10, 0)).kind, OM_ACTION_NONE);
+	assert_in_range(watch.forecast.downtime_high_ms, 300, 400);
+	/* and gets it back where another policy had set one */
+	plan.limits.policy = OM_POLICY_AUTO;
+	watch = begin(plan);
+	step(&watch, busy(1, 1, 400, 0));
+	watch.limit_ms = 1800;
+	watch.reach = OM_REACH_HARD;
+	plan.limits.policy = OM_POLICY_STOCK;
+	om_watch_set_limits(&watch, &plan.limits);
+	action = step(&watch, busy(1, 251, 375, 0));
+	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
+	assert_int_equal(action.downtime_ms, 300);
+	om_watch_failed(&watch, &action);
+	assert_int_equal(step(&watch, busy(1, 501, 350, 0)).downtime_ms, 300);
+	assert_int_equal(step(&watch, busy(1, 751, 325, 0)).kind, OM_ACTION_NONE);
+}
+
+static void a_dead_link_is_no_end_in_ages(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){ 0 });
+
+	(void)unused;
+	for (uint64_t ms = 1; ms < 5000; ms += 250)
+		step(&watch, busy(1, ms, 1000 - ms / 10, 0));
+	assert_in_range(watch.forecast.eta_high_ms, 5000, 10000);
+	for (uint64_t ms = 5001; ms < 90000; ms += 250) {
+		struct om_sample s = busy(1, ms, 500, 0);
+
+		s.processed_bytes = 500 * MIB;
+		step(&watch, s);
+	}
+	assert_int_equal(watch.forecast.eta_high_ms, 0);
+	assert_int_equal(watch.forecast.eta_low_ms, 0);
+}
+
+static void a_guest_that_is_paused_is_expected_on_the_destination(void **unused)
+{
+	struct om_watch watch =
+		begin((struct om_plan){ .timeout_s = 15, .timeout_action = OM_TIMEOUT_SUSPEND });
+	struct om_sample s;
+
+	(void)unused;
+	for (uint64_t ms = 1; ms <= 10001; ms += 250) {
+		s = busy(ms < 8000 ? 1 : 2, ms, 1500 - ms / 10, 0);
+		s.paused = ms > 9000;
+		step(&watch, s);
+	}
+	/* 500 MiB: 5 s, after the one that is over */
+	assert_in_range(watch.forecast.eta_low_ms, 4000, 5000);
+	assert_in_range(watch.forecast.eta_high_ms, 5000, 6000);
+	assert_in_range(watch.forecast.downtime_low_ms, 5000, 6000);
+	assert_in_range(watch.forecast.downtime_high_ms, 6000, 7000);
+	s = busy(2, 16001, 400, 0);
+	s.paused = true;
+	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE); /* nothing to pause */
+}
+
 static void a_pause_by_an_operator_is_a_fact(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ 0 });
@@ -387,6 +519,16 @@ static void what_could_not_be_done_is_not_taken_for_done(void **unused)
 	om_watch_failed(&watch, &action);
 	action = step(&watch, busy(3, 600, 300, 0));
 	assert_int_equal(action.kind, OM_ACTION_DOWNTIME);
+	/* Without it the limits count again. */
+	watch = begin((struct om_plan){ .timeout_s = 2,
+					.timeout_action = OM_TIMEOUT_POSTCOPY,
+					.limits.deadline_ms = 5000 });
+	step(&watch, busy(1, 1, 500, 0));
+	action = step(&watch, busy(1, 2500, 400, 0));
+	assert_int_equal(action.kind, OM_ACTION_POSTCOPY);
+	om_watch_failed(&watch, &action);
+	assert_int_equal(step(&watch, busy(1, 3000, 400, 0)).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(1, 5500, 200, 0)).kind, OM_ACTION_ABORT);
 }
 
 static void a_policy_that_turns_gentle_holds_at_once(void **unused)
@@ -616,6 +758,12 @@ int main(void)
 		cmocka_unit_test(a_guest_that_turns_quiet_is_stopped_gently),
 		cmocka_unit_test(a_guest_that_turns_busy_still_ends),
 		cmocka_unit_test(a_limit_whose_switch_over_does_not_come_is_taken_back),
+		cmocka_unit_test(a_limit_that_could_not_be_set_is_set_again),
+		cmocka_unit_test(an_end_that_is_refused_is_not_asked_for_all_the_time),
+		cmocka_unit_test(a_deadline_says_what_was_missing),
+		cmocka_unit_test(stock_has_the_limit_of_its_own),
+		cmocka_unit_test(a_dead_link_is_no_end_in_ages),
+		cmocka_unit_test(a_guest_that_is_paused_is_expected_on_the_destination),
 		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
 		cmocka_unit_test(what_could_not_be_done_is_not_taken_for_done),
 		cmocka_unit_test(a_policy_that_turns_gentle_holds_at_once),

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The downtime limit: how high it may be at present, and how it follows what remains. */
+#include "watch_internal.h"
+
+#include <math.h>
+
+/* A pass whose end leaves less than this part of its beginning is worth its time. */
+#define CALM_RATIO 0.7
+/* Otherwise the limit goes from a little below the plateau to what remains, and is never less than
+ * LEAST_STEP of that, so that the pages are counted often. */
+#define BELOW_PLATEAU 0.9
+#define LEAST_STEP 0.5
+#define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
+#define NEAR_PLATEAU 1.1
+#define NEAR_LEAST 1.05
+#define LEAST_LIMIT_MS 8.0
+/* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
+#define LOUDER 1.5
+#define ASKED_MOST 16
+/* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
+#define PATIENCE 2.0
+#define FALLING_RATIO 0.85
+#define FAR_BEYOND 1.3 /* of the hard limit: it would not do either */
+/* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
+#define SLACK_SOFT 0.08
+#define SLACK_HARD 0.4
+#define AROUND_MS 1000.0 /* before and after the copy; measured in the lab: 1300 */
+
+struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *why)
+{
+	uint32_t soft_ms = w->limits.downtime_max_ms;
+	double most = fmax(1, om_watch_reach_ms(w)), least = fmin(LEAST_LIMIT_MS, most);
+	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
+	bool tell = limit > soft_ms && w->limit_ms <= soft_ms;
+	struct om_action action;
+
+	if (limit == w->limit_ms && !w->limit_lost)
+		return om_watch_no_action();
+	w->limit_ms = limit;
+	w->limit_lost = false;
+	w->limit_set_ms = w->model.last.now_ms;
+	action = tell ? om_watch_act(OM_ACTION_DOWNTIME, true,
+				     "downtime limit %u ms, beyond %u ms as nothing gentler ends "
+				     "it: %s",
+				     limit, soft_ms, why)
+		      : om_watch_act(OM_ACTION_DOWNTIME, false, "downtime limit %u ms: %s", limit,
+				     why);
+	action.downtime_ms = limit;
+	return action;
+}
+
+/* ---- soft or hard ---- */
+
+/* So long a gentle end is waited for. */
+static double patience_ms(const struct om_watch *w)
+{
+	return fmin(PATIENCE * (om_watch_elapsed_ms(w) + AROUND_MS),
+		    om_watch_deadline_left_ms(w) / 2);
+}
+
+/* Do full passes still leave less each time, fast enough? */
+static bool falls(const struct om_watch *w)
+{
+	const struct om_pass *last = om_model_pass(&w->model, 0);
+	const struct om_pass *before = om_model_pass(&w->model, 1);
+	double ratio;
+
+	if (!before || w->reach != OM_REACH_SOFT)
+		return false;
+	ratio = last->after / before->after;
+	return ratio < FALLING_RATIO &&
+	       (om_watch_link_ms(w, last->after) - w->limits.downtime_max_ms) / (1 - ratio) <
+		       patience_ms(w);
+}
+
+/* No end in sight within the soft limit? */
+static bool soft_is_hopeless(const struct om_watch *w)
+{
+	const struct om_model *m = &w->model;
+	struct om_projection p;
+
+	if (w->refused)
+		return true;
+	if (m->pass_count < 2 || !om_model_healthy(m) || falls(w))
+		return false;
+	return !om_model_project(m, w->limits.downtime_max_ms, &p) || p.ms > patience_ms(w);
+}
+
+void om_watch_choose_reach(struct om_watch *w)
+{
+	bool urgent = om_watch_deadline_left_ms(w) <
+		      2 * om_watch_link_ms(w, (double)w->model.last.remaining_bytes) + 1000;
+	enum om_reach reach = OM_REACH_SOFT;
+
+	if (!om_model_healthy(&w->model))
+		return;
+	if (soft_is_hopeless(w))
+		w->hopeless_passes++;
+	else
+		w->hopeless_passes = 0;
+	/* Where the hard pause would not do either, the soft one stays: the guest may turn quiet. */
+	if (om_watch_hard_ms(w) > w->limits.downtime_max_ms &&
+	    om_watch_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
+	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
+		reach = OM_REACH_HARD;
+	if (reach != w->reach) {
+		w->reach = reach;
+		w->best_end_ms = w->least_bytes = 0;
+		w->counts = 0;
+	}
+}
+
+/* ---- the way to a stop ---- */
+
+/* The latest end that is worth a shorter stop, and the end of a stop that begins now. */
+static double latest_end_ms(const struct om_watch *w)
+{
+	return w->best_end_ms * (1 + (w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT));
+}
+
+static double end_ms(const struct om_watch *w, double stop_ms)
+{
+	return AROUND_MS + om_watch_elapsed_ms(w) + stop_ms;
+}
+
+/* Has the time for a shorter stop been spent, or is none to be had? */
+static bool switch_now(const struct om_watch *w, double remaining)
+{
+	const struct om_pass *before = om_model_pass(&w->model, 1);
+	double stop_ms = om_watch_link_ms(w, remaining), plateau = om_watch_plateau_ms(w);
+
+	if (stop_ms <= 2 * LEAST_LIMIT_MS || end_ms(w, stop_ms) > latest_end_ms(w) ||
+	    om_watch_deadline_left_ms(w) < 2 * stop_ms + 1000)
+		return true;
+	if (remaining > w->least_bytes * NEAR_LEAST)
+		return false;
+	if (plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU)
+		return true;
+	return before && w->model.pass_count > 2 && remaining >= before->after * 0.97;
+}
+
+static void note_count(struct om_watch *w, double remaining)
+{
+	double end = end_ms(w, om_watch_link_ms(w, remaining));
+
+	w->counts++;
+	if (w->least_bytes <= 0 || remaining < w->least_bytes)
+		w->least_bytes = remaining;
+	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
+	    (w->best_end_ms <= 0 || end < w->best_end_ms))
+		w->best_end_ms = end;
+}
+
+/*
+ * A limit below what remains makes the pass short, and is what the guest may be stopped for at its
+ * end. It begins at the plateau, rises to the least that was seen in the first half of the time for
+ * a shorter stop, and to what remains in the second: a guest that walks round its memory comes by
+ * its least again and again, one that writes at random stays near it.
+ */
+static double approach_ms(const struct om_watch *w, double stop_ms)
+{
+	double from = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
+	double least = fmax(from, om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST),
+	       to = stop_ms * MARGIN;
+	double used = fmin(1, w->counts / (double)COUNTS_MOST);
+
+	if (w->best_end_ms > 0)
+		used = (end_ms(w, stop_ms) - w->best_end_ms) / (latest_end_ms(w) - w->best_end_ms);
+	return used < 0.5 ? from + (least - from) * used * 2
+			  : least + (fmax(least, to) - least) * (used * 2 - 1);
+}
+
+/*
+ * What is asked for again is asked for more loudly: the bandwidth of QEMU's window can be below what
+ * was measured here, above all where counting takes a good part of it.
+ */
+static double asked_ms(struct om_watch *w, double stop_ms)
+{
+	double ms = stop_ms * MARGIN * pow(LOUDER, w->asked);
+
+	if (w->asked < ASKED_MOST)
+		w->asked++;
+	else
+		w->refused = true;
+	return ms;
+}
+
+/* How much may remain at the next count for the guest to be stopped then? */
+struct om_action om_watch_follow(struct om_watch *w)
+{
+	double remaining = (double)w->model.last.remaining_bytes;
+	double stop_ms = om_watch_link_ms(w, remaining), next_ms, ratio;
+	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w);
+
+	if (!isfinite(stop_ms))
+		return om_watch_no_action();
+	note_count(w, remaining);
+	if (fits && switch_now(w, remaining))
+		return om_watch_set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
+	w->asked = 0;
+	next_ms = om_watch_link_ms(w, om_model_after(&w->model, remaining, stop_ms));
+	ratio = next_ms / stop_ms;
+	if (ratio > CALM_RATIO)
+		return om_watch_set_limit(w, approach_ms(w, stop_ms),
+					  "on the way to the least that remains");
+	if (w->best_end_ms <= 0 || end_ms(w, stop_ms / (1 - ratio)) <= latest_end_ms(w))
+		return om_watch_set_limit(w, LEAST_LIMIT_MS, "each pass leaves less");
+	return om_watch_set_limit(w, next_ms * MARGIN + 1, "what the end of this pass needs");
+}
