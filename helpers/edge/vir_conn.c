@@ -65,6 +65,7 @@ struct om_vir *om_vir_new(const char *src_uri, const char *dst_uri)
 {
 	struct om_vir *vir = om_xcalloc(1, sizeof(*vir));
 
+	vir->open_limit_ms = OM_VIR_OPEN_MS;
 	vir->uri[OM_VIR_SRC] = om_xstrdup(src_uri);
 	vir->uri[OM_VIR_MON] = om_xstrdup(src_uri);
 	vir->uri[OM_VIR_DST] = om_xstrdup(dst_uri);
@@ -79,6 +80,7 @@ void om_vir_free(struct om_vir *vir)
 		return;
 	for (int role = 0; role < OM_VIR_ROLES; role++) {
 		om_vir_close(vir, role);
+		om_vir_abandon(vir->opening[role]);
 		free(vir->uri[role]);
 	}
 	free(vir->p2p_uri);
@@ -97,12 +99,14 @@ bool om_vir_open(struct om_vir *vir, enum om_vir_role role, struct om_err *err)
 {
 	om_vir_close(vir, role);
 	vir->events.lost[role] = false;
-	vir->conn[role] = virConnectOpen(vir->uri[role]);
+	vir->conn[role] = om_vir_connect(&vir->opening[role], vir->uri[role], vir->open_limit_ms,
+					 role == OM_VIR_DST
+						 ? "no connection to the destination's libvirt"
+						 : "no connection to the source's libvirt",
+					 err);
 	if (!vir->conn[role]) {
 		vir->events.lost[role] = true; /* so that whoever needs it tries again */
-		return om_vir_fail(err, OM_E_INPUT,
-				   role == OM_VIR_DST ? "no connection to the destination's libvirt"
-						      : "no connection to the source's libvirt");
+		return false;
 	}
 	vir->opened[role]++;
 	/* Not every transport has a keepalive; without it ssh's own notices a dead host. */

@@ -16,8 +16,13 @@
 
 #define OM_VIR_CALLBACKS_MAX 4
 
+#define OM_VIR_OPEN_MS 60000
+
+struct om_vir_opening;
 struct om_vir {
 	virConnectPtr conn[OM_VIR_ROLES];
+	struct om_vir_opening *opening[OM_VIR_ROLES]; /* that did not end in time; NULL: none */
+	uint32_t open_limit_ms;
 	char *uri[OM_VIR_ROLES];
 	char *p2p_uri;
 	unsigned char uuid[VIR_UUID_BUFLEN];
@@ -36,6 +41,16 @@ static inline void om_vir_domain_unref_(virDomainPtr *dom)
 		virDomainFree(*dom);
 }
 #define OM_AUTODOMAIN __attribute__((cleanup(om_vir_domain_unref_))) virDomainPtr
+
+/*
+ * Opens a connection, or goes on waiting for the one in *pending, limit_ms after its begin at the
+ * latest; NULL: `what` and why in err, and *pending where that is still to come. No two threads at a
+ * time with one *pending.
+ */
+virConnectPtr om_vir_connect(struct om_vir_opening **pending, const char *uri, uint32_t limit_ms,
+			     const char *what, struct om_err *err);
+/* Nobody waits for it any more; it closes what it opens. */
+void om_vir_abandon(struct om_vir_opening *opening);
 
 /* The domain over that role's connection, or NULL; the caller frees it by OM_AUTODOMAIN. */
 virDomainPtr om_vir_lookup(struct om_vir *vir, enum om_vir_role role);

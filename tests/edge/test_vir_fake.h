@@ -8,6 +8,7 @@
 
 #include "vir_internal.h"
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,10 @@ struct fake {
 	struct {
 		int token;
 	} conns[FAKE_CONNS], doms[64], moved;
-	unsigned int opened, closed, doms_out, doms_in;
+	_Atomic unsigned int opened, closed;
+	unsigned int doms_out, doms_in;
+	sem_t *hold; /* a connection is opened when it is posted; NULL: at once */
+	unsigned int open_calls;
 	struct _virError error;
 	bool has_error;
 	int lookup_code; /* 0: the domain is there */
@@ -93,6 +97,9 @@ void __wrap_virResetLastError(void)
 
 virConnectPtr __wrap_virConnectOpen(const char *uri)
 {
+	fake.open_calls++;
+	if (fake.hold)
+		sem_wait(fake.hold);
 	if (fake_call() < 0)
 		return NULL;
 	snprintf(fake.uri, sizeof(fake.uri), "%s", uri);

@@ -4,6 +4,9 @@
 /* WRAP: virDomainGetState virDomainGetJobStats virDomainSuspend virDomainResume virDomainDestroy virDomainDestroyFlags virDomainListAllSnapshots virDomainSnapshotGetXMLDesc virDomainSnapshotIsCurrent virDomainSnapshotDelete virDomainSnapshotCreateXML virDomainSnapshotFree virDomainGetBlockJobInfo */
 #include "test_vir_fake.h"
 
+#include <time.h>
+#include <unistd.h>
+
 int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags)
 {
 	assert_non_null(dom);
@@ -255,6 +258,72 @@ static void a_first_connection_that_comes_late_is_watched_too(void **unused)
 	assert_int_equal(side.state, OM_SIDE_RUNNING);
 	assert_false(side.unwatched);
 	fake_end(vir);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void a_daemon_that_hangs_is_given_up_in_time_and_heard_when_it_goes_on(void **unused)
+{
+	struct om_vir *vir = fake_start();
+	uint64_t begun_ms = now_ms();
+	struct om_side side;
+	struct om_err err;
+	sem_t hold;
+
+	(void)unused;
+	sem_init(&hold, 0, 0);
+	fake.hold = &hold;
+	vir->open_limit_ms = 300;
+	assert_false(om_vir_open(vir, OM_VIR_DST, &err));
+	assert_in_range(now_ms() - begun_ms, 290, 5000);
+	assert_string_equal(err.msg, "no connection to the destination's libvirt: it does not "
+				     "answer within 1 s");
+	/* The same one is asked for again, and for no longer. */
+	begun_ms = now_ms();
+	for (int i = 0; i < 10; i++) {
+		om_vir_side(vir, OM_VIR_DST, &side);
+		assert_int_equal(side.state, OM_SIDE_UNREACHABLE);
+	}
+	assert_true(now_ms() - begun_ms < 290);
+	assert_int_equal(fake.open_calls, 4);
+	sem_post(&hold);
+	while (side.state == OM_SIDE_UNREACHABLE && now_ms() - begun_ms < 5000)
+		om_vir_side(vir, OM_VIR_DST, &side);
+	assert_int_equal(side.state, OM_SIDE_RUNNING);
+	assert_true(side.unwatched);
+	assert_int_equal(fake.open_calls, 4);
+	fake_end(vir);
+	sem_destroy(&hold);
+}
+
+static void a_connection_that_nobody_waits_for_is_closed(void **unused)
+{
+	struct om_vir *vir = fake_start();
+	uint64_t begun_ms = now_ms();
+	struct om_err err;
+	sem_t hold;
+
+	(void)unused;
+	sem_init(&hold, 0, 0);
+	fake.hold = &hold;
+	vir->open_limit_ms = 50;
+	assert_false(om_vir_open(vir, OM_VIR_DST, &err));
+	assert_false(om_vir_open(vir, OM_VIR_SRC, &err));
+	om_vir_free(vir);
+	assert_int_equal(fake.closed, 3);
+	sem_post(&hold);
+	sem_post(&hold);
+	while (fake.closed < 5 && now_ms() - begun_ms < 5000)
+		usleep(1000);
+	assert_int_equal(fake.closed, 5);
+	usleep(20000); /* the threads end */
+	sem_destroy(&hold);
 }
 
 static void events_are_told_of_the_side_that_they_belong_to(void **unused)
@@ -549,6 +618,8 @@ int main(void)
 		cmocka_unit_test(a_connection_that_cannot_be_opened_stays_lost_until_it_can),
 		cmocka_unit_test(a_destination_is_watched_only_over_its_first_connection),
 		cmocka_unit_test(a_first_connection_that_comes_late_is_watched_too),
+		cmocka_unit_test(a_daemon_that_hangs_is_given_up_in_time_and_heard_when_it_goes_on),
+		cmocka_unit_test(a_connection_that_nobody_waits_for_is_closed),
 		cmocka_unit_test(events_are_told_of_the_side_that_they_belong_to),
 		cmocka_unit_test(a_job_is_a_migration_unless_libvirt_says_that_it_is_none),
 		cmocka_unit_test(repairs_are_made_once_and_keep_libvirts_words),
