@@ -44,6 +44,7 @@ static inline bool om_control_given(const struct om_control_request *request,
 }
 
 #define OM_CONTROL_LINE_MAX 512 /* with the newline and the NUL */
+#define OM_CONTROL_CLIENTS 4	/* of one migration at a time; more wait to be accepted */
 
 /* A line without its newline: a verb and its words, one blank between them. OM_E_INPUT. Without a
  * clock (NULL) a deadline by the wall clock is refused. */

@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <sys/types.h>
 
-#define OM_CONTROL_CLIENTS 4	  /* at a time; more wait to be accepted */
 #define OM_CONTROL_CLIENT_MS 2000 /* in which a client has to send its line */
 
 struct om_control_client {

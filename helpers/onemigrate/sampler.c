@@ -56,9 +56,7 @@ static void act(struct om_session *s, const struct om_action *action)
 		ok = om_vir_start_postcopy(s->vir, &err);
 		break;
 	case OM_ACTION_SUSPEND:
-		ok = om_vir_suspend(s->vir, OM_VIR_MON, &err);
-		s->guest_suspended = ok;
-		s->shared->guest_suspended |= ok; /* for whoever answers if this process dies */
+		ok = om_session_suspend(s, &err);
 		break;
 	case OM_ACTION_THROTTLE:
 	case OM_ACTION_ABORT:
@@ -77,7 +75,8 @@ static void act(struct om_session *s, const struct om_action *action)
 static void publish(struct om_session *s, const struct om_sample *sample)
 {
 	pthread_mutex_lock(&s->lock);
-	om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
+	if (s->state.phase < OM_PHASE_SETTLE) /* else the call has returned meanwhile */
+		om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
 	om_trace_add(&s->trace, sample->now_ms, &s->watch.forecast);
 }
@@ -130,6 +129,11 @@ static void take_sample(struct om_sampler *sampler)
 		note_moved(sampler);
 	if (!sample.iteration)
 		return; /* QEMU has not begun */
+	/* For libvirt a pause and the stop for the switch-over are the same. */
+	if (s->guest_suspended) {
+		sample.paused = true;
+		sample.stopped = false;
+	}
 	action = om_watch_step(&s->watch, &sample);
 	publish(s, &sample);
 	act(s, &action);
