@@ -125,6 +125,31 @@ steered_late()
 }
 it 'a cancel that comes too late goes to the host that knows how it ended' steered_late
 
+looks_ahead()
+{
+	ground 3
+	touch hosts/node01/knows # from an earlier migration
+	try onemigrate check 31 node03 --json
+	is "$STATUS,$OUT" '0,check on node02'
+	is "$(words hosts/node02/argv)" "$(printf '%s\n' check "$UUID" node03 --json)"
+	lacks "$(<asked)" node01
+	has "$(words ssh.argv)" ForwardAgent=yes
+	try onemigrate plan
+	is "$STATUS" 2
+	has "$ERR" 'which VM?'
+}
+it 'check and plan go to where the VM is, with the agent, whatever another host remembers' looks_ahead
+
+moves_now()
+{
+	ground
+	try onemigrate check 31 node03
+	is "$STATUS" 1
+	has "$ERR" 'is being migrated'
+	[[ ! -e asked ]]
+}
+it 'a VM that is being migrated is not checked for another one' moves_now
+
 nobody()
 {
 	ground
