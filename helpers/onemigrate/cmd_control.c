@@ -63,12 +63,6 @@ struct target {
 	char ids[200]; /* of several that are meant equally; "" = one, or none */
 };
 
-static bool wanted(const struct om_state *state, const char *vm)
-{
-	return strcmp(state->vm_id, vm) == 0 || om_str_eq_nocase(state->uuid, vm) ||
-	       strcmp(state->vm_name, vm) == 0;
-}
-
 /* Above 0: a is rather meant than b. */
 static int compare(const struct om_state *a, const struct om_state *b)
 {
@@ -92,7 +86,7 @@ static void collect(const struct om_state *state, void *ctx)
 	struct target *target = ctx;
 	int more;
 
-	if (!wanted(state, target->vm))
+	if (!om_state_is_of(state, target->vm))
 		return;
 	more = target->known ? compare(state, &target->state) : 1;
 	if (more == 0 && !*target->ids)

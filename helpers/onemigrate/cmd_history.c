@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onemigrate history: what the migrations of this host have been. */
 #include "cmd.h"
+#include "vm_args.h"
 
 #include "om_history.h"
 #include "om_util.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +27,8 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0, 1 where there is none, 2 for wrong usage.\n";
 
-struct args {
-	const char *vm; /* NULL: all */
-	uint64_t last;	/* 0: all */
-	bool json;
-};
-
 struct found {
-	const struct args *args;
+	const char *vm; /* NULL: all */
 	struct om_state *v;
 	size_t n;
 };
@@ -43,7 +37,7 @@ static void collect(const struct om_state *record, void *ctx)
 {
 	struct found *found = ctx;
 
-	if (found->args->vm && !om_state_is_of(record, found->args->vm))
+	if (found->vm && !om_state_is_of(record, found->vm))
 		return;
 	if ((found->n & (found->n + 1)) == 0) /* room for twice as many */
 		found->v = om_xrealloc(found->v, 2 * (found->n + 1) * sizeof(*found->v));
@@ -98,67 +92,49 @@ static void print_json(const struct om_state *records, size_t n)
 	puts(text);
 }
 
-static int print_all(const struct args *args)
+static int none(const char *asked)
 {
-	struct found found = { .args = args };
-	size_t skip;
+	char vm[128];
 
-	om_history_each(collect, &found);
-	if (!found.n) {
+	if (!asked) {
 		fputs("onemigrate: no migration is in the history of this host\n", stderr);
 		return EXIT_NONE;
 	}
+	om_str_copy(vm, sizeof(vm), asked);
+	om_str_sanitize(vm);
+	fprintf(stderr, "onemigrate: no migration of VM '%s' is in the history of this host\n", vm);
+	return EXIT_NONE;
+}
+
+/* last 0: all */
+static int print_all(const struct om_vm_args *args, uint64_t last)
+{
+	struct found found = { .vm = args->vm };
+	size_t skip;
+
+	om_history_each(collect, &found);
+	if (!found.n)
+		return none(args->vm);
 	qsort(found.v, found.n, sizeof(*found.v), older_first);
-	skip = args->last && args->last < found.n ? found.n - args->last : 0;
+	skip = last && last < found.n ? found.n - last : 0;
 	(args->json ? print_json : print_text)(found.v + skip, found.n - skip);
 	free(found.v);
 	return 0;
 }
 
-static bool parse_args(struct args *args, int argc, char **argv, int *exit_status)
-{
-	enum { HELP = 256, JSON, LAST, STATE_DIR };
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, HELP },
-		{ "json", no_argument, NULL, JSON },
-		{ "last", required_argument, NULL, LAST },
-		{ "state-dir", required_argument, NULL, STATE_DIR }, /* for tests */
-		{ 0 },
-	};
-	int option;
-
-	*exit_status = EXIT_USAGE;
-	optind = 0; /* begin anew, whoever used getopt before */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == HELP) {
-			fputs(usage, stdout);
-			*exit_status = 0;
-			return false;
-		}
-		if (option == JSON) {
-			args->json = true;
-		} else if (option == STATE_DIR) {
-			om_state_dir_override(optarg);
-		} else if (option != LAST) {
-			return false;
-		} else if (!om_parse_u64(optarg, 1, UINT32_MAX, &args->last)) {
-			fputs("onemigrate: history --last takes a number from 1\n", stderr);
-			return false;
-		}
-	}
-	args->vm = optind < argc ? argv[optind++] : NULL;
-	if (optind < argc)
-		fputs("onemigrate: history takes one VM; see onemigrate history --help\n", stderr);
-	return optind >= argc;
-}
-
 /* argv[0] is the verb. */
 int om_cmd_history(int argc, char **argv)
 {
-	struct args args = { 0 };
+	static const struct option last_option = { .name = "last", .has_arg = required_argument };
+	struct om_vm_args args;
+	uint64_t last = 0;
 	int exit_status;
 
-	if (!parse_args(&args, argc, argv, &exit_status))
+	if (!om_vm_args(&args, argc, argv, usage, &last_option, &exit_status))
 		return exit_status;
-	return print_all(&args);
+	if (args.own && !om_parse_u64(args.own, 1, UINT32_MAX, &last)) {
+		fputs("onemigrate: history --last takes a number from 1\n", stderr);
+		return EXIT_USAGE;
+	}
+	return print_all(&args, last);
 }

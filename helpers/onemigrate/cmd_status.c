@@ -2,17 +2,16 @@
 /* onemigrate status: what the migrations of this host are doing. */
 #include "cmd.h"
 #include "status.h"
+#include "vm_args.h"
 
 #include "om_util.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define EXIT_NONE 1
-#define EXIT_USAGE 2
 #define SILENT_MS 10000
 
 static const char usage[] =
@@ -137,53 +136,14 @@ static int print_all(const char *vm, bool json)
 	return found.n ? 0 : om_status_none(vm);
 }
 
-struct args {
-	const char *vm; /* NULL: all */
-	bool json, watch;
-};
-
-static bool parse_args(struct args *args, int argc, char **argv, int *exit_status)
-{
-	enum { HELP = 256, JSON, WATCH, STATE_DIR };
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, HELP },
-		{ "json", no_argument, NULL, JSON },
-		{ "watch", no_argument, NULL, WATCH },
-		{ "state-dir", required_argument, NULL, STATE_DIR }, /* for tests */
-		{ 0 },
-	};
-	int option;
-
-	*exit_status = EXIT_USAGE;
-	optind = 0; /* begin anew, whoever used getopt before */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == HELP) {
-			fputs(usage, stdout);
-			*exit_status = 0;
-			return false;
-		}
-		if (option == JSON)
-			args->json = true;
-		else if (option == WATCH)
-			args->watch = true;
-		else if (option == STATE_DIR)
-			om_state_dir_override(optarg);
-		else
-			return false;
-	}
-	args->vm = optind < argc ? argv[optind++] : NULL;
-	if (optind < argc)
-		fputs("onemigrate: status takes one VM; see onemigrate status --help\n", stderr);
-	return optind >= argc;
-}
-
 /* argv[0] is the verb. */
 int om_cmd_status(int argc, char **argv)
 {
-	struct args args = { 0 };
+	static const struct option watch = { .name = "watch", .has_arg = no_argument };
+	struct om_vm_args args;
 	int exit_status;
 
-	if (!parse_args(&args, argc, argv, &exit_status))
+	if (!om_vm_args(&args, argc, argv, usage, &watch, &exit_status))
 		return exit_status;
-	return (args.watch ? om_status_watch : print_all)(args.vm, args.json);
+	return (args.own ? om_status_watch : print_all)(args.vm, args.json);
 }

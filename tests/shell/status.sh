@@ -204,13 +204,13 @@ past()
 	is "$(wc -l <out)" 4
 	has "$OUT" '"summary":{"count":3'
 	history 99
-	is "$STATUS,$OUT" 1,
+	is "$STATUS,$OUT,$ERR" "1,,onemigrate: no migration of VM '99' is in the history of this host"
 	history --last 0
 	is "$STATUS" 2
 	history --last x
 	is "$STATUS" 2
 	history 1 2
-	is "$STATUS" 2
+	is "$STATUS,$ERR" '2,onemigrate: history takes one VM; see onemigrate history --help'
 }
 it 'history is the migrations by their end, and sums' past
 
@@ -222,6 +222,30 @@ empty()
 	[[ ! -e dir ]]
 }
 it 'no history is status 1, and nothing is made' empty
+
+arguments()
+{
+	local verb
+	state 31
+	record vm_id=31 phase=done
+	for verb in status history; do
+		try "$HELPER" "$verb" --help
+		is "$STATUS,$ERR" 0,
+		has "$OUT" "Usage: onemigrate $verb [VM]"
+		try "$HELPER" "$verb" --wrong
+		is "$STATUS,$OUT" 2,
+		try "$HELPER" "$verb" --state-dir "$CASE/dir" --json 31
+		is "$STATUS" 0
+		has "$OUT" '"vm_id":"31"'
+		try "$HELPER" "$verb" --state-dir "$CASE/dir" 31 32
+		is "$STATUS,$OUT,$ERR" "2,,onemigrate: $verb takes one VM; see onemigrate $verb --help"
+	done
+	try "$HELPER" status --last 1
+	is "$STATUS" 2
+	try "$HELPER" history --watch
+	is "$STATUS" 2
+}
+it 'both verbs take the same arguments, and each its own option' arguments
 
 is_json()
 {
