@@ -10,7 +10,8 @@
  * LEAST_STEP of that, so that the pages are counted often. */
 #define BELOW_PLATEAU 0.9
 #define LEAST_STEP 0.5
-#define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
+#define COUNTS_LEAST 3 /* until a short pass that leaves no less says that none does */
+#define COUNTS_MOST 8  /* until then, where what remains is more than is allowed */
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
 #define LEAST_LIMIT_MS 8.0
@@ -136,7 +137,7 @@ static bool switch_now(const struct om_watch *w, double remaining)
 		return false;
 	if (plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU)
 		return true;
-	return before && w->model.pass_count > 2 && remaining >= before->after * 0.97;
+	return before && w->counts > COUNTS_LEAST && remaining >= before->after * 0.97;
 }
 
 static void note_count(struct om_watch *w, double remaining)
@@ -160,8 +161,10 @@ static void note_count(struct om_watch *w, double remaining)
 static double approach_ms(const struct om_watch *w, double stop_ms)
 {
 	double from = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
-	double least = fmax(from, om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST),
-	       to = stop_ms * MARGIN;
+	double hot_ms = w->model.hot > 0 ? om_watch_link_ms(w, w->model.hot) : INFINITY;
+	double middle = (om_watch_plateau_ms(w) + hot_ms) / 2;
+	double seen = om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST;
+	double least = fmax(from, fmin(seen, middle)), to = stop_ms * MARGIN;
 	double used = fmin(1, w->counts / (double)COUNTS_MOST);
 
 	if (w->best_end_ms > 0)
