@@ -15,8 +15,10 @@
 #include "om_opts.h"
 
 struct om_predict_facts {
-	uint64_t total_bytes;	  /* memory of the guest */
-	uint64_t populated_bytes; /* of it ever written; 0 = not known */
+	uint64_t total_bytes;	 /* memory of the guest */
+	uint64_t resident_bytes; /* of its QEMU: what was ever written, and QEMU's own; 0 = not
+				     known */
+	bool emulated;		 /* QEMU is its processor, and keeps much of its own */
 	uint64_t link_bytes_ps;	 /* speed of the interface, less what headers take; 0 = not known */
 	uint64_t limit_bytes_ps; /* the operator's bandwidth limit; 0 = none */
 	uint64_t seen_bytes_ps;	 /* reached by earlier migrations between these hosts; 0 = none */

@@ -60,8 +60,8 @@ static void note_why(struct om_vir_dirty *dirty, const char *what)
 {
 	struct om_err err;
 
-	(void)!om_vir_fail(&err, OM_E_STOCK, what);
-	snprintf(dirty->why, sizeof(dirty->why), "%.*s", (int)sizeof(dirty->why) - 1, err.msg);
+	om_vir_fail(&err, OM_E_STOCK, what);
+	om_str_copy(dirty->why, sizeof(dirty->why), err.msg);
 	virResetLastError();
 }
 
