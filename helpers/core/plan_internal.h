@@ -9,6 +9,9 @@
 void om_plan_warn(struct om_plan *plan, char *text);
 void om_plan_info(struct om_plan *plan, char *text);
 
+/* "live" ...; NULL: no such flag. plan_print.c */
+const char *om_plan_flag_name(unsigned int flag);
+
 /* plan_limits.c, in the order of the calls */
 void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
 			const struct om_opts *opts, const struct om_facts *facts);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "om_plan.h"
+#include "plan_internal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -50,6 +50,14 @@ static const struct {
 	{ OM_FLAG_PARALLEL, "parallel" },
 	{ OM_FLAG_ZEROCOPY, "zero-copy" },
 };
+
+const char *om_plan_flag_name(unsigned int flag)
+{
+	for (size_t i = 0; i < OM_ARRAY_LEN(flag_names); i++)
+		if (flag_names[i].flag == flag)
+			return flag_names[i].name;
+	return NULL;
+}
 
 static const char *const path_names[OM_PATH_COUNT] = {
 	[OM_PATH_FAST] = "fast",
