@@ -160,7 +160,9 @@ static enum got send_one(struct probe *probe, size_t len)
 
 	while (read_error(probe) != SILENCE)
 		; /* of the one before */
-	if (send(probe->fd, zeros, len, MSG_NOSIGNAL) >= 0)
+	/* ENOBUFS: it was dropped on the way out, for which a device that it is too long for is as good
+	 * a reason as a full queue. */
+	if (send(probe->fd, zeros, len, MSG_NOSIGNAL) >= 0 || errno == ENOBUFS)
 		return wait_for_answer(probe);
 	probe->error = errno;
 	if (probe->error == EMSGSIZE) {

@@ -33,12 +33,10 @@ char *om_survey_root_path(const char *path)
 	return om_xasprintf("%s%s", root, path);
 }
 
-bool om_survey_read(const char *path, char *text, size_t size)
+static bool read_all(int fd, char *text, size_t size)
 {
-	OM_AUTOFREE char *full = om_survey_root_path(path);
-	OM_AUTOCLOSE int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	size_t len = 0;
-	ssize_t n = fd < 0 ? -1 : 1;
+	ssize_t n = 1;
 
 	while (n > 0 && len < size - 1) {
 		n = read(fd, text + len, size - 1 - len);
@@ -49,6 +47,22 @@ bool om_survey_read(const char *path, char *text, size_t size)
 	}
 	text[n < 0 ? 0 : len] = '\0';
 	return n >= 0;
+}
+
+bool om_survey_read(const char *path, char *text, size_t size)
+{
+	char *full = om_survey_root_path(path);
+	int error, fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	bool ok = fd >= 0 && read_all(fd, text, size);
+
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	else
+		*text = '\0';
+	free(full);
+	errno = error;
+	return ok;
 }
 
 /* ---- addresses ---- */
@@ -111,12 +125,15 @@ static void take_addresses(struct om_survey *survey)
 /* "Key:  123 kB" */
 static uint64_t meminfo(const char *text, const char *key)
 {
-	const char *found = strstr(text, key);
 	unsigned long long kib;
 
-	if (!found || (found != text && found[-1] != '\n'))
-		return 0;
-	return sscanf(found + strlen(key), " %llu kB", &kib) == 1 ? kib : 0;
+	while (!om_str_starts(text, key)) {
+		text = strchr(text, '\n');
+		if (!text)
+			return 0;
+		text++;
+	}
+	return sscanf(text + strlen(key), " %llu kB", &kib) == 1 ? kib : 0;
 }
 
 static bool read_number(const char *dir, const char *name, uint64_t *number)

@@ -312,19 +312,20 @@ bool om_survey_link_call(struct om_survey_link *link, const char *question, uint
 	return strcmp(reply, "yes") == 0;
 }
 
-/* It ends by itself with its stdin; a connection that hangs is not waited for. */
+/* It leads a session of its own, with whatever it was told to start on the way. A connection that hangs
+ * is not waited for. */
 static void end_ssh(pid_t pid)
 {
 	uint64_t until_ms = now_ms() + CLOSE_MS;
 	struct timespec step = { .tv_nsec = 5000000 };
 
-	kill(pid, SIGTERM);
+	kill(-pid, SIGTERM);
 	while (now_ms() < until_ms) {
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return;
 		nanosleep(&step, NULL);
 	}
-	kill(-pid, SIGKILL); /* it leads a session of its own, with what it started */
+	kill(-pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }
