@@ -738,7 +738,7 @@ while (($#)); do
 	--helpers) expect=TARBALLS wanted=yes ;;
 	--tm)
 		expect=''
-		[[ ${2-} =~ ^[A-Za-z0-9._\ -]*[A-Za-z0-9] && ! $2 =~ (^|\ )[.-] ]] ||
+		[[ ${2-} =~ ^[A-Za-z0-9._\ -]*[A-Za-z0-9]\ *$ && ! $2 =~ (^|\ )[.-] ]] ||
 			die '--tm needs the names of TM drivers, or none'
 		TM=$2
 		shift

@@ -253,7 +253,7 @@ static void clean_one(int dirfd, const char *name)
 		return;
 	if (om_state_name_uuid(name, ".lock", uuid))
 		remove_lock(dirfd, name);
-	else if (is_temp(name))
+	else if (is_temp(name) || om_state_name_uuid(name, ".tm", uuid))
 		unlinkat(dirfd, name, 0);
 	else if (om_state_name_uuid(name, ".state", uuid) &&
 		 (!load(dirfd, name, geteuid(), &state, &st) || om_phase_ended(state.phase)))

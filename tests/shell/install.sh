@@ -727,3 +727,105 @@ help()
 	has "$OUT" --uninstall
 }
 it '--help needs no OpenNebula' help
+
+# TM scripts as the packages have them: files, a driver that is a link, scripts that are links.
+tm_ground()
+{
+	local driver step
+	ground
+	rm -r "$R/tm"
+	mkdir -p "$R/tm/common" "$R/tm/mine"
+	echo '#!/bin/bash' >"$R/tm/common/failmigrate"
+	for driver in ssh ceph qcow2 dev; do
+		mkdir "$R/tm/$driver"
+		for step in premigrate postmigrate; do
+			printf '#!/bin/bash\n# stock %s %s\n' "$driver" "$step" >"$R/tm/$driver/$step"
+		done
+		ln -s ../common/failmigrate "$R/tm/$driver/failmigrate"
+	done
+	mkdir "$R/tm/local"
+	printf '#!/usr/bin/env ruby\n' >"$R/tm/local/premigrate"
+	ln -s qcow2 "$R/tm/shared"
+	echo other >"$R/tm/mine/premigrate.stock"
+	echo own >"$R/tm/mine/premigrate"
+	chmod 0755 "$R"/tm/*/*migrate
+	snapshot >before
+}
+
+ours_in()
+{
+	(cd "$R/tm" && grep -l 'onemigrate: installed file' -- */*migrate | tr '\n' ' ')
+}
+
+tm_scripts()
+{
+	tm_ground
+	inst
+	is "$STATUS" 0
+	is "$(ours_in)" "ceph/failmigrate ceph/postmigrate ceph/premigrate local/premigrate qcow2/failmigrate $(
+		)qcow2/postmigrate qcow2/premigrate shared/failmigrate shared/postmigrate shared/premigrate $(
+		)ssh/failmigrate ssh/postmigrate ssh/premigrate "
+	cmp "$REPO/remotes/tm/step" "$R/tm/ssh/premigrate"
+	grep -q 'stock ssh premigrate' "$R/tm/ssh/premigrate.stock"
+	is "$(readlink "$R/tm/ssh/failmigrate.stock")" ../common/failmigrate
+	is "$(<"$R/tm/common/failmigrate")" '#!/bin/bash'
+	[[ -L $R/tm/shared && ! -L $R/tm/ssh/failmigrate && -x $R/tm/ssh/failmigrate ]]
+	lacks "$OUT" mine
+	inst
+	has "$OUT" 'nothing to do'
+	inst --check
+	is "$STATUS" 0
+	has "$OUT" "intact: $R/tm/ssh/premigrate"
+	# An upgrade of OpenNebula writes its own over ours.
+	rm "$R/tm/qcow2/premigrate" # as the package does: a new file
+	printf '#!/bin/bash\n# newer\n' >"$R/tm/qcow2/premigrate"
+	chmod 0755 "$R/tm/qcow2/premigrate"
+	inst --check
+	is "$STATUS" 1
+	has "$OUT" "undone: $R/tm/qcow2/premigrate is not ours any more"
+	inst
+	grep -q newer "$R/tm/qcow2/premigrate.stock"
+	inst --check
+	is "$STATUS" 0
+	printf '#!/bin/bash\n# stock qcow2 premigrate\n' >"$R/tm/qcow2/premigrate.stock"
+	inst --uninstall
+	is "$STATUS" 0
+	snapshot | diff before -
+}
+it 'the TM scripts of the known drivers are replaced, links handled once, and all of it is put back' tm_scripts
+
+tm_choice()
+{
+	tm_ground
+	inst --tm 'ssh shared'
+	is "$STATUS" 0
+	is "$(ours_in)" "qcow2/failmigrate qcow2/postmigrate qcow2/premigrate shared/failmigrate $(
+		)shared/postmigrate shared/premigrate ssh/failmigrate ssh/postmigrate ssh/premigrate "
+	inst # keeps the choice
+	has "$OUT" 'nothing to do'
+	inst --check
+	is "$STATUS" 0
+	inst --tm dev
+	is "$(ours_in)" 'dev/failmigrate dev/postmigrate dev/premigrate '
+	grep -q 'stock ssh premigrate' "$R/tm/ssh/premigrate"
+	[[ -L $R/tm/ssh/failmigrate && ! -e $R/tm/ssh/premigrate.stock ]]
+	inst --tm none
+	is "$STATUS" 0
+	is "$(ours_in)" ''
+	inst --check
+	is "$STATUS" 0
+	is "$(<"$R/tm/mine/premigrate.stock")" other
+	inst --tm 'mine'
+	grep -q 'installed file' "$R/tm/mine/premigrate"
+	inst --tm none
+	echo other >"$R/tm/mine/premigrate.stock"
+	inst --uninstall
+	snapshot | diff before -
+	for wrong in '' '-x' '../x' 'a/b' 'ssh .'; do
+		inst --tm "$wrong"
+		is "$STATUS" 1
+	done
+	inst --uninstall --tm ssh
+	is "$STATUS" 1
+}
+it '--tm chooses the drivers, puts the others back, and is kept for the next time' tm_choice
