@@ -179,10 +179,11 @@ static enum got next_line(struct om_survey_link *link, char **line, uint64_t unt
 	return LINE;
 }
 
+/* ssh ends its own lines with a carriage return too. */
 static void keep_said(struct om_survey_link *link, char *line)
 {
-	om_str_sanitize(line);
 	line = om_str_strip(line);
+	om_str_sanitize(line);
 	if (*line)
 		om_str_copy(link->said, sizeof(link->said), line);
 }
