@@ -60,9 +60,25 @@ guest_agent_xml() {
 	END
 }
 
+# ADDRESS:PORT
+guest_vnc_xml() {
+	[[ -z $1 ]] || echo "<graphics type='vnc' listen='${1%:*}' port='${1##*:}' autoport='no'/>"
+}
+
+# MODEL[,+FEATURE]...
+guest_cpu_xml() {
+	local word words
+	IFS=, read -ra words <<<"$1"
+	echo "<cpu mode='custom' match='exact'><model fallback='forbid'>${words[0]}</model>"
+	for word in "${words[@]:1}"; do
+		echo "<feature policy='require' name='${word#+}'/>"
+	done
+	echo '</cpu>'
+}
+
 guest_domain_xml() {
 	local vmid=$1 name=$2 mem=$3 vcpus=$4 machine=$5 cpu=$6 vmdir=$7 cmdline=$8 disk=$9 nic=${10}
-	local agent=${11}
+	local agent=${11} vnc=${12} loader=${13}
 	cat <<-END
 		<domain type='qemu'>
 		  <name>$name</name>
@@ -71,16 +87,18 @@ guest_domain_xml() {
 		  <memory>$((mem * 1024))</memory>
 		  <os>
 		    <type arch='x86_64' machine='$machine'>hvm</type>
+		    ${loader:+<loader type='rom'>$loader</loader>}
 		    <kernel>/usr/share/onemigrate-lab/vmlinuz</kernel>
 		    <initrd>/usr/share/onemigrate-lab/initrd</initrd>
 		    <cmdline>$cmdline</cmdline>
 		  </os>
-		  <cpu mode='custom' match='exact'><model fallback='forbid'>$cpu</model></cpu>
+		  $(guest_cpu_xml "$cpu")
 		  <devices>
 		    <emulator>/usr/bin/qemu-system-x86_64</emulator>
 		    $(guest_disk_xml "$disk" "$vmdir")
 		    $(guest_nic_xml "$nic" "$vmid")
 		    $(guest_agent_xml "$agent")
+		    $(guest_vnc_xml "$vnc")
 		    <serial type='file'>
 		      <source path='/var/lib/one/datastores/0/$vmid/console.log' append='on'/>
 		      <target port='0'/>
@@ -132,7 +150,8 @@ guest_snapshots() {
 
 guest_start() {
 	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
-	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' user vmdir cmdline
+	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' vnc='' loader=''
+	local user vmdir cmdline
 	shift
 	machine=$(guest_machine)
 	while [[ $# -gt 0 ]]; do
@@ -151,6 +170,8 @@ guest_start() {
 		--on) host=$2 ;;
 		--ds) ds=$2 ;;
 		--agent) agent=$2 ;;
+		--vnc) vnc=$2 ;;
+		--loader) loader=$2 ;;
 		--disk) disk=yes; shift; continue ;;
 		--nic) nic=yes; shift; continue ;;
 		*) usage ;;
@@ -171,13 +192,13 @@ guest_start() {
 	in_host "$host" "$user" mkdir -p "$vmdir" "/var/lib/one/datastores/0/$vmid"
 	in_host "$host" "$user" touch "/var/lib/one/datastores/0/$vmid/console.log"
 	echo "$name" >"$RUN/guest.$vmid"
-	echo "$mem $vcpus $disk $ds $snapshots $machine $cpu" >"$RUN/facts.$vmid"
+	echo "$mem $vcpus $disk $ds $snapshots $machine ${cpu%%,*}" >"$RUN/facts.$vmid"
 	if [[ $disk == yes ]]; then
 		in_host "$host" "$user" qemu-img create -q -f qcow2 "$vmdir/disk.0" 64M
 		in_host "$host" "$user" truncate --size=372K "$vmdir/disk.1"
 	fi
 	guest_domain_xml "$vmid" "$name" "$mem" "$vcpus" "$machine" "$cpu" "$vmdir" "$cmdline" \
-		"$disk" "$nic" "$agent" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
+		"$disk" "$nic" "$agent" "$vnc" "$loader" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
 	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" \
 		>/dev/null || { guest_stop "$vmid"; die "guest $vmid did not start"; }
 	guest_ready "$vmid"
