@@ -22,7 +22,15 @@ struct om_domcaps {
 bool om_xml_domcaps_parse(struct om_domcaps *caps, const char *xml,
 			  struct om_err *err) OM_MUST_CHECK;
 
-/* The model's name of a <cpu> element that stands alone; "" where it has none. */
-bool om_xml_cpu_model(char *name, size_t size, const char *xml, struct om_err *err) OM_MUST_CHECK;
+/* Of a <cpu> element that stands alone. */
+struct om_cpu;
+bool om_xml_cpu_parse(struct om_cpu **cpu, const char *xml, struct om_err *err) OM_MUST_CHECK;
+void om_xml_cpu_free(struct om_cpu *cpu); /* NULL is fine */
+/* malloc'ed; "" where it names none */
+char *om_xml_cpu_model(const struct om_cpu *cpu);
+bool om_xml_cpu_requires(const struct om_cpu *cpu, const char *feature);
+/* Forgets that it disables a feature, and with one of vmx-... all of them; false: it does not. */
+bool om_xml_cpu_forget(struct om_cpu *cpu, const char *feature);
+char *om_xml_cpu_print(const struct om_cpu *cpu); /* malloc'ed */
 
 #endif

@@ -64,13 +64,11 @@ struct om_dom {
 	size_t graphics_count;
 };
 bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
-/* The CPU alone (cpu..., invtsc), from the migratable form of the same domain's XML; on failure it stays
- * as it was. */
-bool om_xml_dom_take_cpu(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
 void om_dom_free(struct om_dom *dom);
 
-/* In om_survey.cpu_why, before the model's name. */
+/* In om_survey.cpu_why, before the name. */
 #define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "
+#define OM_CPU_FEATURE_UNKNOWN "libvirt does not know the CPU feature "
 /*
  * The destination's libvirt said NO to the CPU, with `why` (om_survey.cpu_why): is it certain to refuse
  * the migration for it? `source` is what the source's says of the same CPU, which runs there. core/dom.c

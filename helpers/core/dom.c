@@ -46,21 +46,27 @@ void om_dom_free(struct om_dom *dom)
 }
 
 /*
- * What a NO of virConnectCompareHypervisorCPU() is worth.
+ * What a NO of virConnectCompareHypervisorCPU() is worth, by the guest's live <cpu>.
  *
- * libvirt compares a guest's CPU with the host's at a start only where check='partial', and that with
- * all that the host's processor has, which is more than what the call compares with. check='none', which
- * is that of host-passthrough, compares nothing: QEMU leaves out what it cannot give. check='full' starts
- * QEMU, asks it which features the guest has got and refuses each difference. A running x86 guest whose
- * CPU is a named model (host-model became one at its start, kvm and qemu alike) has check='full', and
- * this CPU goes to the destination in the migration's cookie. So a NO is certain for such a CPU where
- * the call names missing features: QEMU there does not give them. It is not certain
- *   - where the source, on which it runs, says NO as well: the call knows less than QEMU; nor for
- *   - the vendor, match='strict' and forbidden features, which only 'partial' looks at;
- *   - features that QEMU can give, but not by "-cpu host" or "-cpu max", from which libvirt learns what
- *     there is;
- *   - features that libvirt itself takes out of each CPU before a start.
- * An unknown model is refused with any check, because the model has to be looked up.
+ *   mode               check    at the start on the destination                         a NO is
+ *   custom             full     QEMU tells which features the guest has got, and        certain where
+ *                               libvirt refuses each difference                         features are missing
+ *   custom             partial  compared with all that the processor has: more than     a doubt
+ *                               the call compares with
+ *   custom             none     nothing: QEMU leaves out what it cannot give            a doubt
+ *   host-passthrough,  any      nothing                                                 never given
+ *   maximum
+ *
+ * A running x86 guest of a named model has check='full', whatever it was defined with, under kvm and qemu
+ * alike; host-model is a named model from its start on. It is this live CPU that the destination gets, in
+ * the migration's cookie. No certainty comes
+ *   - where the source, on which the guest runs, says NO to its CPU as well: the call knows less than QEMU;
+ *   - from the vendor, match='strict' and forbidden features, which check='full' does not look at;
+ *   - from features that QEMU can give but not by "-cpu host" or "-cpu max", of which libvirt learns what
+ *     there is, and from those that libvirt itself takes out of each CPU before a start;
+ *   - from vmx-..., which a newer libvirt leaves out of the cookie where nobody asked for them.
+ * A model or a required feature that libvirt there does not know is refused with any check, because it is
+ * looked up.
  */
 static const char *const unproven_features[] = {
 	"ht", "topoext", "invtsc", "cmt", "mbm_total", "mbm_local", "osxsave", "ospke",
@@ -74,6 +80,8 @@ static bool is_feature(const char *word, size_t len)
 
 static bool is_unproven(const char *word, size_t len)
 {
+	if (om_str_starts(word, "vmx-"))
+		return true;
 	for (size_t i = 0; i < OM_ARRAY_LEN(unproven_features); i++)
 		if (strlen(unproven_features[i]) == len &&
 		    memcmp(unproven_features[i], word, len) == 0)
@@ -107,7 +115,7 @@ bool om_dom_cpu_refused(const struct om_dom *dom, enum om_answer source, const c
 	bool named = strcmp(dom->cpu_mode, "custom") == 0 ||
 		     strcmp(dom->cpu_mode, "host-model") == 0;
 
-	if (om_str_starts(why, OM_CPU_MODEL_UNKNOWN))
+	if (om_str_starts(why, OM_CPU_MODEL_UNKNOWN) || om_str_starts(why, OM_CPU_FEATURE_UNKNOWN))
 		return named;
 	return source == OM_ANSWER_YES && named && !dom->cpu_strict &&
 	       strcmp(dom->cpu_check, "full") == 0 && names_missing_feature(why);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNKNOWN_FEATURES_MAX 8
+
 /* libvirt's words, for one line; what does not fit is left out, and so is half a word of it. */
 static void copy_words(char *to, size_t size, const char *words)
 {
@@ -79,27 +81,38 @@ static char *domain_capabilities(virConnectPtr conn, const struct om_survey_ask 
 					       machine, or_null(ask->virt_type), 0);
 }
 
+/* A system error of the emulator's file, and not of one of libvirt's own, whose name is in the words. */
+static bool is_of_file(const struct _virError *error, const char *path)
+{
+	static const int reasons[] = { ENOENT, EACCES, ENOTDIR, EISDIR };
+
+	if (error->code != VIR_ERR_SYSTEM_ERROR || !error->message || !strstr(error->message, path))
+		return false;
+	for (size_t i = 0; i < OM_ARRAY_LEN(reasons); i++)
+		if (error->int1 == reasons[i])
+			return true;
+	return false;
+}
+
 /*
  * Did libvirt look and find that this cannot be had? It says "invalid argument" for what its emulator
- * cannot do, and a system error where there is no such file; anything else, and everything of the
- * connection's, says nothing of the host.
+ * cannot do; what is said of the connection says nothing of the host, and anything else may pass.
  */
-static bool is_refusal(void)
+static bool is_refusal(const char *emulator)
 {
 	virErrorPtr last = virGetLastError();
 
 	if (!last || last->domain == VIR_FROM_RPC || last->domain == VIR_FROM_REMOTE)
 		return false;
 	return last->code == VIR_ERR_INVALID_ARG || last->code == VIR_ERR_CONFIG_UNSUPPORTED ||
-	       (last->code == VIR_ERR_SYSTEM_ERROR &&
-		(last->int1 == ENOENT || last->int1 == EACCES || last->int1 == ENOTDIR));
+	       (!om_str_empty(emulator) && is_of_file(last, emulator));
 }
 
 /* Which of the two is not there? Without the machine type the emulator alone is looked at. */
 static void find_culprit(struct om_survey *survey, const struct om_survey_ask *ask,
 			 virConnectPtr conn)
 {
-	bool refused = is_refusal();
+	bool refused = is_refusal(ask->emulator);
 	OM_AUTOFREE char *xml = NULL;
 
 	copy_error(survey->machine_why, sizeof(survey->machine_why));
@@ -109,7 +122,7 @@ static void find_culprit(struct om_survey *survey, const struct om_survey_ask *a
 		survey->machine = refused ? OM_ANSWER_NO : OM_ANSWER_NOT_CHECKED;
 		return;
 	}
-	survey->emulator = is_refusal() ? OM_ANSWER_NO : OM_ANSWER_NOT_CHECKED;
+	survey->emulator = is_refusal(ask->emulator) ? OM_ANSWER_NO : OM_ANSWER_NOT_CHECKED;
 	copy_error(survey->emulator_why, sizeof(survey->emulator_why));
 }
 
@@ -149,46 +162,98 @@ static bool lacks_model(virConnectPtr conn, const char *arch, const char *model)
 	return count > 0 && !found;
 }
 
-/* libvirt has no error of its own for a model that it does not know. */
-static bool has_unknown_model(const struct om_survey_ask *ask, virConnectPtr conn, char *why,
-			      size_t size)
+/* The last word of libvirt's is the name; in which words is a matter of its language. */
+static const char *last_word(const char *text)
 {
-	struct om_err ignored;
-	char model[64];
+	const char *blank = strrchr(text, ' ');
 
-	if (om_str_empty(ask->arch) ||
-	    !om_xml_cpu_model(model, sizeof(model), ask->cpu, &ignored) || !*model ||
-	    !lacks_model(conn, ask->arch, model))
+	return blank ? blank + 1 : text;
+}
+
+/* libvirt has no error of its own for a name that it does not know. */
+static bool has_unknown_name(const struct om_survey_ask *ask, const struct om_cpu *cpu,
+			     virConnectPtr conn, char *why, size_t size)
+{
+	OM_AUTOFREE char *model = om_xml_cpu_model(cpu), *feature = om_xstrdup(last_word(why));
+
+	if (om_xml_cpu_requires(cpu, feature))
+		snprintf(why, size, OM_CPU_FEATURE_UNKNOWN "%s", feature);
+	else if (*model && !om_str_empty(ask->arch) && lacks_model(conn, ask->arch, model))
+		snprintf(why, size, OM_CPU_MODEL_UNKNOWN "%s", model);
+	else
 		return false;
-	snprintf(why, size, OM_CPU_MODEL_UNKNOWN "%s", model);
 	om_str_sanitize(why);
 	return true;
 }
 
+/* Without the machine type where that is what cannot be had: the CPU may be a problem of its own. */
+static enum om_answer compare(const struct om_survey *survey, const struct om_survey_ask *ask,
+			      virConnectPtr conn, const struct om_cpu *cpu, char *why, size_t size)
+{
+	OM_AUTOFREE char *xml = om_xml_cpu_print(cpu);
+	const char *machine = survey->machine == OM_ANSWER_NO ? NULL : or_null(ask->machine);
+	int result = virConnectCompareHypervisorCPU(conn, or_null(ask->emulator),
+						    or_null(ask->arch), machine,
+						    or_null(ask->virt_type), xml,
+						    VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE);
+
+	if (result == VIR_CPU_COMPARE_IDENTICAL || result == VIR_CPU_COMPARE_SUPERSET)
+		return OM_ANSWER_YES;
+	if (result == VIR_CPU_COMPARE_INCOMPATIBLE)
+		return OM_ANSWER_NO;
+	copy_error(why, size);
+	return virGetLastErrorCode() == VIR_ERR_CPU_INCOMPATIBLE ? OM_ANSWER_NO
+								 : OM_ANSWER_NOT_CHECKED;
+}
+
 /*
- * Compares with what QEMU there gives to guests of this kind. What a NO is worth depends on the guest's
+ * A newer source can disable features that libvirt here has never heard of, and some of them are left out
+ * when it migrates. Without these the others can be compared: a NO is one, but a YES is not.
+ */
+static void compare_rest(struct om_survey *survey, const struct om_survey_ask *ask,
+			 virConnectPtr conn, struct om_cpu *cpu)
+{
+	char why[sizeof(survey->cpu_why)];
+	enum om_answer answer = OM_ANSWER_NOT_CHECKED;
+
+	om_str_copy(why, sizeof(why), survey->cpu_why);
+	for (int i = 0; i < UNKNOWN_FEATURES_MAX && answer == OM_ANSWER_NOT_CHECKED; i++) {
+		if (!om_xml_cpu_forget(cpu, last_word(why))) {
+			om_str_copy(survey->cpu_why, sizeof(survey->cpu_why), why);
+			return;
+		}
+		answer = compare(survey, ask, conn, cpu, why, sizeof(why));
+	}
+	if (answer != OM_ANSWER_NO)
+		return;
+	survey->cpu = OM_ANSWER_NO;
+	om_str_copy(survey->cpu_why, sizeof(survey->cpu_why), why);
+}
+
+/*
+ * Compares with what QEMU here gives to guests of this kind. What a NO is worth depends on the guest's
  * CPU: om_dom_cpu_refused().
  */
 static void ask_cpu(struct om_survey *survey, const struct om_survey_ask *ask, virConnectPtr conn)
 {
-	int result = virConnectCompareHypervisorCPU(conn, or_null(ask->emulator),
-						    or_null(ask->arch), or_null(ask->machine),
-						    or_null(ask->virt_type), ask->cpu,
-						    VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE);
+	struct om_cpu *cpu;
+	struct om_err err;
 
-	if (result == VIR_CPU_COMPARE_IDENTICAL || result == VIR_CPU_COMPARE_SUPERSET) {
-		survey->cpu = OM_ANSWER_YES;
+	if (survey->emulator == OM_ANSWER_NO) {
+		om_str_copy(survey->cpu_why, sizeof(survey->cpu_why), survey->emulator_why);
 		return;
 	}
-	survey->cpu = result == VIR_CPU_COMPARE_INCOMPATIBLE ||
-				      virGetLastErrorCode() == VIR_ERR_CPU_INCOMPATIBLE
-			      ? OM_ANSWER_NO
-			      : OM_ANSWER_NOT_CHECKED;
-	if (result != VIR_CPU_COMPARE_INCOMPATIBLE)
-		copy_error(survey->cpu_why, sizeof(survey->cpu_why));
+	if (!om_xml_cpu_parse(&cpu, ask->cpu, &err)) {
+		copy_words(survey->cpu_why, sizeof(survey->cpu_why), err.msg);
+		return;
+	}
+	survey->cpu = compare(survey, ask, conn, cpu, survey->cpu_why, sizeof(survey->cpu_why));
+	if (survey->cpu == OM_ANSWER_NOT_CHECKED)
+		compare_rest(survey, ask, conn, cpu);
 	if (survey->cpu == OM_ANSWER_NOT_CHECKED &&
-	    has_unknown_model(ask, conn, survey->cpu_why, sizeof(survey->cpu_why)))
+	    has_unknown_name(ask, cpu, conn, survey->cpu_why, sizeof(survey->cpu_why)))
 		survey->cpu = OM_ANSWER_NO;
+	om_xml_cpu_free(cpu);
 }
 
 /* ---- networks, secrets ---- */

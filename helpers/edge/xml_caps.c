@@ -5,6 +5,7 @@
 
 #include "om_util.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void read_text(char *to, size_t size, struct _xmlNode *node)
@@ -70,12 +71,73 @@ bool om_xml_domcaps_parse(struct om_domcaps *caps, const char *xml, struct om_er
 	return true;
 }
 
-bool om_xml_cpu_model(char *name, size_t size, const char *xml, struct om_err *err)
-{
-	OM_XML_AUTOFREE struct _xmlDoc *doc = NULL;
+/* ---- one <cpu> ---- */
 
-	if (!om_xml_load(&doc, xml, strlen(xml), "cpu", "the CPU", err))
-		return false;
-	read_text(name, size, om_xml_child(om_xml_root(doc), "model"));
-	return true;
+struct om_cpu {
+	struct _xmlDoc *doc;
+};
+
+static struct _xmlNode *first_feature(const struct om_cpu *cpu)
+{
+	return om_xml_child(om_xml_root(cpu->doc), "feature");
+}
+
+bool om_xml_cpu_parse(struct om_cpu **cpu, const char *xml, struct om_err *err)
+{
+	*cpu = om_xcalloc(1, sizeof(**cpu));
+	if (om_xml_load(&(*cpu)->doc, xml, strlen(xml), "cpu", "the CPU", err))
+		return true;
+	om_xml_cpu_free(*cpu);
+	*cpu = NULL;
+	return false;
+}
+
+void om_xml_cpu_free(struct om_cpu *cpu)
+{
+	if (cpu)
+		om_xml_free(&cpu->doc);
+	free(cpu);
+}
+
+char *om_xml_cpu_model(const struct om_cpu *cpu)
+{
+	OM_AUTOFREE char *raw = om_xml_text(om_xml_child(om_xml_root(cpu->doc), "model"));
+
+	return om_xstrdup(om_str_strip(raw));
+}
+
+bool om_xml_cpu_requires(const struct om_cpu *cpu, const char *feature)
+{
+	for (struct _xmlNode *node = first_feature(cpu); node; node = om_xml_next(node, "feature"))
+		if (om_xml_attr_is(node, "name", feature))
+			return om_xml_attr_is(node, "policy", "require");
+	return false;
+}
+
+static bool is_meant(const struct _xmlNode *node, const char *feature)
+{
+	OM_AUTOFREE char *name = om_xml_attr(node, "name");
+
+	return om_xml_attr_is(node, "policy", "disable") &&
+	       (strcmp(name, feature) == 0 ||
+		(om_str_starts(feature, "vmx-") && om_str_starts(name, "vmx-")));
+}
+
+bool om_xml_cpu_forget(struct om_cpu *cpu, const char *feature)
+{
+	bool any = false;
+
+	for (struct _xmlNode *node = first_feature(cpu), *next; node; node = next) {
+		next = om_xml_next(node, "feature");
+		if (!is_meant(node, feature))
+			continue;
+		om_xml_drop(node);
+		any = true;
+	}
+	return any;
+}
+
+char *om_xml_cpu_print(const struct om_cpu *cpu)
+{
+	return om_xml_print(om_xml_root(cpu->doc), SIZE_MAX);
 }

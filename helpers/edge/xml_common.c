@@ -212,3 +212,9 @@ char *om_xml_print(struct _xmlNode *node, size_t max)
 	xmlBufferFree(buffer);
 	return text ? text : om_xstrdup("");
 }
+
+void om_xml_drop(struct _xmlNode *node)
+{
+	xmlUnlinkNode(node);
+	xmlFreeNode(node);
+}

@@ -3,7 +3,6 @@
 
 #include "xml_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define WHAT "the domain's XML"
@@ -113,13 +112,14 @@ static void read_os(struct om_dom *dom, struct _xmlNode *os)
 	dom->initrd = stripped_text(om_xml_child(os, "initrd"));
 }
 
+/* The live CPU, which the destination is told in the migration's cookie, and which it compares with. The
+ * migratable form of the XML has the one that was asked for instead. */
 static void read_cpu(struct om_dom *dom, struct _xmlNode *cpu)
 {
 	dom->cpu = om_xml_print(cpu, CPU_MAX_BYTES);
 	dom->cpu_mode = om_xml_attr(cpu, "mode");
 	dom->cpu_check = om_xml_attr(cpu, "check");
 	dom->cpu_strict = om_xml_attr_is(cpu, "match", "strict");
-	dom->invtsc = false;
 	for (struct _xmlNode *node = om_xml_child(cpu, "feature"); node;
 	     node = om_xml_next(node, "feature")) {
 		if (om_xml_attr_is(node, "policy", "forbid"))
@@ -171,38 +171,19 @@ static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err
 	return true;
 }
 
-static bool load(struct _xmlDoc **doc, const char *xml, struct om_err *err)
-{
-	size_t len = strlen(xml);
-
-	if (len > OM_DOM_MAX_BYTES)
-		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
-				  OM_DOM_MAX_BYTES);
-	return om_xml_load(doc, xml, len, "domain", WHAT, err);
-}
-
 bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err)
 {
 	OM_XML_AUTOFREE struct _xmlDoc *doc = NULL;
+	size_t len = strlen(xml);
 
 	*dom = (struct om_dom){ 0 };
-	if (!load(&doc, xml, err))
+	if (len > OM_DOM_MAX_BYTES)
+		return om_err_set(err, OM_E_INPUT, WHAT " is longer than %u bytes",
+				  OM_DOM_MAX_BYTES);
+	if (!om_xml_load(&doc, xml, len, "domain", WHAT, err))
 		return false;
 	if (read_domain(dom, om_xml_root(doc), err))
 		return true;
 	om_dom_free(dom);
 	return false;
-}
-
-bool om_xml_dom_take_cpu(struct om_dom *dom, const char *xml, struct om_err *err)
-{
-	OM_XML_AUTOFREE struct _xmlDoc *doc = NULL;
-
-	if (!load(&doc, xml, err))
-		return false;
-	free(dom->cpu);
-	free(dom->cpu_mode);
-	free(dom->cpu_check);
-	read_cpu(dom, om_xml_child(om_xml_root(doc), "cpu"));
-	return true;
 }

@@ -43,6 +43,9 @@ bool om_xml_attr_is(const struct _xmlNode *node, const char *name, const char *v
 /* The element as XML again, malloc'ed; "" where it is missing or would take more than `max` bytes. */
 char *om_xml_print(struct _xmlNode *node, size_t max);
 
+/* Takes an element out of its document and frees it. */
+void om_xml_drop(struct _xmlNode *node);
+
 struct om_dom;
 /* xml_dom_devices.c: all that is below <devices>. The rest of `dom` has been read. */
 void om_xml_dom_devices(struct om_dom *dom, struct _xmlNode *devices);

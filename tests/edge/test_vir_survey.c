@@ -25,6 +25,8 @@
 	"<domainCapabilities><devices><tpm supported='yes'><enum name='backendModel'>"             \
 	"<value>emulator</value></enum></tpm></devices></domainCapabilities>"
 
+#define CPU_ANSWERS 3 /* in turn */
+
 /* How one call fails; code 0: it does not. */
 struct failure {
 	int code, domain, number;
@@ -37,15 +39,17 @@ static struct {
 	struct failure failed; /* the last call */
 	int opened, closed, objects;
 	/* what it answers */
-	struct failure open, caps, domain, name, state, machine, emulator, cpu, models, network,
-		secret;
+	struct failure open, caps, domain, name, state, machine, emulator, cpu[CPU_ANSWERS], models,
+		network, secret;
 	const char *name_uuid;
 	int state_is, reason, persistent, compare, active;
 	/* what it was asked */
 	const char *machines[3];
 	int machine_calls;
+	int cpu_calls;
+	const char *cpu_machine;
 	unsigned int cpu_flags;
-	char cpu_asked[80], secret_asked[80];
+	char cpu_asked[400], secret_asked[80];
 } fake;
 
 static bool fails(const struct failure *how)
@@ -179,11 +183,12 @@ int __wrap_virConnectCompareHypervisorCPU(virConnectPtr conn, const char *emulat
 	assert_non_null(conn);
 	assert_string_equal(emulator, "/usr/bin/qemu-system-x86_64");
 	assert_string_equal(arch, "x86_64");
-	assert_string_equal(machine, "pc-q35-7.2");
 	assert_string_equal(virt_type, "kvm");
 	om_str_copy(fake.cpu_asked, sizeof(fake.cpu_asked), cpu);
+	fake.cpu_machine = machine;
 	fake.cpu_flags = flags;
-	return fails(&fake.cpu) ? VIR_CPU_COMPARE_ERROR : fake.compare;
+	return fails(&fake.cpu[fake.cpu_calls++ % CPU_ANSWERS]) ? VIR_CPU_COMPARE_ERROR
+								: fake.compare;
 }
 
 int __wrap_virConnectGetCPUModelNames(virConnectPtr conn, const char *arch, char ***models,
@@ -250,7 +255,7 @@ static const struct om_survey_ask whole = {
 	.virt_type = "kvm",
 	.machine = "pc-q35-7.2",
 	.emulator = "/usr/bin/qemu-system-x86_64",
-	.cpu = "<cpu mode='custom'><model>Westmere</model></cpu>",
+	.cpu = "<cpu mode=\"custom\"><model>Westmere</model></cpu>",
 	.tpm = true,
 };
 
@@ -266,7 +271,7 @@ static int reset(void **unused)
 
 static void survey_of(struct om_survey *survey, const struct om_survey_ask *ask)
 {
-	fake.machine_calls = 0;
+	fake.machine_calls = fake.cpu_calls = 0;
 	memset(survey, 0, sizeof(*survey));
 	om_survey_libvirt(survey, ask, "qemu:///system");
 	assert_int_equal(fake.opened, fake.closed);
@@ -298,6 +303,7 @@ static void a_libvirt_that_answers_tells_all(void **unused)
 	assert_int_equal(survey.tpm, OM_ANSWER_YES);
 	assert_int_equal(survey.cpu, OM_ANSWER_YES);
 	assert_string_equal(fake.cpu_asked, whole.cpu);
+	assert_string_equal(fake.cpu_machine, "pc-q35-7.2");
 	assert_int_equal(fake.cpu_flags, VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE);
 	assert_int_equal(fake.machine_calls, 1);
 	assert_null(survey.networks);
@@ -398,9 +404,13 @@ static void another_domain_of_its_name_is_told(void **unused)
 
 static void the_machine_type_and_the_emulator_are_told_apart(void **unused)
 {
+	static const char missing_words[] = "no /usr/bin/qemu-system-x86_64 here";
 	static const struct failure unknown = { VIR_ERR_INVALID_ARG, VIR_FROM_QEMU, 0, "machine" };
 	static const struct failure missing = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_QEMU, ENOENT,
-						"emulator" };
+						missing_words };
+	static const struct failure own = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_QEMU, ENOENT, "own" };
+	static const struct failure full = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_QEMU, ENOMEM,
+					     "/usr/bin/qemu-system-x86_64" };
 	static const struct failure broken = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, 0, "odd" };
 	static const struct failure cut = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_RPC, ENOENT, "cut" };
 	static const struct failure none = { 0 };
@@ -411,7 +421,11 @@ static void the_machine_type_and_the_emulator_are_told_apart(void **unused)
 	} rows[] = {
 		{ &none, &none, OM_ANSWER_YES, OM_ANSWER_YES, "", "" },
 		{ &unknown, &none, OM_ANSWER_NO, OM_ANSWER_YES, "machine", "" },
-		{ &missing, &missing, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NO, "emulator", "emulator" },
+		{ &missing, &missing, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NO, missing_words,
+		  missing_words },
+		{ &own, &own, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NOT_CHECKED, "own", "own" },
+		{ &full, &full, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NOT_CHECKED,
+		  "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-system-x86_64" },
 		{ &broken, &none, OM_ANSWER_NOT_CHECKED, OM_ANSWER_YES, "odd", "" },
 		{ &broken, &broken, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NOT_CHECKED, "odd", "odd" },
 		{ &cut, &cut, OM_ANSWER_NOT_CHECKED, OM_ANSWER_NOT_CHECKED, "cut", "cut" },
@@ -432,17 +446,25 @@ static void the_machine_type_and_the_emulator_are_told_apart(void **unused)
 	}
 }
 
+/* libvirt's words about a name are a matter of its language, the name at the end is not. */
+static const struct failure incompatible = { VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU, 0,
+					     "missing: avx512f, amx-tile" };
+static const struct failure unknown_vmx = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_CPU, 0,
+					    "Unknown CPU feature vmx-a" };
+static const struct failure unknown_new = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_CPU, 0,
+					    "Unknown CPU feature new" };
+
 static void the_cpu_is_refused_in_libvirt_s_words(void **unused)
 {
 	struct om_survey survey;
 
 	(void)unused;
-	fake.cpu = (struct failure){ VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU, 0,
-				     "missing: avx512f, amx-tile" };
+	fake.cpu[0] = incompatible;
 	survey_of(&survey, &whole);
 	assert_int_equal(survey.cpu, OM_ANSWER_NO);
 	assert_string_equal(survey.cpu_why, "missing: avx512f, amx-tile");
-	fake.cpu = (struct failure){ 0 };
+	assert_int_equal(fake.cpu_calls, 1);
+	fake.cpu[0] = (struct failure){ 0 };
 	fake.compare = VIR_CPU_COMPARE_INCOMPATIBLE;
 	survey_of(&survey, &whole);
 	assert_int_equal(survey.cpu, OM_ANSWER_NO);
@@ -452,13 +474,32 @@ static void the_cpu_is_refused_in_libvirt_s_words(void **unused)
 	assert_int_equal(survey.cpu, OM_ANSWER_YES);
 }
 
+static void a_cpu_is_compared_without_a_machine_type_that_is_unknown(void **unused)
+{
+	struct om_survey survey;
+
+	(void)unused;
+	fake.machine = (struct failure){ VIR_ERR_INVALID_ARG, VIR_FROM_QEMU, 0, "machine" };
+	fake.cpu[0] = incompatible;
+	survey_of(&survey, &whole);
+	assert_int_equal(survey.machine, OM_ANSWER_NO);
+	assert_int_equal(survey.cpu, OM_ANSWER_NO);
+	assert_null(fake.cpu_machine);
+	fake.emulator = fake.machine;
+	survey_of(&survey, &whole);
+	assert_int_equal(survey.emulator, OM_ANSWER_NO);
+	assert_int_equal(survey.cpu, OM_ANSWER_NOT_CHECKED);
+	assert_string_equal(survey.cpu_why, "machine");
+	assert_int_equal(fake.cpu_calls, 0);
+}
+
 static void a_comparison_that_fails_says_nothing_of_a_known_model(void **unused)
 {
 	struct om_survey_ask ask = whole;
 	struct om_survey survey;
 
 	(void)unused;
-	fake.cpu = (struct failure){ VIR_ERR_INTERNAL_ERROR, VIR_FROM_CPU, 0, "Unknown" };
+	fake.cpu[0] = (struct failure){ VIR_ERR_INTERNAL_ERROR, VIR_FROM_CPU, 0, "Unknown" };
 	survey_of(&survey, &ask);
 	assert_int_equal(survey.cpu, OM_ANSWER_NOT_CHECKED);
 	assert_string_equal(survey.cpu_why, "Unknown");
@@ -474,6 +515,79 @@ static void a_comparison_that_fails_says_nothing_of_a_known_model(void **unused)
 	ask.cpu = (char *)"<cpu mode='host-passthrough'/>";
 	survey_of(&survey, &ask);
 	assert_int_equal(survey.cpu, OM_ANSWER_NOT_CHECKED);
+	ask.cpu = (char *)"<cpu";
+	survey_of(&survey, &ask);
+	assert_int_equal(survey.cpu, OM_ANSWER_NOT_CHECKED);
+	assert_true(strlen(survey.cpu_why) > 0);
+}
+
+#define FEATURES(inside) "<cpu><model>Westmere</model>" inside "</cpu>"
+
+static void a_required_feature_that_libvirt_does_not_know_is_a_no(void **unused)
+{
+	struct om_survey_ask ask = whole;
+	struct om_survey survey;
+
+	(void)unused;
+	ask.cpu = (char *)FEATURES("<feature policy='require' name='new'/>");
+	fake.cpu[0] = unknown_new;
+	survey_of(&survey, &ask);
+	assert_int_equal(survey.cpu, OM_ANSWER_NO);
+	assert_string_equal(survey.cpu_why, OM_CPU_FEATURE_UNKNOWN "new");
+}
+
+static void disabled_features_that_libvirt_does_not_know_do_not_hide_missing_ones(void **unused)
+{
+	static const struct {
+		const char *cpu;
+		struct failure cpus[CPU_ANSWERS];
+		const char *asked, *why;
+		int calls;
+		enum om_answer answer;
+	} rows[] = {
+		{ FEATURES("<feature policy='disable' name='vmx-a'/><feature policy='disable' "
+			   "name='vmx-b'/>"),
+		  { unknown_vmx, incompatible },
+		  FEATURES(""),
+		  "missing: avx512f, amx-tile",
+		  2,
+		  OM_ANSWER_NO },
+		{ FEATURES("<feature policy='disable' name='vmx-a'/>"),
+		  { unknown_vmx },
+		  FEATURES(""),
+		  "Unknown CPU feature vmx-a",
+		  2,
+		  OM_ANSWER_NOT_CHECKED },
+		{ FEATURES("<feature policy='disable' name='vmx-a'/><feature policy='disable' "
+			   "name='new'/>"),
+		  { unknown_vmx, unknown_new, incompatible },
+		  FEATURES(""),
+		  "missing: avx512f, amx-tile",
+		  3,
+		  OM_ANSWER_NO },
+		{ FEATURES("<feature policy='disable' name='vmx-a'/><feature policy='require' "
+			   "name='new'/>"),
+		  { unknown_vmx, unknown_new },
+		  NULL,
+		  OM_CPU_FEATURE_UNKNOWN "new",
+		  2,
+		  OM_ANSWER_NO },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_survey_ask ask = whole;
+		struct om_survey survey;
+
+		ask.cpu = (char *)rows[i].cpu;
+		memcpy(fake.cpu, rows[i].cpus, sizeof(fake.cpu));
+		survey_of(&survey, &ask);
+		assert_int_equal(survey.cpu, rows[i].answer);
+		assert_string_equal(survey.cpu_why, rows[i].why);
+		assert_int_equal(fake.cpu_calls, rows[i].calls);
+		if (rows[i].asked)
+			assert_string_equal(fake.cpu_asked, rows[i].asked);
+	}
 }
 
 /* 400 bytes are kept; the last feature among them is a whole one. */
@@ -485,7 +599,8 @@ static void a_long_list_of_features_is_cut_between_two(void **unused)
 	(void)unused;
 	while (strlen(text) < 500)
 		strcat(text, "feature, ");
-	fake.cpu = (struct failure){ VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU, 0, text };
+	fake.cpu[0] = incompatible;
+	fake.cpu[0].text = text;
 	survey_of(&survey, &whole);
 	assert_true(strlen(survey.cpu_why) > 380);
 	assert_string_equal(survey.cpu_why + strlen(survey.cpu_why) - 9, ", feature");
@@ -572,6 +687,13 @@ int main(void)
 		cmocka_unit_test_setup(the_cpu_is_refused_in_libvirt_s_words, reset),
 		cmocka_unit_test_setup(a_comparison_that_fails_says_nothing_of_a_known_model,
 				       reset),
+		cmocka_unit_test_setup(a_cpu_is_compared_without_a_machine_type_that_is_unknown,
+				       reset),
+		cmocka_unit_test_setup(a_required_feature_that_libvirt_does_not_know_is_a_no,
+				       reset),
+		cmocka_unit_test_setup(
+			disabled_features_that_libvirt_does_not_know_do_not_hide_missing_ones,
+			reset),
 		cmocka_unit_test_setup(a_long_list_of_features_is_cut_between_two, reset),
 		cmocka_unit_test_setup(a_network_must_be_there_and_active, reset),
 		cmocka_unit_test_setup(a_secret_is_looked_up_as_it_is_named, reset),

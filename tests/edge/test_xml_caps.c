@@ -72,23 +72,61 @@ static void an_emulated_tpm_is_known_where_libvirt_lists_it(void **unused)
 	}
 }
 
-static void a_cpu_s_model_is_read(void **unused)
+#define CPU                                                                                        \
+	"<cpu mode='custom'><model fallback='forbid'> qemu64\n</model>"                            \
+	"<feature policy='require' name='aes'/><feature policy='disable' name='vmx-b'/>"           \
+	"<feature policy='disable' name='vmx-a'/><feature policy='require' name='vmx-c'/>"         \
+	"<feature policy='disable' name='avx'/></cpu>"
+
+static void a_cpu_s_model_and_features_are_read(void **unused)
 {
+	OM_AUTOFREE char *model = NULL;
+	struct om_cpu *cpu;
 	struct om_err err;
-	char name[8];
 
 	(void)unused;
-	assert_true(om_xml_cpu_model(name, sizeof(name),
-				     "<cpu mode='custom'><model fallback='forbid'>qemu64</model>"
-				     "<feature name='x'/></cpu>",
-				     &err));
-	assert_string_equal(name, "qemu64");
-	assert_true(om_xml_cpu_model(name, sizeof(name), "<cpu mode='host-passthrough'/>", &err));
-	assert_string_equal(name, "");
-	assert_true(
-		om_xml_cpu_model(name, sizeof(name), "<cpu><model>01234567</model></cpu>", &err));
-	assert_string_equal(name, "");
-	assert_false(om_xml_cpu_model(name, sizeof(name), "<domain/>", &err));
+	assert_true(om_xml_cpu_parse(&cpu, CPU, &err));
+	model = om_xml_cpu_model(cpu);
+	assert_string_equal(model, "qemu64");
+	assert_true(om_xml_cpu_requires(cpu, "aes"));
+	assert_false(om_xml_cpu_requires(cpu, "avx"));
+	assert_false(om_xml_cpu_requires(cpu, "sse"));
+	om_xml_cpu_free(cpu);
+	om_xml_cpu_free(NULL);
+	assert_false(om_xml_cpu_parse(&cpu, "<domain/>", &err));
+	assert_null(cpu);
+}
+
+static void a_disabled_feature_can_be_forgotten_and_those_of_vmx_together(void **unused)
+{
+	static const struct {
+		const char *feature, *left;
+	} rows[] = {
+		{ "vmx-a", "<feature policy=\"require\" name=\"aes\"/><feature policy=\"require\" "
+			   "name=\"vmx-c\"/><feature policy=\"disable\" name=\"avx\"/></cpu>" },
+		{ "avx", "<feature policy=\"require\" name=\"aes\"/><feature policy=\"disable\" "
+			 "name=\"vmx-b\"/><feature policy=\"disable\" name=\"vmx-a\"/><feature "
+			 "policy=\"require\" name=\"vmx-c\"/></cpu>" },
+		{ "aes", NULL },
+		{ "sse", NULL },
+		{ "", NULL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_cpu *cpu;
+		struct om_err err;
+
+		assert_true(om_xml_cpu_parse(&cpu, CPU, &err));
+		assert_int_equal(om_xml_cpu_forget(cpu, rows[i].feature), rows[i].left != NULL);
+		if (rows[i].left) {
+			OM_AUTOFREE char *xml = om_xml_cpu_print(cpu);
+
+			assert_non_null(strstr(xml, "</model>"));
+			assert_string_equal(strstr(xml, "</model>") + 8, rows[i].left);
+		}
+		om_xml_cpu_free(cpu);
+	}
 }
 
 static void a_document_of_another_kind_is_refused(void **unused)
@@ -115,7 +153,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_host_s_uuid_and_cpu_are_read),
 		cmocka_unit_test(an_emulated_tpm_is_known_where_libvirt_lists_it),
-		cmocka_unit_test(a_cpu_s_model_is_read),
+		cmocka_unit_test(a_cpu_s_model_and_features_are_read),
+		cmocka_unit_test(a_disabled_feature_can_be_forgotten_and_those_of_vmx_together),
 		cmocka_unit_test(a_document_of_another_kind_is_refused),
 	};
 

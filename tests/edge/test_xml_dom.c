@@ -177,27 +177,6 @@ static void what_the_cpu_demands_is_read(void **unused)
 	}
 }
 
-static void the_migratable_cpu_takes_the_place_of_the_live_one(void **unused)
-{
-	struct om_dom dom;
-	struct om_err err;
-
-	(void)unused;
-	parse(&dom, MIN "<cpu mode='custom' match='strict' check='full'><feature policy='require' "
-			"name='invtsc'/></cpu></domain>");
-	assert_false(om_xml_dom_take_cpu(&dom, "<domain><cpu", &err));
-	expect_text(dom.cpu_check, "full");
-	assert_true(dom.invtsc && dom.cpu_strict);
-	assert_true(om_xml_dom_take_cpu(
-		&dom, MIN "<cpu mode='custom' check='partial'><model>m</model></cpu></domain>",
-		&err));
-	expect_text(dom.cpu_check, "partial");
-	expect_text(dom.cpu, "<cpu mode=\"custom\" check=\"partial\"><model>m</model></cpu>");
-	assert_false(dom.invtsc || dom.cpu_strict);
-	expect_text(dom.name, "n");
-	om_dom_free(&dom);
-}
-
 static void a_cpu_without_end_is_left_out(void **unused)
 {
 	OM_AUTOFREE char *name = om_xcalloc(1, 40000);
@@ -258,8 +237,12 @@ static void a_no_to_the_cpu_counts_only_where_it_is_certain(void **unused)
 		{ "custom", "full", MISSING "a,,b", false, true, OM_ANSWER_YES },
 		{ "custom", "full", "", false, false, OM_ANSWER_YES },
 		{ "custom", "none", OM_CPU_MODEL_UNKNOWN "EPYC-Venice", false, true, OM_ANSWER_NO },
+		{ "custom", "none", OM_CPU_FEATURE_UNKNOWN "cmpccxadd", false, true,
+		  OM_ANSWER_YES },
 		{ "host-passthrough", "none", OM_CPU_MODEL_UNKNOWN "x", false, false,
 		  OM_ANSWER_YES },
+		{ "custom", "full", MISSING "vmx-ins-outs, vmx-ept", false, false, OM_ANSWER_YES },
+		{ "custom", "full", MISSING "vmx, vmx-ins-outs", false, true, OM_ANSWER_YES },
 	};
 
 	(void)unused;
@@ -337,7 +320,6 @@ int main(void)
 		cmocka_unit_test(the_memory_s_pages_and_nodes_are_read),
 		cmocka_unit_test(memory_has_units),
 		cmocka_unit_test(what_the_cpu_demands_is_read),
-		cmocka_unit_test(the_migratable_cpu_takes_the_place_of_the_live_one),
 		cmocka_unit_test(a_cpu_without_end_is_left_out),
 		cmocka_unit_test(a_foreign_namespace_does_not_count),
 		cmocka_unit_test(a_no_to_the_cpu_counts_only_where_it_is_certain),
