@@ -68,13 +68,6 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 
 /* Facts of the domain on the source. */
 bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
-/*
- * The form of its XML that is fit for older releases: its CPU, for om_xml_dom_take_cpu(), is the one that
- * the destination gets. The live one's can name features that came into libvirt's models later
- * (vmx-... since 10.1), and an older libvirt refuses to compare what it does not know. Everything else is
- * better told by the live XML, because this one is as if it had been read from a file.
- */
-bool om_vir_domain_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 /* As the destination gets it, with what is secret in it. */
 bool om_vir_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_domain_persistent(struct om_vir *vir);

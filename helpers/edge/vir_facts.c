@@ -9,14 +9,6 @@ bool om_vir_domain_xml(struct om_vir *vir, char **xml, struct om_err *err)
 	return *xml || om_vir_fail(err, OM_E_INPUT, "the domain could not be read");
 }
 
-bool om_vir_domain_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err)
-{
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
-
-	*xml = dom ? virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_MIGRATABLE) : NULL;
-	return *xml || om_vir_fail(err, OM_E_INPUT, "the domain could not be read for migration");
-}
-
 bool om_vir_migratable_xml(struct om_vir *vir, char **xml, struct om_err *err)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
