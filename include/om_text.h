@@ -25,8 +25,9 @@ struct om_text {
 };
 void om_text_add(struct om_text *to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void om_text_add_bytes(struct om_text *to, const char *bytes, size_t len);
-/* Adds text of someone else's: control characters (C0, DEL, C1), characters that turn the
- * direction of writing, and bytes that are no UTF-8 become '?'. */
+/* No control character (C0, DEL, C1) and none that turns the direction of writing. */
+bool om_text_harmless(uint32_t code);
+/* Adds text of someone else's: what is not harmless, and bytes that are no UTF-8, become '?'. */
 void om_text_add_clean(struct om_text *to, const char *text);
 
 #endif

@@ -55,7 +55,7 @@ void om_buf_add_json(struct om_buf *buf, const char *text)
 
 		if (!n)
 			om_buf_add(buf, "?", 1);
-		else if (code < 0x20 || code == 0x7f)
+		else if (!om_text_harmless(code))
 			om_buf_addf(buf, "\\u%04x", (unsigned int)code);
 		else if (code == '"' || code == '\\')
 			om_buf_addf(buf, "\\%c", *text);

@@ -95,7 +95,7 @@ void om_text_add(struct om_text *to, const char *fmt, ...)
 		to->len += (size_t)n;
 }
 
-static bool harmless(uint32_t code)
+bool om_text_harmless(uint32_t code)
 {
 	if (code < 0x20 || (code >= 0x7f && code < 0xa0))
 		return false;
@@ -112,7 +112,7 @@ void om_text_add_clean(struct om_text *to, const char *text)
 		uint32_t code;
 		size_t n = om_utf8_next(text, len, &code);
 
-		if (n && harmless(code))
+		if (n && om_text_harmless(code))
 			om_text_add_bytes(to, text, n);
 		else
 			om_text_add_bytes(to, "?", 1);

@@ -99,6 +99,22 @@ static void the_json_form_has_every_finding_in_the_tables_order(void **unused)
 	free(buf.text);
 }
 
+/* A name can be anybody's: a terminal that shows the JSON obeys C1 as it does ESC. */
+static void the_json_form_has_no_character_that_a_terminal_obeys(void **unused)
+{
+	struct om_findings none = { 0 };
+	struct om_buf buf = { 0 };
+
+	(void)unused;
+	om_check_print_json(&buf, &none,
+			    "\x1b[2J\x7f\xc2\x9b"
+			    "31m \xe2\x80\xae\xe2\x81\xa6 \xc3\xbc\xff",
+			    "a", "b");
+	assert_non_null(strstr(buf.text, "\"vm\": \"\\u001b[2J\\u007f\\u009b31m \\u202e\\u2066 "
+					 "\xc3\xbc?\""));
+	free(buf.text);
+}
+
 static size_t count_of(const char *text, const char *part)
 {
 	size_t n = 0;
@@ -141,6 +157,7 @@ int main(void)
 		cmocka_unit_test(what_is_in_order_is_shown_on_request),
 		cmocka_unit_test(nothing_to_tell_is_one_line),
 		cmocka_unit_test(the_json_form_has_every_finding_in_the_tables_order),
+		cmocka_unit_test(the_json_form_has_no_character_that_a_terminal_obeys),
 		cmocka_unit_test(the_manual_has_one_paragraph_for_each_check),
 		cmocka_unit_test(each_severity_has_a_name),
 	};
