@@ -170,5 +170,5 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 void om_hook_files_remove(const struct om_hook_files *files)
 {
-	nftw(files->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	nftw(files->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LAST_WORDS_MS 1000 /* the driver waits so long, with the network of the VM */
+#define LAST_WORDS_MS 2000 /* of quick hooks; the driver waits, and with it the network of the VM */
 
 static void say(struct om_session *s, const char *word)
 {

@@ -36,7 +36,7 @@ hooks_dir() {
 	MACHINE='[[ $1 != pre ]] || sed -i "s#machine=.pc-q35-[0-9.]*.#machine=\"pc-q35-6.2\"#" "$2"'
 	VETO='[[ $1 != pre ]] || { echo "not while the moon is full"; exit 3; }'
 	HANG='[[ $1 != pre ]] || { echo $$ >/tmp/seen.pid; trap "" TERM; sleep 300 & wait; }'
-	SLOW='[[ $1 != switched ]] || sleep 4'
+	SLOW='[[ $1 != switched ]] || sleep 20'
 	BROKEN='[[ $1 == pre ]] || { echo "no such route"; exit 7; }'
 }
 
@@ -97,7 +97,7 @@ dead() {
 # What the guest's console says that it was told.
 told() {
 	local got
-	got=$(grep -a '^NOTIFY ' "$(lab guest console 31)" | tr -s '\r\n' '  ' || true)
+	got=$(lab guest console 31 | grep -a '^NOTIFY ' | tr -s '\r\n' '  ' || true)
 	echo "told: $got"
 	[[ $got == "$1" ]]
 }
@@ -113,7 +113,6 @@ settings "${QUICK[@]}"
 
 # ---- before and after
 hooks 10-title "$TITLE" 20-see "$SEE" 30-log "$LOG"
-begun=$SECONDS
 drive 31
 check "with hooks the VM moves" moved 31 node02
 check "they were called on the source, with phase and hosts" within 10 called node01 node01 node02 pre switched post
@@ -143,7 +142,7 @@ begun=$SECONDS
 drive 31
 check "a pre hook that hangs: the VM stays" stayed 31 node02
 check "the answer says why" said 'Error migrating VM 31: hook 10-hang did not end within 2 s and was killed; nothing was touched'
-check "it took no longer than that" at_most 12 $((SECONDS - begun))
+check "it took no longer than that" at_most 25 $((SECONDS - begun))
 check "it is dead" dead node02 "$(lab exec node02 -- cat /tmp/seen.pid)"
 check "the destination was not touched by it" untouched node01
 
@@ -160,10 +159,21 @@ lab exec node01 -- kill -TERM "$(supervisor)"
 finish_drive
 check "cancelled while a pre hook runs: the VM stays" stayed 31 node01
 check "it is told to be cancelled" said 'Error migrating VM 31: cancelled; nothing was touched'
-check "at once" at_most 3 $((SECONDS - begun))
+check "at once" at_most 5 $((SECONDS - begun))
 check "the hook is ended" within 5 dead node01 "$(lab exec node01 -- cat /tmp/seen.pid)"
 check "those of failed are called" within 10 called node01 node01 node02 failed
 check "nothing is left of it" within 10 cleaned node01
+
+# ---- a helper that dies meanwhile
+hooks 10-hang "$HANG" 20-log "$LOG"
+begin_drive 31
+poll 20 has_pid node01 || fail "the hook was not called"
+lab exec node01 -- kill -KILL "$(worker)"
+finish_drive
+check "killed while a pre hook runs: the VM stays" stayed 31 node01
+check "the hook is ended with it" within 5 dead node01 "$(lab exec node01 -- cat /tmp/seen.pid)"
+check "and its files are removed" within 10 cleaned node01
+check "nobody knows how it ended: no hook is called" called node01 node01 node02
 
 # ---- what may not be changed
 STARTS=$(starts node02 31)
@@ -180,13 +190,11 @@ check "hooks of pre and of failed were called" within 10 called node01 node01 no
 
 # ---- afterwards
 hooks 10-slow "$SLOW" 20-log "$LOG"
-begun=$SECONDS
 drive 31
-took=$((SECONDS - begun))
+SO_FAR=$(lab exec node01 -- cat /tmp/hooks.log)
 check "a slow hook of switched: the VM moves" moved 31 node02
-check "the answer does not wait for it" test -z "$(lab exec node01 -- grep -c '^switched' /tmp/hooks.log | grep -v '^0')"
-echo "# the drive took $took s"
-check "it ends, and those of post are called" within 15 called node01 node01 node02 pre switched post
+check "the answer does not wait for it" test "${SO_FAR%% *}" = pre -a "${SO_FAR//switched/}" = "$SO_FAR"
+check "it ends, and those of post are called" within 30 called node01 node01 node02 pre switched post
 check "nothing of it is left" within 10 cleaned node01
 
 hooks 10-broken "$BROKEN" 20-log "$LOG" 30-open "$LOG"
@@ -238,7 +246,7 @@ lab guest stop 31
 lab guest start 31 --mem 128 --fill 32 --verify 64 --agent old
 drive 31
 check "an agent that starts no programs: the VM moves" moved 31 node02
-check "that is one line" test "$(grep -c 'guest was' "$OUT")" = 1
+check "that is one line" test "$(grep -c '^\[VMM\].*guest was' "$OUT")" = 1
 check "with libvirt's words" said 'the guest was not told by its agent \(before\): .*guest-exec'
 lab guest stop 31
 
@@ -246,8 +254,8 @@ lab guest start 31 --mem 128 --fill 32 --verify 64 --agent deaf
 begun=$SECONDS
 drive 31
 check "an agent that does not answer: the VM moves" moved 31 node02
-check "it is waited for, but not for long" at_most 20 $((SECONDS - begun))
-check "and that is one line, too" test "$(grep -c 'guest was not told' "$OUT")" = 1
+check "it is waited for, but not for long" at_most 30 $((SECONDS - begun))
+check "and that is one line, too" test "$(grep -c '^\[VMM\].*guest was not told' "$OUT")" = 1
 lab guest stop 31
 
 lab guest start 31 --mem 128 --fill 32 --verify 64
