@@ -272,6 +272,20 @@ static void wait_for_progress(struct om_survey_files *job, uint64_t until_ms)
 		start_thread(job);
 }
 
+/* Under the lock. */
+static void take_answers(const struct om_survey_files *job, struct om_survey *survey)
+{
+	survey->file_count = job->paths.n;
+	survey->files = om_xcalloc(job->paths.n, sizeof(*survey->files));
+	for (size_t i = 0; i < job->paths.n; i++) {
+		if (job->files[i].kind != OM_FILE_KIND_COUNT)
+			survey->files[i] = job->files[i];
+		else
+			snprintf(survey->files[i].why, sizeof(survey->files[i].why),
+				 "no answer within %d s", OM_SURVEY_FILES_MS / 1000);
+	}
+}
+
 void om_survey_files_finish(struct om_survey_files *job, struct om_survey *survey)
 {
 	uint64_t now;
@@ -280,15 +294,8 @@ void om_survey_files_finish(struct om_survey_files *job, struct om_survey *surve
 	while (job->done < job->paths.n && (now = now_ms()) < job->until_ms)
 		wait_for_progress(job,
 				  now + STUCK_MS < job->until_ms ? now + STUCK_MS : job->until_ms);
-	survey->file_count = job->paths.n;
-	survey->files = job->paths.n ? om_xcalloc(job->paths.n, sizeof(*survey->files)) : NULL;
-	for (size_t i = 0; i < job->paths.n; i++) {
-		if (job->files[i].kind != OM_FILE_KIND_COUNT)
-			survey->files[i] = job->files[i];
-		else
-			snprintf(survey->files[i].why, sizeof(survey->files[i].why),
-				 "no answer within %d s", OM_SURVEY_FILES_MS / 1000);
-	}
+	if (job->paths.n)
+		take_answers(job, survey);
 	job->next = job->paths.n; /* whoever comes back has nothing more to do */
 	leave(job);
 }

@@ -201,8 +201,10 @@ static enum om_answer has_device(const char *name)
 
 static void take_bridges(struct om_survey *survey, const struct om_strv *names)
 {
+	if (!names->n)
+		return;
 	survey->bridge_count = names->n;
-	survey->bridges = names->n ? om_xcalloc(names->n, sizeof(*survey->bridges)) : NULL;
+	survey->bridges = om_xcalloc(names->n, sizeof(*survey->bridges));
 	for (size_t i = 0; i < names->n; i++)
 		survey->bridges[i] = has_device(names->v[i]);
 }
