@@ -412,7 +412,7 @@ static void the_machine_type_and_the_emulator_are_told_apart(void **unused)
 	static const struct failure full = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_QEMU, ENOMEM,
 					     "/usr/bin/qemu-system-x86_64" };
 	static const struct failure broken = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, 0, "odd" };
-	static const struct failure cut = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_RPC, ENOENT, "cut" };
+	static const struct failure cut = { VIR_ERR_INVALID_ARG, VIR_FROM_RPC, 0, "cut" };
 	static const struct failure none = { 0 };
 	static const struct {
 		const struct failure *machine, *emulator;
