@@ -30,24 +30,45 @@ static bool is_writable(const struct om_dom_disk *disk)
 
 /* ---- missing, another one, another size ---- */
 
+static bool is_one_kernel(const struct om_check *c)
+{
+	return *c->src->boot_id && strcmp(c->src->boot_id, c->dst->boot_id) == 0;
+}
+
+static enum om_same same(const struct om_check *c, const struct om_check_file *file)
+{
+	return file->src && file->dst ? om_file_same(file->src, file->dst, is_one_kernel(c))
+				      : OM_SAME_UNKNOWN;
+}
+
 /*
- * Before premigrate a storage driver may yet bring it or, as with LVM, switch it on; after it, with
- * storage that is said to be shared, nobody does.
+ * That storage is shared is OpenNebula's to say. Where it was not asked, a file is meant to be shared
+ * that lies in a network's file system, or if the VM's directory is one on both hosts; a volume may
+ * have to be switched on there all the same.
  */
+static bool is_meant_shared(const struct om_check *c, const struct layer *layer)
+{
+	const struct om_file *src = layer->file.src;
+	struct om_check_file dir = om_check_file(c, c->dom->vm_dir);
+
+	if (c->facts->shared_known)
+		return true;
+	return src && src->kind == OM_FILE_REGULAR &&
+	       (om_fs_is_shared_for_libvirt(src->fs_type) || same(c, &dir) == OM_SAME_YES);
+}
+
+/* Before premigrate a storage driver may yet bring it or, as with LVM, switch it on. */
 static void check_missing(struct om_check *c, const struct layer *layer, struct tally *tally)
 {
-	enum om_severity severity = c->facts->shared_known ? OM_SEVERITY_BLOCKER
-							   : OM_SEVERITY_WARNING;
+	bool shared = is_meant_shared(c, layer);
 
 	if (om_check_is_early(c) && c->facts->other_way) {
 		tally->brought++;
 		return;
 	}
-	om_check_found(c, severity, "%s: %s is not on %s%s", layer->disk->target, layer->path,
-		       c->dst_host,
-		       severity == OM_SEVERITY_WARNING
-			       ? ", and is to be brought there by OpenNebula's storage driver"
-			       : "");
+	om_check_found(c, shared ? OM_SEVERITY_BLOCKER : OM_SEVERITY_WARNING,
+		       "%s: %s is not on %s%s", layer->disk->target, layer->path, c->dst_host,
+		       shared ? "" : ", unless OpenNebula's storage driver brings it");
 	om_check_remedy(c, "see that the datastore is mounted, or the volume active, on %s",
 			c->dst_host);
 }
@@ -59,7 +80,7 @@ static void check_other(struct om_check *c, const struct layer *layer, struct ta
 		tally->brought++;
 		return;
 	}
-	if (layer->writable && c->facts->shared_known)
+	if (layer->writable && is_meant_shared(c, layer))
 		om_check_found(
 			c, OM_SEVERITY_BLOCKER,
 			"%s: %s is another file on %s, with which the VM's data would be lost",
@@ -87,23 +108,22 @@ static void check_size(struct om_check *c, const struct layer *layer)
 	om_check_remedy(c, "see that it is the same storage on both hosts");
 }
 
-static bool is_one_kernel(const struct om_check *c)
-{
-	return *c->src->boot_id && strcmp(c->src->boot_id, c->dst->boot_id) == 0;
-}
-
 static void check_there(struct om_check *c, const struct layer *layer, struct tally *tally)
 {
-	const struct om_file *src = layer->file.src, *dst = layer->file.dst;
-	enum om_same same = src ? om_file_same(src, dst, is_one_kernel(c)) : OM_SAME_UNKNOWN;
-
-	tally->same += same == OM_SAME_YES;
-	if (same == OM_SAME_NO)
+	switch (same(c, &layer->file)) {
+	case OM_SAME_YES:
+		tally->same++;
+		return;
+	case OM_SAME_NO:
 		check_other(c, layer, tally);
-	else if (same == OM_SAME_UNKNOWN && sizes_differ(&layer->file))
+		return;
+	case OM_SAME_UNKNOWN:
+		break;
+	}
+	if (sizes_differ(&layer->file))
 		check_size(c, layer);
 	else
-		tally->unproven += same == OM_SAME_UNKNOWN;
+		tally->unproven++;
 }
 
 static void check_destination(struct om_check *c, const struct layer *layer, struct tally *tally)
@@ -206,8 +226,7 @@ static void check_not_shared(struct om_check *c)
 		const struct om_dom_disk *disk = &c->dom->disks[i];
 		struct om_check_file file = om_check_file(c, disk->source);
 
-		if (!is_on_host(disk) || !is_writable(disk) || !file.src || !file.dst ||
-		    om_file_same(file.src, file.dst, is_one_kernel(c)) != OM_SAME_YES)
+		if (!is_on_host(disk) || !is_writable(disk) || same(c, &file) != OM_SAME_YES)
 			continue;
 		om_check_found(c, OM_SEVERITY_WARNING,
 			       "%s: %s is the same on both hosts, and the datastore does not say "

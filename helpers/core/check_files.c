@@ -23,7 +23,7 @@ static void add_unknown(struct om_check *c, const char *what, const char *path,
 
 /* ---- firmware ---- */
 
-static bool check_boot_file(struct om_check *c, const char *what, const char *path)
+static void check_boot_file(struct om_check *c, const char *what, const char *path)
 {
 	const struct om_file *there = om_check_file(c, path).dst;
 
@@ -34,7 +34,6 @@ static bool check_boot_file(struct om_check *c, const char *what, const char *pa
 	} else if (is_unknown(there)) {
 		add_unknown(c, what, path, there);
 	}
-	return there && there->kind > OM_FILE_MISSING;
 }
 
 void om_check_firmware(struct om_check *c)

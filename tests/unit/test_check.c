@@ -88,6 +88,7 @@ static void a_vm_of_nothing_but_memory_is_in_order_too(void **unused)
 	}
 
 /* clang-format off */
+SPOIL(unsafe_by_fs, w->src_files[VDA].fs_type = EXT4; w->dst_files[VDA].fs_type = NFS)
 SPOIL(paused, w->src.side = OM_SIDE_PAUSED)
 SPOIL(paused_by_facts, w->facts.src_state = OM_SIDE_PAUSED)
 SPOIL(stopped_for_switch, w->src.side = OM_SIDE_INCOMING)
@@ -148,6 +149,23 @@ SPOIL(no_nvram_unknown_template, no_nvram(w); w->dst_files[TEMPLATE].kind = OM_F
 SPOIL(no_nvram_no_name, no_nvram(w); w->dom.nvram_template = text(""))
 SPOIL(nvram_unknown, w->dst_files[NVRAM].kind = OM_FILE_UNKNOWN)
 SPOIL(little_memory, w->dom.huge_page_kib = 0; w->dst.memory_available_kib = (4u << 20) - 1)
+SPOIL(no_fault, w->dst.userfaultfd = OM_ANSWER_NO)
+SPOIL(no_address, w->way.fast.have_addr = false)
+SPOIL(firewall, w->way.range = OM_ANSWER_NO; strcpy(w->way.range_why, "refused"))
+SPOIL(cpu_by_mode, w->dom.cpu = text(""))
+SPOIL(cpu_by_xml, w->dom.cpu_mode = text(""))
+SPOIL(fault_not_asked, no_fault(w); WORLD_SETTINGS(w, { "SYNC_TIME", "no", OM_ORIGIN_KVMRC }))
+SPOIL(other_helper_unknown, strcpy(w->dst.helper, "0.3.0"); *w->src.helper = '\0')
+SPOIL(network_silent, no_address(w); w->dst.known = false)
+SPOIL(append_unresolved, network_silent(w); w->way.source = OM_FAST_APPEND)
+SPOIL(firewall_append, firewall(w); w->way.strict = true; w->way.source = OM_FAST_APPEND)
+SPOIL(listens_on_localhost, w->graphics[0].listen = text("localhost"))
+SPOIL(listens_by_default, w->graphics[0].listen = text(""))
+SPOIL(few_bridges, w->dst.bridge_count = ETH1)
+SPOIL(no_bridges, w->dst.bridges = NULL)
+SPOIL(few_secrets, w->dst.secret_count = 0)
+SPOIL(no_secrets, w->dst.secrets = NULL)
+SPOIL(other_nic, w->nics[1].type = text("ethernet"))
 SPOIL(enough_memory, w->dom.huge_page_kib = 0; w->dst.memory_available_kib = 4u << 20)
 SPOIL(memory_unknown, w->dom.huge_page_kib = 0; w->dst.memory_available_kib = 0)
 SPOIL(few_pages, w->dst.nodes[0].free = 1947)
@@ -158,7 +176,22 @@ SPOIL(pages_unknown, w->dst.page_kib = 0)
 SPOIL(zerocopy, w->opts.flags |= OM_FLAG_ZEROCOPY)
 SPOIL(no_disk, w->dst_files[VDA].kind = OM_FILE_MISSING)
 SPOIL(no_disk_yet, no_disk(w); w->facts.other_way = true)
-SPOIL(no_disk_unknown, no_disk(w); w->facts.shared_known = false; w->facts.shared = false)
+SPOIL(no_disk_on_nfs, no_disk(w); w->facts.shared_known = false)
+SPOIL(not_known, w->facts.shared_known = w->facts.shared = false;
+      w->src_files[VDA].fs_type = EXT4; w->opts.flags |= OM_FLAG_UNSAFE)
+SPOIL(no_disk_of_same_directory, no_disk(w); not_known(w))
+SPOIL(no_volume_of_same_directory, no_disk_of_same_directory(w);
+      w->src_files[VDA].kind = OM_FILE_BLOCK)
+SPOIL(no_disk_of_own_directory, no_disk_of_same_directory(w); w->dst_files[VM_DIR].inode++)
+SPOIL(few_answers, w->dst.file_count = CDROM)
+SPOIL(no_answers, w->dst.files = NULL)
+SPOIL(few_own_answers, w->src.file_count = CDROM; w->src_files[CDROM].fs_type = 0)
+SPOIL(no_own_answers, w->src.files = NULL)
+SPOIL(source_unknown, w->src.known = false)
+SPOIL(gone_here, w->src_files[VDA].kind = OM_FILE_MISSING; w->src_files[VDA].fs_type = EXT4)
+SPOIL(network_disk, w->disks[2].source = text("/pool/image"))
+SPOIL(readonly_disk, unsafe_by_fs(w); w->disks[0].readonly = true)
+SPOIL(unsafe_no_type, unsafe_by_fs(w); w->src_files[VDA].fs_type = 0)
 SPOIL(no_base, w->dst_files[BASE].kind = OM_FILE_MISSING)
 SPOIL(disk_unknown, w->dst_files[VDA].kind = OM_FILE_UNKNOWN)
 SPOIL(not_shared, w->facts.shared = false; no_disk(w))
@@ -166,14 +199,15 @@ SPOIL(not_shared_but_same, w->facts.shared = false)
 SPOIL(other_disk, w->src_files[VDA].fs_type = w->dst_files[VDA].fs_type = EXT4;
       w->opts.flags |= OM_FLAG_UNSAFE)
 SPOIL(other_disk_yet, other_disk(w); w->facts.other_way = true)
-SPOIL(other_disk_unknown, other_disk(w); w->facts.shared_known = false)
+SPOIL(other_disk_of_same_directory, other_disk(w); w->facts.shared_known = false)
+SPOIL(other_disk_unknown, other_disk_of_same_directory(w); w->dst_files[VM_DIR].inode++)
 SPOIL(other_base, w->src_files[BASE].fs_type = w->dst_files[BASE].fs_type = EXT4)
 SPOIL(other_cdrom, w->src_files[CDROM].fs_type = w->dst_files[CDROM].fs_type = EXT4)
 SPOIL(other_cdrom_brought, other_cdrom(w); w->facts.other_way = true)
 SPOIL(other_size, w->dst_files[VDA].size_bytes++)
 SPOIL(one_unproven, w->dst_files[VDA].fs_id++)
 SPOIL(none_proven, for (size_t i = VDA; i < PATHS; i++) w->dst_files[i].fs_id++)
-SPOIL(unsafe, w->src_files[VDA].fs_type = EXT4; w->dst_files[VDA].fs_type = NFS)
+SPOIL(unsafe, unsafe_by_fs(w))
 SPOIL(unsafe_asked, unsafe(w); w->opts.flags |= OM_FLAG_UNSAFE)
 SPOIL(unsafe_new, unsafe(w); w->src.libvirt = w->dst.libvirt = 10000000)
 SPOIL(unsafe_no_version, unsafe(w); w->src.libvirt = 0)
@@ -211,7 +245,6 @@ SPOIL(transient, w->disks[0].transient = true)
 SPOIL(invtsc, w->dom.tsc_frequency = false)
 SPOIL(no_tpm, w->dst.tpm = OM_ANSWER_NO)
 SPOIL(tpm_unknown, w->dst.tpm = OM_ANSWER_NOT_CHECKED)
-SPOIL(no_address, w->way.fast.have_addr = false)
 SPOIL(no_address_strict, no_address(w); w->way.strict = true)
 SPOIL(no_route, w->way.fast.routed = false)
 SPOIL(no_answer, w->way.fast.answer = OM_ANSWER_NO; strcpy(w->way.fast.why, "no answer in 1 s"))
@@ -230,14 +263,12 @@ SPOIL(mtu_unknown, w->way.full_size = OM_ANSWER_NOT_CHECKED)
 SPOIL(no_ports, w->dst.range_free = 0)
 SPOIL(one_port, w->dst.range_free = 1)
 SPOIL(ports_unknown, w->dst.range_min = w->dst.range_max = w->dst.range_free = 0)
-SPOIL(firewall, w->way.range = OM_ANSWER_NO; strcpy(w->way.range_why, "refused"))
 SPOIL(firewall_strict, firewall(w); w->way.strict = true)
 SPOIL(firewall_default, firewall_strict(w); by_option(w); w->way.range = OM_ANSWER_NO)
 SPOIL(firewall_unknown, w->way.range = OM_ANSWER_NOT_CHECKED)
 SPOIL(no_certificate, w->dst.tls_server = OM_ANSWER_NO; strcpy(w->dst.tls_why, "no ca-cert.pem"))
 SPOIL(no_own_certificate, w->src.tls_client = OM_ANSWER_NO)
 SPOIL(certificate_unknown, w->dst.tls_server = OM_ANSWER_NOT_CHECKED)
-SPOIL(no_fault, w->dst.userfaultfd = OM_ANSWER_NO)
 SPOIL(no_fault_by_option, no_fault(w); w->opts.flags |= OM_FLAG_POSTCOPY)
 SPOIL(no_fault_needed, no_fault(w); w->dom.postcopy_obstacle = "the VM has a PCI device")
 SPOIL(fault_unknown, w->dst.userfaultfd = OM_ANSWER_NOT_CHECKED)
@@ -317,6 +348,24 @@ static const struct row {
 	{ "nvram", no_nvram_no_name, { W, W, W }, "no template is named" },
 	{ "nvram", nvram_unknown, { N, N, N }, "could not be looked at" },
 	{ "memory", little_memory, { W, W, W }, "node02 has 4095 MiB of memory available, and the VM may take 4096 MiB" },
+	{ "cpu", cpu_by_mode, { O, O, O }, "node02 can give the guest its CPU" },
+	{ "cpu", cpu_by_xml, { O, O, O }, "node02 can give the guest its CPU" },
+	{ "userfaultfd", fault_not_asked, { O, O, O }, "post-copy is not allowed" },
+	{ "helper", other_helper_unknown, { O, O, O }, "onemigrate 0.3.0" },
+	{ "fast-network", network_silent, { N, N, N }, "node02 could not be asked for its addresses" },
+	{ "fast-network", append_unresolved, { W, W, W }, "no address there" },
+	{ "firewall", firewall_append, { B, B, B }, "was not reached" },
+	{ "graphics", listens_on_localhost, { O, O, O }, "" },
+	{ "graphics", listens_by_default, { O, O, O }, "" },
+	{ "networks", few_bridges, { N, N, N }, "did not say whether it has eth1" },
+	{ "networks", no_bridges, { N, N, N }, "did not say whether it has br0" },
+	{ "networks", other_nic, { O, O, O }, "all of them are there" },
+	{ "secrets", few_secrets, { N, N, N }, "did not say of 1" },
+	{ "secrets", no_secrets, { N, N, N }, "did not say of 1" },
+	{ "host-uuid", source_unknown, { N, N, N }, "node01 did not say" },
+	{ "versions", source_unknown, { N, N, N }, "node01 did not say" },
+	{ "lock-manager", source_unknown, { N, N, N }, "node01 did not say" },
+	{ "migrations", source_unknown, { N, N, N }, "node01 did not say" },
 	{ "memory", enough_memory, { O, O, O }, "4096 MiB available on node02, for 4096 MiB" },
 	{ "memory", memory_unknown, { N, N, N }, "node02 did not say" },
 	{ "hugepages", few_pages, { B, B, B }, "node02 has 2047 free huge pages of 2048 KiB, and the VM needs 2048" },
@@ -327,13 +376,25 @@ static const struct row {
 	{ "memlock", zerocopy, { N, N, N }, "--zerocopy locks up to 4096 MiB in QEMU on node01" },
 	{ "disks", no_disk, { B, B, B }, "vda: /ds/0/31/disk.0 is not on node02" },
 	{ "disks", no_disk_yet, { O, O, B }, "" },
-	{ "disks", no_disk_unknown, { W, W, W }, "is to be brought there by OpenNebula's storage driver" },
+	{ "disks", no_disk_on_nfs, { B, B, B }, "vda: /ds/0/31/disk.0 is not on node02" },
+	{ "disks", no_disk_of_same_directory, { B, B, B }, "vda: /ds/0/31/disk.0 is not on node02" },
+	{ "disks", no_volume_of_same_directory, { W, W, W }, "unless OpenNebula's storage driver brings it" },
+	{ "disks", no_disk_of_own_directory, { W, W, W }, "unless OpenNebula's storage driver brings it" },
+	{ "disks", few_answers, { N, N, N }, "sda: /ds/0/31/disk.1 could not be looked at on node02" },
+	{ "disks", no_answers, { N, N, N }, "vda: /ds/0/31/disk.0 could not be looked at on node02" },
+	{ "disks", few_own_answers, { O, O, O }, "2 the same on both hosts, 1 on both" },
+	{ "disks", no_own_answers, { N, N, N }, "0 the same on both hosts, 3 on both" },
+	{ "disks", gone_here, { O, O, O }, "2 the same on both hosts, 1 on both" },
+	{ "disks", network_disk, { O, O, O }, "all 3 are the same" },
+	{ "disks", readonly_disk, { O, O, O }, "" },
+	{ "disks", unsafe_no_type, { O, O, O }, "" },
 	{ "disks", no_base, { B, B, B }, "vda: /ds/1/base is not on node02" },
 	{ "disks", disk_unknown, { N, N, N }, "vda: /ds/0/31/disk.0 could not be looked at" },
 	{ "disks", not_shared, { W, W, W }, "OpenNebula's own script moves the VM" },
 	{ "disks", not_shared_but_same, { W, W, W }, "vda: /ds/0/31/disk.0 is the same on both hosts" },
 	{ "disks", other_disk, { B, B, B }, "the VM's data would be lost" },
 	{ "disks", other_disk_yet, { O, O, B }, "" },
+	{ "disks", other_disk_of_same_directory, { B, B, B }, "the VM's data would be lost" },
 	{ "disks", other_disk_unknown, { W, W, W }, "vda: /ds/0/31/disk.0 is another file on node02" },
 	{ "disks", other_base, { W, W, W }, "vda: /ds/1/base is another file on node02" },
 	{ "disks", other_cdrom, { W, W, W }, "sda: /ds/0/31/disk.1 is another file on node02" },
