@@ -27,6 +27,34 @@ static void a_vm_of_opennebula_is_read_in_full(void **unused)
 	om_dom_free(&dom);
 }
 
+/* What libvirt 11.3 prints of a running guest. */
+static void a_running_guest_of_the_lab_is_read_in_full(void **unused)
+{
+	struct om_dom dom;
+
+	(void)unused;
+	parse_sample(&dom, "lab-guest.xml");
+	expect_text(dom.virt_type, "qemu");
+	expect_text(dom.arch, "x86_64");
+	expect_text(dom.machine, "pc-q35-7.2");
+	expect_text(dom.kernel, "/usr/share/onemigrate-lab/vmlinuz");
+	expect_text(dom.vm_dir, "/var/lib/one/datastores/0/31");
+	expect_text(dom.cpu_check, "full");
+	assert_non_null(strstr(dom.cpu, ">EPYC-Rome<"));
+	assert_int_equal(dom.disk_count, 2);
+	expect_text(dom.disks[0].source, "/var/lib/one/datastores/0/31/disk.0");
+	expect_text(dom.disks[0].cache, "writeback");
+	assert_int_equal(dom.disks[0].chain.n, 0);
+	assert_true(dom.disks[1].cdrom && dom.disks[1].readonly);
+	assert_int_equal(dom.nic_count, 1);
+	expect_text(dom.nics[0].source, "onebr");
+	assert_int_equal(dom.graphics_count, 1);
+	expect_text(dom.graphics[0].listen, "10.77.0.11");
+	assert_int_equal(dom.graphics[0].port[0], 5931);
+	assert_true(dom.has_guest_agent && !dom.has_hostdev && !dom.has_tpm);
+	om_dom_free(&dom);
+}
+
 static void the_directory_is_opennebula_s_word_alone(void **unused)
 {
 	static const struct {
@@ -315,6 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_vm_of_opennebula_is_read_in_full),
+		cmocka_unit_test(a_running_guest_of_the_lab_is_read_in_full),
 		cmocka_unit_test(the_directory_is_opennebula_s_word_alone),
 		cmocka_unit_test(nvram_is_a_path_or_a_source),
 		cmocka_unit_test(the_memory_s_pages_and_nodes_are_read),
