@@ -252,6 +252,9 @@ static void explain(struct om_run_end *end, const struct om_attempt_end *call)
 
 	if (call->stop_requested)
 		om_err_set(&end->err, OM_E_ABORTED, "cancelled on request (%s)", call->text);
+	else if (call->dest_lost && !by_watch)
+		om_err_set(&end->err, OM_E_SOURCE,
+			   "the connection to the destination's libvirt was lost (%s)", call->text);
 	else
 		om_err_set(&end->err, OM_E_SOURCE, "%s", by_watch ? call->watch_why : call->text);
 	end->has_err = true;

@@ -520,7 +520,7 @@ static void the_next_path_is_tried_only_before_the_first_byte_and_with_one_warni
 				 .dst = { .state = ABSENT } } } },
 		  .attempts = 3,
 		  .verdict = OM_VERDICT_SOURCE,
-		  .err = "gone",
+		  .err = "the connection to the destination's libvirt was lost (gone)",
 		  .trace = "save touch drop memory0 reopen define-source" },
 		{ "something is left on the destination",
 		  { START, .calls = { { .end = { CONNECTION_LOST, .text = "refused" },
