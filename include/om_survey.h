@@ -30,7 +30,7 @@
 struct om_survey_ask {
 	char *uuid, *name;			     /* of the domain; "" = none */
 	char *arch, *virt_type, *machine, *emulator; /* what it runs on; "" = do not ask */
-	char *cpu;				     /* <cpu> element as XML, migratable form */
+	char *cpu;				     /* <cpu> element as XML, of the live domain */
 	struct om_strv paths;			     /* absolute */
 	struct om_strv bridges;			     /* names of devices */
 	struct om_strv networks;		     /* libvirt's */
