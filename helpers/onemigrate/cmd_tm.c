@@ -39,11 +39,11 @@ static int give(enum om_tm_decision decision)
 
 static int refuse(const struct om_tm *tm, const char *text)
 {
-	if (tm->step == OM_TM_PREMIGRATE)
+	if (tm->facts.step == OM_TM_PREMIGRATE)
 		om_log_final("Error migrating VM %s: %s; nothing was touched.", tm->vm_id, text);
 	else
-		om_log_final("%s of VM %s: %s; nothing was touched.", om_tm_step_name(tm->step),
-			     tm->vm_id, text);
+		om_log_final("%s of VM %s: %s; nothing was touched.",
+			     om_tm_step_name(tm->facts.step), tm->vm_id, text);
 	return give(OM_TM_FAIL);
 }
 
@@ -161,8 +161,8 @@ static void failmigrate(struct om_tm *tm)
 static bool decide(struct om_tm *tm, struct om_err *err)
 {
 	/* Nothing to ask about. */
-	if (!tm->facts.kvm || (tm->step == OM_TM_POSTMIGRATE && !tm->facts.same_host &&
-			       !om_tm_dangers(tm->step, tm->facts.effects))) {
+	if (!tm->facts.kvm || (tm->facts.step == OM_TM_POSTMIGRATE && !tm->facts.same_host &&
+			       !om_tm_dangers(tm->facts.step, tm->facts.effects))) {
 		tm->verdict = om_tm_decide(&tm->facts);
 		return true;
 	}
@@ -171,9 +171,9 @@ static bool decide(struct om_tm *tm, struct om_err *err)
 	if (tm->facts.same_host) {
 		om_tm_look_at_use(tm);
 		tm->verdict = om_tm_decide(&tm->facts);
-	} else if (tm->step == OM_TM_PREMIGRATE) {
+	} else if (tm->facts.step == OM_TM_PREMIGRATE) {
 		premigrate(tm);
-	} else if (tm->step == OM_TM_POSTMIGRATE) {
+	} else if (tm->facts.step == OM_TM_POSTMIGRATE) {
 		om_tm_look(tm);
 		tm->verdict = om_tm_decide(&tm->facts);
 	} else {
@@ -187,8 +187,8 @@ static bool decide(struct om_tm *tm, struct om_err *err)
 
 static void tell_failure(const struct om_tm *tm, const char *text)
 {
-	if (tm->step != OM_TM_PREMIGRATE)
-		om_log_final("%s of VM %s: %s.", om_tm_step_name(tm->step), tm->vm_id, text);
+	if (tm->facts.step != OM_TM_PREMIGRATE)
+		om_log_final("%s of VM %s: %s.", om_tm_step_name(tm->facts.step), tm->vm_id, text);
 	else if (is_on_source(tm))
 		om_log_final(
 			"Error migrating VM %s: %s; nothing was touched, the VM still runs on %s.",
@@ -227,7 +227,7 @@ int om_cmd_tm(int argc, char **argv)
 	static struct om_tm tm;
 	struct om_err err = { 0 };
 
-	if (argc < 8 || argc > 9 || !om_tm_step_parse(&tm.step, argv[1]) || !is_name(argv[2]))
+	if (argc < 8 || argc > 9 || !om_tm_step_parse(&tm.facts.step, argv[1]) || !is_name(argv[2]))
 		return 2;
 	alarm(LIMIT_S);
 	signal(SIGPIPE, SIG_IGN);
@@ -240,7 +240,7 @@ int om_cmd_tm(int argc, char **argv)
 	tm.facts.same_host = strcmp(tm.src, tm.dst) == 0;
 	tm.s.args.vm_id = tm.vm_id;
 	om_log_open(tm.vm_id);
-	om_log_name_step(tm.vm_id, om_tm_step_name(tm.step));
+	om_log_name_step(tm.vm_id, om_tm_step_name(tm.facts.step));
 	if (!take_input(&tm, argv[5], &err))
 		return refuse(&tm, err.msg);
 	take_effects(&tm);

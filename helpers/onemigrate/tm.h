@@ -9,7 +9,6 @@
 #include "om_tm_host.h"
 
 struct om_tm {
-	enum om_tm_step step;
 	const char *driver, *src, *dst, *vm_id; /* of argv */
 	bool chained;				/* another driver's script runs this one */
 	char *dir;				/* the target directory, as om_tm_dir() gives it */

@@ -74,11 +74,11 @@ bool om_tm_begin(struct om_tm *tm, struct om_err *err)
 	ok = om_session_settings(s, err);
 	if (!*s->src_uri)
 		om_str_copy(s->src_uri, sizeof(s->src_uri), "qemu:///system");
-	if (!ok && tm->step == OM_TM_PREMIGRATE)
+	if (!ok && tm->facts.step == OM_TM_PREMIGRATE)
 		return false;
 	/* First of all: its handshake takes longer than all that is asked here. */
 	if (!tm->facts.same_host) {
-		if (tm->step == OM_TM_PREMIGRATE)
+		if (tm->facts.step == OM_TM_PREMIGRATE)
 			om_checkup_open(s);
 		if (!s->checkup.dst_link)
 			s->checkup.dst_link = om_survey_link_open(tm->dst);
@@ -236,7 +236,7 @@ void om_tm_look_with_checks(struct om_tm *tm)
 	om_checkup_ask(&tm->s);
 	take_source_state(tm);
 	take_destination_state(tm);
-	if (om_tm_dangers(tm->step, tm->facts.effects))
+	if (om_tm_dangers(tm->facts.step, tm->facts.effects))
 		compare_directories(tm);
 	else
 		judge_directories(tm);
@@ -278,7 +278,7 @@ void om_tm_look(struct om_tm *tm)
 
 	make_ask(tm);
 	ask_both(tm);
-	for (int i = 1; i < SETTLE_TRIES && tm->step == OM_TM_FAILMIGRATE &&
+	for (int i = 1; i < SETTLE_TRIES && tm->facts.step == OM_TM_FAILMIGRATE &&
 			tm->facts.dst.state == OM_SIDE_INCOMING;
 	     i++) {
 		nanosleep(&step, NULL);
@@ -291,7 +291,7 @@ void om_tm_look(struct om_tm *tm)
 
 static bool would_go(const struct om_tm *tm, const char *path)
 {
-	if (tm->step == OM_TM_FAILMIGRATE)
+	if (tm->facts.step == OM_TM_FAILMIGRATE)
 		return om_tm_path_in(path, tm->dir);
 	return om_tm_path_in_other(path, tm->dir, tm->vm_id);
 }

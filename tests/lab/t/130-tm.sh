@@ -1,0 +1,321 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The real sequence around a migration - premigrate, pre, migrate, clean, post, postmigrate, failmigrate - driven from the
+# front-end, with stock TM scripts that really remove: on local, shared and ceph-like storage, after false
+# answers, and where somebody cannot be asked. No directory of a living VM goes.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../driver.sh
+. "$(dirname "$0")/../driver.sh"
+
+STORE=/var/lib/one/datastores
+REMOTES=/var/lib/one/remotes
+TM=0 RAN=''
+
+# The <VM> of the document, with the disks' driver $2 and the elements $5 in the template.
+vm_document() {
+	local vmid=$1 images=$2 document vm mad='<TM_MAD><![CDATA[' i
+	document=$(lab action "$vmid" --from "$3" --to "$4")
+	vm="<VM>${document#*<VM>}"
+	vm="${vm%</VM>*}</VM>"
+	for i in shared ssh; do
+		vm=${vm//"$mad$i]"/"$mad$images]"}
+	done
+	printf '%s' "${vm/'</TEMPLATE><USER_TEMPLATE>'/"$5</TEMPLATE><USER_TEMPLATE>"}"
+}
+
+datastore_of() {
+	cut -d ' ' -f 4 "/run/onemigrate-lab/$LAB/facts.$1"
+}
+
+# tm STEP DRIVER VMID [FROM TO]: a TM script as OpenNebula's driver runs it. Sets TM to its status and RAN to the
+# stock scripts that ran. DIR, IMAGES (the disks' driver) and NICS can be set.
+tm() {
+	local step=$1 mad=$2 vmid=$3 from=${4:-node01} to=${5:-node02} ds
+	ds=$(datastore_of "$vmid")
+	lab exec fe -- rm -f /tmp/tm.ran
+	vm_document "$vmid" "${IMAGES:-$mad}" "$from" "$to" "${NICS:-}" | base64 -w 0 >"$T/vm.64"
+	TM=0
+	lab exec fe --user "$USER_OF_LAB" -- "$REMOTES/tm/$mad/$step" "$from" "$to" \
+		"${DIR-/var/lib/one//datastores/$ds/$vmid}" "$vmid" "$ds" <"$T/vm.64" >"$T/tm.out" 2>"$T/tm.err" || TM=$?
+	RAN=$(lab exec fe -- cat /tmp/tm.ran 2>/dev/null || true)
+	[[ ! -s $T/tm.out ]] || fail "$step of $mad: stdout is empty"
+}
+
+# A network script on a host: vnm STEP HOST VMID
+vnm() {
+	lab exec fe --user "$USER_OF_LAB" -- ssh -A "$2" "/var/tmp/one/vnm/lab/$1 x" <"$T/vm.64"
+}
+
+how() {
+	echo "status $TM, ran: $RAN"
+	cat "$T/tm.err"
+}
+
+# The stock script ran and was given what we were given, and the step succeeded.
+ran() {
+	how
+	[[ $TM == 0 && $RAN == "$1 5 $(sha256sum <"$T/vm.64" | cut -d ' ' -f 1)" ]]
+}
+
+# No stock script ran, and the step ended so: quiet STATUS [ERE of what was said]
+quiet() {
+	how
+	[[ $TM == "$1" && -z $RAN ]] && { [[ -z ${2-} ]] || grep -qE -- "$2" "$T/tm.err"; }
+}
+
+# Lines that OpenNebula 7 shows of a step that succeeds.
+visible() {
+	how
+	grep -qE "^INFO: $1 (WARNING )?(pre|post|fail)migrate: .*$2" "$T/tm.err"
+}
+
+has_dir() {
+	lab exec "$1" -- ls -la "$STORE/$2"
+}
+
+no_dir() {
+	! lab exec "$1" -- ls -la "$STORE/$2" 2>/dev/null
+}
+
+# Inodes and names, and that no file was emptied: what must not change.
+listing() {
+	lab exec "$1" -- find "$STORE/$2" -size +0 -printf '%i %P\n' | sort
+}
+
+unchanged() {
+	diff <(listing "$1" "$2") "$T/listing"
+}
+
+keep_listing() {
+	listing "$1" "$2" >"$T/listing"
+}
+
+begin --mgmt 1gbit "$@"
+settings MIGRATE_OPTIONS=--unsafe
+if [[ $USER_OF_LAB != root ]]; then
+	for node in node01 node02; do
+		lab exec "$node" -- sh -c "echo '$USER_OF_LAB ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/lab"
+	done
+fi
+
+# ---- storage of each host's own
+lab guest start 31 --mem 128 --fill 32 --disk --ds 100 --verify 64
+lab exec node02 --user "$USER_OF_LAB" -- sh -c "mkdir $STORE/100/31; echo stale >$STORE/100/31/disk.0"
+tm premigrate ssh 31
+check "local storage: the stock premigrate runs, with our arguments and document" ran ssh/premigrate
+check "local storage: it has removed a leftover" no_dir node02 100/31
+drive 31
+check "local storage: the VM moves" on_node 31 node02
+tm postmigrate ssh 31
+check "local storage: the stock postmigrate runs" ran ssh/postmigrate
+check "local storage: the source's directory is gone" no_dir node01 100/31
+check "local storage: the VM has its disk" lab guest verify 31
+
+# ---- the answer was false: it runs on node02, and OpenNebula has it on node01
+keep_listing node02 100/31
+for driver in ssh local ceph lvm; do
+	tm premigrate $driver 31
+	check "false failure: premigrate of $driver succeeds without the stock script" quiet 0 'INFO: 31 premigrate: .*node02 already'
+done
+check "false failure: nothing of the VM is touched" unchanged node02 100/31
+drive 31 --from node01 --to node02
+check "false failure: migrate answers what is so" moved 31 node02
+tm failmigrate lvm 31
+check "false failure: failmigrate keeps the VM's directory" quiet 1 'failmigrate of VM 31: the VM is not proven to run on node01'
+tm failmigrate ssh 31
+check "false failure: a failmigrate that removes nothing runs" ran ssh/failmigrate
+check "false failure: still nothing is touched" unchanged node02 100/31
+# And it is said to have gone from node02 to node01.
+for driver in ssh local ceph lvm; do
+	tm postmigrate $driver 31 node02 node01
+	check "false success: postmigrate of $driver keeps the VM's directory" quiet 1 'postmigrate of VM 31: .*is kept'
+done
+check "false success: nothing of the VM is touched" unchanged node02 100/31
+
+# ---- on both hosts
+lab exec node01 -- sh -c "cat >/tmp/twin.xml" <<-END
+	<domain type='qemu'><name>one-31</name><uuid>$(lab guest uuid 31)</uuid><memory>32768</memory>
+	<os><type arch='x86_64'>hvm</type></os></domain>
+END
+lab exec node01 -- virsh -q create /tmp/twin.xml >/dev/null
+tm premigrate ssh 31
+check "alive on both: premigrate refuses" quiet 1 'Error migrating VM 31: the VM is on both hosts'
+tm premigrate ssh 31 node02 node01
+check "alive on both: the other way too" quiet 1 'Error migrating VM 31: the VM is on both hosts'
+tm postmigrate ssh 31 node02 node01
+check "alive on both: postmigrate keeps" quiet 1
+tm failmigrate lvm 31 node01 node02
+check "alive on both: failmigrate keeps" quiet 1
+lab exec node01 -- virsh -q destroy one-31 >/dev/null
+check "alive on both: nothing of the VM is touched" unchanged node02 100/31
+
+# ---- a silent side
+lab exec node01 -- pkill -x libvirtd
+poll 10 no_libvirtd node01
+for pair in 'node01 node02' 'node02 node01'; do
+	# shellcheck disable=SC2086
+	tm premigrate ssh 31 $pair
+	check "a silent libvirt, $pair: premigrate refuses" quiet 1 'where the VM is, is not known'
+	# shellcheck disable=SC2086
+	tm postmigrate ssh 31 $pair
+	check "a silent libvirt, $pair: postmigrate keeps" quiet 1
+	# shellcheck disable=SC2086
+	tm failmigrate lvm 31 $pair
+	check "a silent libvirt, $pair: failmigrate keeps" quiet 1
+done
+lab exec node01 -- libvirtd --daemon
+check "a silent libvirt: nothing of the VM is touched" unchanged node02 100/31
+
+# ---- paths that are none
+for pair in 'premigrate /' 'postmigrate ' "failmigrate $STORE/100/" "premigrate $STORE/100/32" "postmigrate $STORE/100/31/.." \
+	"failmigrate $STORE//31"; do
+	DIR=${pair#* }
+	tm "${pair% *}" lvm 31 node02 node01
+	check "${pair% *} with the directory '$DIR' is refused" quiet 1 '31: the target directory'
+done
+unset DIR
+check "paths: nothing of the VM is touched" unchanged node02 100/31
+
+# ---- nobody can be asked; and a front-end that has no libvirt can ask
+# shellcheck disable=SC2016 # for that shell
+lab exec fe -- sh -c 'for f in /usr/lib/*/libvirt.so.0*; do mv "$f" "$f.gone"; done'
+tm premigrate local 31 node02 node01
+check "a front-end without libvirt: the stock script, in Ruby, runs" ran local/premigrate
+lab exec node02 -- mv /var/tmp/one/onemigrate /var/tmp/one/onemigrate.gone
+tm premigrate ssh 31 node02 node01
+check "no helper on the source: premigrate of ssh fails" quiet 1 'node02 could not be asked'
+tm postmigrate ceph 31 node02 node01
+check "no helper on the source: postmigrate of ceph keeps" quiet 1 'node02 could not be asked'
+tm premigrate shared 31 node02 node01
+check "no helper on the source: premigrate of shared runs" ran shared/premigrate
+check "no helper on the source: and says so" visible 31 'node02 could not be asked about the VM .*runs unchecked'
+lab exec node02 -- mv /var/tmp/one/onemigrate.gone /var/tmp/one/onemigrate
+check "nobody asked: nothing of the VM is touched" unchanged node02 100/31
+
+# ---- a failed attempt is undone on the destination, which is node01 now
+lab exec node01 --user "$USER_OF_LAB" -- mkdir "$STORE/100/31"
+tm premigrate ceph 31 node02 node01
+check "ceph-like: the stock premigrate carries the directory over" ran ceph/premigrate
+check "ceph-like: it is there" has_dir node01 100/31/disk.0
+tm failmigrate ceph 31 node02 node01
+check "a failed attempt: a directory that was there before is left" has_dir node01 100/31
+check "a failed attempt: the stock failmigrate runs" ran ceph/failmigrate
+lab exec node01 -- rm -r "$STORE/100/31"
+tm premigrate ceph 31 node02 node01
+check "ceph-like: the directory is there once more" has_dir node01 100/31/disk.0
+tm failmigrate ceph 31 node02 node01
+check "a failed attempt: what it has made is removed" no_dir node01 100/31
+check "a failed attempt: and that is said" visible 31 '.*100/31, which this migration had made'
+check "a failed attempt: nothing of the VM is touched" unchanged node02 100/31
+tm failmigrate ceph 31 node02 node01
+check "a failed attempt: once more, there is nothing to undo" ran ceph/failmigrate
+
+# ---- what `vnm pre` made
+lab guest start 32 --mem 128 --fill 32 --nic
+NICS='<NIC><BRIDGE><![CDATA[onebr]]></BRIDGE><VN_MAD><![CDATA[lab]]></VN_MAD></NIC>'
+fails_after_pre() {
+	tm premigrate shared 32
+	vnm pre node02
+	tm failmigrate shared 32
+}
+bridge() {
+	lab exec node02 -- ip link show onebr
+}
+no_bridge() {
+	! lab exec node02 -- ip link show onebr 2>/dev/null
+}
+fails_after_pre 2>/dev/null
+check "a bridge that was there before is left" bridge
+lab exec node02 -- ip link del onebr
+fails_after_pre
+check "a failed attempt: the bridge that pre has made is cleaned" no_bridge
+check "a failed attempt: and that is said" visible 32 'onebr of this migration was cleaned on node02'
+tm premigrate shared 32
+vnm pre node02
+lab exec node02 -- sh -c 'ip tuntap add tap7 mode tap; ip link set tap7 master onebr'
+tm failmigrate shared 32
+check "a bridge that another VM uses by now is left" bridge
+check "a bridge that another VM uses by now: that is said" visible 32 '.*another VM uses onebr'
+lab exec node02 -- sh -c 'ip link del tap7; ip link del onebr'
+tm premigrate shared 32
+vnm pre node02
+drive 32
+check "the sequence on shared storage: the VM moves" moved 32 node02
+vnm clean node01 2>/dev/null || true
+vnm post node02
+tm postmigrate shared 32
+check "the sequence on shared storage: the stock postmigrate runs" ran shared/postmigrate
+check "the sequence on shared storage: nothing is removed" has_dir node02 0/32
+NICS=''
+
+# ---- storage that is shared in truth, under drivers that remove
+lab guest start 33 --mem 128 --fill 32 --disk --verify 64
+keep_listing node01 0/33
+for driver in ssh local ceph lvm; do
+	tm premigrate $driver 33
+	check "shared in truth: premigrate of $driver succeeds without the stock script" quiet 0
+	check "shared in truth: and warns" visible 33 '.*is the same directory on node01 and node02'
+done
+IMAGES=ssh tm premigrate shared 33
+check "images of a driver that removes, in a chain: likewise" quiet 0 'INFO: 33 WARNING premigrate: .*same directory'
+check "shared in truth: nothing of the VM is touched" unchanged node02 0/33
+tm premigrate ssh 33
+drive 33 --shared NO
+check "shared in truth: the VM moves, and its disk is not overwritten" moved 33 node02
+for driver in ssh local ceph lvm; do
+	tm postmigrate $driver 33
+	check "shared in truth: postmigrate of $driver keeps the directory" quiet 1 'same directory'
+done
+IMAGES=ssh tm postmigrate shared 33
+check "shared in truth: so does one of a chain" has_dir node02 0/33
+tm failmigrate lvm 33 node02 node01
+check "shared in truth: so does failmigrate" quiet 1 'same directory'
+check "shared in truth: the VM has its disk" lab guest verify 33
+
+# ---- a mount that shows the images and nothing that is new
+lab exec node01 -- sh -ec "
+	d=$STORE/0/33
+	mkdir /mnt/33
+	mount --bind \$d /mnt/33
+	mount -t tmpfs -o mode=777 none \$d
+	for f in disk.0 disk.1 deployment.0; do touch \$d/\$f; mount --bind /mnt/33/\$f \$d/\$f; done"
+keep_listing node02 0/33
+for driver in ssh local ceph lvm; do
+	tm premigrate $driver 33 node02 node01
+	check "a mount that hides markers: premigrate of $driver does not run" quiet 0 'same directory'
+done
+check "a mount that hides markers: nothing of the VM is touched" unchanged node02 0/33
+tm failmigrate lvm 33 node02 node01
+check "a mount that hides markers: failmigrate does not run" quiet 1 'same directory'
+tm postmigrate lvm 33 node01 node02
+check "a mount that hides markers: postmigrate does not run" quiet 1 'same directory'
+check "a mount that hides markers: the VM has its disk" lab guest verify 33
+lab exec node01 -- sh -ec "umount -R $STORE/0/33; umount /mnt/33; rmdir /mnt/33"
+
+# ---- what the checks find ends it before anything is touched
+tm premigrate shared 31 node02 node01
+check "a blocker: premigrate fails, and no stock script runs" quiet 1
+check "a blocker: one final sentence" grep -qE \
+	'^Error migrating VM 31: .*; nothing was touched, the VM still runs on node02\.$' "$T/tm.err"
+check "a blocker: nothing was made there" no_dir node01 100/31
+
+# ---- a move between datastores of one host: what the VM uses is kept
+tm failmigrate lvm 31 node02 node02
+check "one host: failmigrate keeps the directory that the VM uses" quiet 1 'the VM uses files'
+tm postmigrate ssh 33 node02 node02
+check "one host: postmigrate runs where all is in the new directory" test "$TM" = 0
+DIR=/var/lib/one//datastores/100/33 tm postmigrate ssh 33 node02 node02
+check "one host: postmigrate keeps the old directory while the VM uses it" quiet 1 'the VM uses files'
+check "one host: the VM has its disk" lab guest verify 33
+
+# ---- no marker is left anywhere
+no_markers() {
+	local node
+	for node in node01 node02; do
+		! lab exec "$node" -- find "$STORE" -name '.onemigrate-*' | grep . || return 1
+	done
+}
+check "no marker is left" no_markers
+check "the VMs run" on_node 31 node02
