@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPEN_MS 10000 /* a daemon may hang; the survey as a whole has 20 s */
 #define UNKNOWN_FEATURES_MAX 8
 
 /* libvirt's words, for one line; what does not fit is left out, and so is half a word of it. */
@@ -330,10 +331,13 @@ static enum om_answer *ask_each(virConnectPtr conn, const struct om_strv *list, 
 
 void om_survey_libvirt(struct om_survey *survey, const struct om_survey_ask *ask, const char *uri)
 {
+	struct om_vir_opening *pending = NULL;
 	virConnectPtr conn;
+	struct om_err err = { 0 };
 
 	om_vir_quiet();
-	conn = virConnectOpen(uri);
+	conn = om_vir_connect(&pending, uri, OPEN_MS, "no connection", &err);
+	om_vir_abandon(pending);
 	survey->libvirt_known = conn != NULL;
 	if (conn) {
 		ask_host(survey, conn);
@@ -346,7 +350,8 @@ void om_survey_libvirt(struct om_survey *survey, const struct om_survey_ask *ask
 		if (!om_str_empty(ask->cpu))
 			ask_cpu(survey, ask, conn);
 	} else {
-		copy_error(survey->libvirt_why, sizeof(survey->libvirt_why));
+		om_str_copy(survey->libvirt_why, sizeof(survey->libvirt_why), err.msg);
+		om_str_sanitize(survey->libvirt_why);
 	}
 	survey->networks = ask_each(conn, &ask->networks, &survey->network_count, ask_network);
 	survey->secrets = ask_each(conn, &ask->secrets, &survey->secret_count, ask_secret);

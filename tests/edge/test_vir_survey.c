@@ -322,7 +322,7 @@ static void a_libvirt_that_does_not_answer_is_not_known_and_says_why(void **unus
 				      "Failed to connect socket:\nNo such file" };
 	survey_of(&survey, &ask);
 	assert_false(survey.libvirt_known);
-	assert_string_equal(survey.libvirt_why, "Failed to connect socket:?No such file");
+	assert_string_equal(survey.libvirt_why, "no connection: Failed to connect socket:?No such file");
 	assert_int_equal(survey.side, OM_SIDE_UNREACHABLE);
 	assert_int_equal(survey.cpu, OM_ANSWER_NOT_CHECKED);
 	assert_int_equal(survey.network_count, 1);
