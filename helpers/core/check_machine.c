@@ -34,15 +34,21 @@ static void check_own_cpu(struct om_check *c)
 	}
 }
 
+/* Of a refusal that is certain the list of features stands after libvirt's last colon. */
 static void check_missing_features(struct om_check *c)
 {
-	bool certain = om_dom_cpu_refused(c->dom, c->src->cpu, c->dst->cpu_why);
+	const char *why = c->dst->cpu_why, *colon = strrchr(why, ':');
 
-	om_check_found(c, certain ? OM_SEVERITY_BLOCKER : OM_SEVERITY_WARNING, "%s%s%s%s",
-		       c->dst_host,
-		       certain ? " cannot give the guest its CPU"
-			       : "'s libvirt doubts that it can give the guest its CPU",
-		       *c->dst->cpu_why ? ": " : "", c->dst->cpu_why);
+	if (!om_dom_cpu_refused(c->dom, c->src->cpu, why))
+		om_check_found(c, OM_SEVERITY_WARNING,
+			       "libvirt of %s doubts that it can give the guest its CPU%s%s",
+			       c->dst_host, *why ? ": " : "", why);
+	else if (colon)
+		om_check_found(c, OM_SEVERITY_BLOCKER, "%s lacks features of the guest's CPU:%s",
+			       c->dst_host, colon + 1);
+	else
+		om_check_found(c, OM_SEVERITY_BLOCKER, "%s cannot give the guest its CPU: %s",
+			       c->dst_host, why);
 	om_check_remedy(c, "use a CPU model that both hosts have (CPU_MODEL in the template), and "
 			   "start the VM anew with it");
 }

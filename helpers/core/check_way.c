@@ -188,7 +188,8 @@ void om_check_tls(struct om_check *c)
 		return;
 	}
 	check_certificates(c, c->src->tls_client, c->src, c->src_host, "client");
-	check_certificates(c, c->dst->tls_server, c->dst, c->dst_host, "server");
+	if (om_check_needs_dst(c))
+		check_certificates(c, c->dst->tls_server, c->dst, c->dst_host, "server");
 	if (c->findings->n == before)
 		om_check_found(c, OM_SEVERITY_OK, "both hosts have their certificates");
 }
