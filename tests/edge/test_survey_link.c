@@ -303,21 +303,31 @@ static int read_pid(void)
 
 static void closing_ends_ssh_with_all_that_it_has_started(void **unused)
 {
-	struct om_survey_link *link;
-	int pid;
+	/* One that ends when it is told to, and one that has to be killed. */
+	static const char *const traps[] = { ":", "trap '' TERM" };
 
 	(void)unused;
-	there("trap '' TERM\nwhile :; do sleep 0.1; done\n"); /* not even that gently */
-	link = om_survey_link_open("node02");
-	for (int i = 0; i < 200 && !(pid = read_pid()); i++)
-		usleep(10000);
-	assert_true(pid > 0);
-	assert_int_equal(kill(-pid, 0), 0);
-	om_survey_link_close(link);
-	for (int i = 0; i < 200 && kill(pid, 0) == 0; i++)
-		usleep(10000);
-	assert_int_equal(kill(pid, 0), -1);
-	assert_int_equal(errno, ESRCH);
+	for (size_t i = 0; i < OM_ARRAY_LEN(traps); i++) {
+		OM_AUTOFREE char *ssh =
+			om_xasprintf("#!/bin/sh\n%s\nsleep 30 & echo $$ >%s/pid\nwait\n"
+				     "while :; do sleep 1; done\n",
+				     traps[i], dir);
+		struct om_survey_link *link;
+		int pid = 0;
+
+		put("ssh", ssh);
+		put("pid", "");
+		link = om_survey_link_open("node02");
+		for (int n = 0; n < 500 && !(pid = read_pid()); n++)
+			usleep(10000);
+		assert_true(pid > 0);
+		assert_int_equal(kill(-pid, 0), 0);
+		om_survey_link_close(link);
+		for (int n = 0; n < 200 && kill(-pid, 0) == 0; n++)
+			usleep(10000);
+		assert_int_equal(kill(-pid, 0), -1);
+		assert_int_equal(errno, ESRCH);
+	}
 	om_survey_link_close(NULL);
 }
 
