@@ -313,6 +313,19 @@ static void a_flood_neither_blocks_nor_fills_the_log(void **unused)
 	assert_string_equal(err.msg, "hook 10-a ended with status 4: done");
 }
 
+/* It is gone before a part of it was read. */
+static void what_it_prints_last_is_heard(void **unused)
+{
+	struct om_err err = { 0 };
+
+	(void)unused;
+	put_script("10-a", "printf '%060000d\\nlast words\\n' 0; exit 4");
+	for (int i = 0; i < 5; i++) {
+		assert_false(run("10-a", 20000, -1, &err));
+		assert_string_equal(err.msg, "hook 10-a ended with status 4: last words");
+	}
+}
+
 static void a_flood_without_end_is_killed(void **unused)
 {
 	uint64_t begun_ms = now_ms();
@@ -512,6 +525,7 @@ int main(void)
 		TEST(one_that_hangs_is_killed_with_its_children),
 		TEST(one_that_closes_its_output_and_hangs_is_killed_too),
 		TEST(a_flood_neither_blocks_nor_fills_the_log),
+		TEST(what_it_prints_last_is_heard),
 		TEST(a_flood_without_end_is_killed),
 		TEST(what_it_leaves_in_the_background_is_not_waited_for),
 		TEST(a_word_or_the_end_of_it_stops_a_hook),
