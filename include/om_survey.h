@@ -107,7 +107,8 @@ struct om_survey {
 	enum om_answer ports[OM_SURVEY_PORTS_MAX]; /* free? */
 	uint32_t range_min, range_max; /* migration ports, from qemu.conf where it can be read */
 	uint32_t range_free;	       /* of them nobody listens on */
-	enum om_answer userfaultfd;    /* QEMU's user may have post-copy */
+	enum om_answer
+		userfaultfd; /* QEMU's user may have post-copy; YES with a why: QEMU >= 8.0 */
 	char userfaultfd_why[200];
 	enum om_answer tls_server, tls_client; /* certificates are there */
 	char tls_why[200];

@@ -227,14 +227,27 @@ void om_check_memlock(struct om_check *c)
 
 /* ---- post-copy ---- */
 
+/* By the device alone it may be had only since 8.0. */
+static bool is_too_old(const struct om_survey *survey)
+{
+	return survey->userfaultfd == OM_ANSWER_YES && *survey->userfaultfd_why && survey->qemu &&
+	       survey->qemu < OM_CHECK_VERSION(8, 0);
+}
+
 static void check_may_fault(struct om_check *c, bool only_setting)
 {
-	if (c->dst->userfaultfd == OM_ANSWER_YES) {
+	const char *why = c->dst->userfaultfd_why;
+
+	if (is_too_old(c->dst))
+		why = "vm.unprivileged_userfaultfd is 0, and QEMU before 8.0 does not use "
+		      "/dev/userfaultfd";
+	else if (c->dst->userfaultfd == OM_ANSWER_YES)
+		why = NULL;
+	if (!why) {
 		om_check_found(c, OM_SEVERITY_OK, "QEMU on %s may have post-copy", c->dst_host);
-	} else if (c->dst->userfaultfd == OM_ANSWER_NO) {
+	} else if (c->dst->userfaultfd != OM_ANSWER_NOT_CHECKED) {
 		om_check_found(c, OM_SEVERITY_WARNING, "QEMU on %s may not have post-copy%s%s; %s",
-			       c->dst_host, *c->dst->userfaultfd_why ? ": " : "",
-			       c->dst->userfaultfd_why,
+			       c->dst_host, *why ? ": " : "", why,
 			       only_setting ? "the migration goes on without it"
 					    : "QEMU refuses --postcopy then");
 		om_check_remedy(c,
@@ -243,7 +256,7 @@ static void check_may_fault(struct om_check *c, bool only_setting)
 				c->dst_host);
 	} else {
 		om_check_found(c, OM_SEVERITY_NOT_CHECKED, "%s did not say%s%s", c->dst_host,
-			       *c->dst->userfaultfd_why ? ": " : "", c->dst->userfaultfd_why);
+			       *why ? ": " : "", why);
 	}
 }
 

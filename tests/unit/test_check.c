@@ -271,6 +271,9 @@ SPOIL(no_own_certificate, w->src.tls_client = OM_ANSWER_NO)
 SPOIL(certificate_unknown, w->dst.tls_server = OM_ANSWER_NOT_CHECKED)
 SPOIL(no_fault_by_option, no_fault(w); w->opts.flags |= OM_FLAG_POSTCOPY)
 SPOIL(no_fault_needed, no_fault(w); w->dom.postcopy_obstacle = "the VM has a PCI device")
+SPOIL(fault_by_device, w->dst.userfaultfd = OM_ANSWER_YES;
+      strcpy(w->dst.userfaultfd_why, "by /dev/userfaultfd"); w->dst.qemu = 8000000)
+SPOIL(fault_by_device_old, fault_by_device(w); w->dst.qemu = 7002022)
 SPOIL(fault_unknown, w->dst.userfaultfd = OM_ANSWER_NOT_CHECKED)
 SPOIL(fast_clock, w->dst.epoch_ms += 2001)
 SPOIL(slow_clock, w->dst.epoch_ms -= 61500)
@@ -467,6 +470,8 @@ static const struct row {
 	{ "tls", network_silent, { N, N, N }, "node02 did not say" },
 	{ "tls", certificate_unknown, { N, N, N }, "whether node02 has" },
 	{ "userfaultfd", no_fault, { W, W, W }, "the migration goes on without it" },
+	{ "userfaultfd", fault_by_device, { O, O, O }, "QEMU on node02 may have post-copy" },
+	{ "userfaultfd", fault_by_device_old, { W, W, W }, "QEMU before 8.0 does not use /dev/userfaultfd" },
 	{ "userfaultfd", no_fault_by_option, { W, W, W }, "QEMU refuses --postcopy then" },
 	{ "userfaultfd", no_fault_needed, { O, O, O }, "the VM has a PCI device" },
 	{ "userfaultfd", fault_unknown, { N, N, N }, "node02 did not say" },
