@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The wrappers of the TM scripts, with stand-ins for ssh and for OpenNebula's own scripts.
-# shellcheck disable=SC2317,SC2016 # cases are called by name; texts for other shells
+# shellcheck disable=SC2317,SC2016,SC2119 # cases are called by name; texts for other shells
 
 # shellcheck source=tests/shell/lib.bash
 . "${0%/*}/lib.bash"
@@ -328,3 +328,33 @@ relative()
 	grep -q "'premigrate' 'ssh'" "$CASE/words"
 }
 it 'the driver is known by a relative name too' relative
+
+# What another host asks for: no time is spent on asking a helper that will say itself what it cannot do.
+quick_verbs()
+{
+	make_tree <<<'LIBVIRT_URI=qemu:///session'
+	mkdir -p "$TREE/onemigrate/$PLATFORM" own
+	cat >"$TREE/onemigrate/$PLATFORM/onemigrate" <<'END'
+#!/bin/bash
+echo "$*" >>"$CASE/calls"
+[[ $1 != tm ]] || { echo "read $(cat) $LIBVIRT_URI"; exit 11; }
+END
+	chmod 755 "$TREE/onemigrate/$PLATFORM/onemigrate"
+	try "$TREE/onemigrate/run" tm premigrate ssh <<<document
+	is "$STATUS" 11
+	is "$OUT" 'read document qemu:///session'
+	is "$(<calls)" 'tm premigrate ssh'
+	# One that does not start, or is older, leaves the word to the next.
+	for broken in 'exit 127' 'echo "no such verb" >&2; exit 2'; do
+		printf '#!/bin/bash\n%s\n' "$broken" >own/onemigrate
+		chmod 755 own/onemigrate
+		ONEMIGRATE_LIBEXEC=$CASE/own try "$TREE/onemigrate/run" tm premigrate ssh <<<document
+		is "$STATUS" 11
+		has "$OUT" 'read document'
+	done
+	rm "$TREE/onemigrate/$PLATFORM/onemigrate"
+	try "$TREE/onemigrate/run" survey <<<document
+	is "$STATUS" 69
+	is "$OUT" ''
+}
+it 'run starts the helper at once where another host waits' quick_verbs
