@@ -100,6 +100,7 @@ struct om_survey {
 	uint64_t memory_total_kib, memory_available_kib; /* /proc/meminfo; 0 = not known */
 	uint64_t page_kib;				 /* size of the pages below */
 	struct om_node_pages nodes[OM_SURVEY_NODES_MAX]; /* huge pages */
+	uint64_t overcommit_pages; /* that the kernel may make beyond these, if it finds memory */
 	size_t node_count;
 
 	struct om_file *files;			   /* by ask->paths */

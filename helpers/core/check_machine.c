@@ -171,7 +171,9 @@ static void check_free_pages(struct om_check *c)
 	uint64_t available = free_pages(c->dst, &most);
 
 	if (available < needed) {
-		om_check_found(c, OM_SEVERITY_BLOCKER,
+		om_check_found(c,
+			       available + c->dst->overcommit_pages < needed ? OM_SEVERITY_BLOCKER
+									     : OM_SEVERITY_WARNING,
 			       "%s has %" PRIu64 " free huge pages of %" PRIu64
 			       " KiB, and the VM needs %" PRIu64,
 			       c->dst_host, available, size_kib, needed);

@@ -65,6 +65,7 @@ const struct om_survey_row om_survey_rows[] = {
 	FIELD(om_survey, U64, "memory-total-kib", memory_total_kib, UINT64_MAX),
 	FIELD(om_survey, U64, "memory-available-kib", memory_available_kib, UINT64_MAX),
 	FIELD(om_survey, U64, "page-kib", page_kib, UINT64_MAX),
+	FIELD(om_survey, U64, "overcommit-pages", overcommit_pages, UINT64_MAX),
 	LIST(om_survey, NODES, "node", nodes, node_count, OM_SURVEY_NODES_MAX),
 	LIST(om_survey, FILES, "file", files, file_count, OM_SURVEY_LIST_MAX),
 	LIST(om_survey, ANSWERS, "bridge", bridges, bridge_count, OM_SURVEY_LIST_MAX),

@@ -157,18 +157,21 @@ static void take_pages(struct om_survey *survey, uint32_t node, const char *dir)
 
 static void take_huge_pages(struct om_survey *survey)
 {
+	OM_AUTOFREE char *all = om_xasprintf(PAGES_DIR "/hugepages-%llukB",
+					     (unsigned long long)survey->page_kib);
+	uint64_t most, made;
+
+	if (read_number(all, "nr_overcommit_hugepages", &most) &&
+	    read_number(all, "surplus_hugepages", &made) && most > made)
+		survey->overcommit_pages = most - made;
 	for (uint32_t node = 0; node < 1024 && survey->node_count < OM_SURVEY_NODES_MAX; node++) {
 		OM_AUTOFREE char *dir = om_xasprintf(NODES_DIR "/node%u/hugepages/hugepages-%llukB",
 						     node, (unsigned long long)survey->page_kib);
 
 		take_pages(survey, node, dir);
 	}
-	if (!survey->node_count) { /* a kernel without NUMA */
-		OM_AUTOFREE char *dir = om_xasprintf(PAGES_DIR "/hugepages-%llukB",
-						     (unsigned long long)survey->page_kib);
-
-		take_pages(survey, 0, dir);
-	}
+	if (!survey->node_count) /* a kernel without NUMA */
+		take_pages(survey, 0, all);
 }
 
 static void take_memory(struct om_survey *survey, uint64_t page_kib)

@@ -169,6 +169,7 @@ SPOIL(other_nic, w->nics[1].type = text("ethernet"))
 SPOIL(enough_memory, w->dom.huge_page_kib = 0; w->dst.memory_available_kib = 4u << 20)
 SPOIL(memory_unknown, w->dom.huge_page_kib = 0; w->dst.memory_available_kib = 0)
 SPOIL(few_pages, w->dst.nodes[0].free = 1947)
+SPOIL(pages_can_be_made, w->dst.nodes[0].free = 1947; w->dst.overcommit_pages = 1)
 SPOIL(just_enough_pages, w->dom.numa_strict = false; w->dst.nodes[0].free = 1948)
 SPOIL(pages_on_two_nodes, w->dst.nodes[0].free = 2047)
 SPOIL(no_such_pages, w->dst.node_count = 0)
@@ -371,6 +372,7 @@ static const struct row {
 	{ "migrations", source_unknown, { N, N, N }, "node01 did not say" },
 	{ "memory", enough_memory, { O, O, O }, "4096 MiB available on node02, for 4096 MiB" },
 	{ "memory", memory_unknown, { N, N, N }, "node02 did not say" },
+	{ "hugepages", pages_can_be_made, { W, W, W }, "node02 has 2047 free huge pages of 2048 KiB, and the VM needs 2048" },
 	{ "hugepages", few_pages, { B, B, B }, "node02 has 2047 free huge pages of 2048 KiB, and the VM needs 2048" },
 	{ "hugepages", just_enough_pages, { O, O, O }, "2048 of 2048 KiB free on node02, for 2048" },
 	{ "hugepages", pages_on_two_nodes, { W, W, W }, "no node of node02 has more than 2047 free" },
