@@ -131,9 +131,11 @@ static bool watchdog(struct om_session *s)
 {
 	enum om_phase phase;
 	uint64_t since_ms;
+	bool asking;
 
 	pthread_mutex_lock(&s->lock);
 	phase = s->state.phase;
+	asking = s->asking; /* as of the same moment: it begins together with the time */
 	since_ms = om_now_ms() - s->phase_since_ms;
 	pthread_mutex_unlock(&s->lock);
 	if (s->shared->answered) {
@@ -141,7 +143,7 @@ static bool watchdog(struct om_session *s)
 			s->answered_ms = om_now_ms();
 		return om_now_ms() - s->answered_ms > LAST_WORDS_MS;
 	}
-	if (s->asking && since_ms > ASK_LIMIT_MS)
+	if (asking && since_ms > ASK_LIMIT_MS)
 		om_session_answer(s, 1, "a host's libvirt does not answer; " OM_REPORT_UNASKED,
 				  s->args.src);
 	else if (phase == OM_PHASE_SETTLE && since_ms > SETTLE_LIMIT_MS)
