@@ -43,9 +43,9 @@ bool om_agent_open(struct om_agent *agent, const char *uri);
 void om_agent_close(struct om_agent *agent);
 
 /*
- * Runs the program in the guest and, for OM_AGENT_BEFORE, waits for its end; OM_AGENT_LIMIT_MS at most. False:
- * the program was not started, and `err` says why; true: it was, and err->msg is what there is to say of
- * its end, or "". stop_fd: gives up as soon as it is readable or closed; -1 = none.
+ * Runs the program in the guest and, for OM_AGENT_BEFORE, waits for its end; OM_AGENT_LIMIT_MS at
+ * most. False: the program was not started, and `err` says why; true: it was, and err->msg is what
+ * there is to say of its end, or "". stop_fd: gives up once it is readable or closed; -1 = none.
  */
 bool om_agent_tell(struct om_agent *agent, const char *uuid, enum om_agent_word word, int stop_fd,
 		   struct om_err *err) OM_MUST_CHECK;

@@ -104,9 +104,9 @@ struct om_hook_call {
 	int stop_fd; /* readable or closed: it is killed; -1 = none */
 };
 /*
- * Runs it to its end, in a session of its own; when the time is over its process group is killed. False,
- * with a sentence that names it: it could not be started, was killed, or ended with another status
- * than 0.
+ * Runs it to its end, in a session of its own; when the time is over its process group is killed.
+ * False, with a sentence that names it: it could not be started, was killed, or ended with another
+ * status than 0.
  */
 bool om_hook_run(const struct om_hook_call *call, om_hook_line_fn *line, void *ctx,
 		 struct om_err *err) OM_MUST_CHECK;

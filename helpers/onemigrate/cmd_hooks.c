@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `onemigrate hooks`: runs the hooks of one migration, as its working process says by words on stdin.
- * One thread, no library; see hooks.h. */
+/* `onemigrate hooks`: runs the hooks of one migration, as its working process says by words on
+ * stdin. One thread, no library; see hooks.h. */
 #include "cmd.h"
 #include "hooks.h"
 #include "om_agent.h"

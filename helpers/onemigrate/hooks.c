@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LAST_WORDS_MS 2000 /* of quick hooks; the driver waits, and with it the network of the VM */
+#define LAST_WORDS_MS 2000 /* the driver waits so long, and with it the network of the VM */
 
 static void say(struct om_session *s, const char *word)
 {
@@ -62,10 +62,7 @@ static bool hear(struct om_session *s, int timeout_ms, int stop_fd, char *line, 
 static void pass_on(const char *line)
 {
 	if (line[0] && line[1])
-		om_log(line[0] == 'W'	? OM_LOG_WARN
-		       : line[0] == 'D' ? OM_LOG_DEBUG
-					: OM_LOG_INFO,
-		       "%s", line + 2);
+		om_log(line[0] == 'W' ? OM_LOG_WARN : OM_LOG_INFO, "%s", line + 2);
 }
 
 static bool start(struct om_session *s, const char *dir, bool notify, struct om_err *err)
@@ -149,34 +146,45 @@ static bool take_xml(struct om_session *s, const char *before, struct om_err *er
 	return true;
 }
 
+static bool has_hooks(const char *dir)
+{
+	struct om_strv names = { 0 }, skipped = { 0 };
+	bool any;
+
+	om_hooks_list(dir, &names, &skipped);
+	for (size_t i = 0; i < skipped.n; i++)
+		om_log(OM_LOG_WARN, "%s", skipped.v[i]);
+	any = names.n;
+	om_strv_free(&names);
+	om_strv_free(&skipped);
+	return any;
+}
+
+static bool has_guest_to_tell(const struct om_session *s)
+{
+	if (!om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NOTIFY))
+		return false;
+	if (!s->dom.has_guest_agent)
+		om_log(OM_LOG_DEBUG, "the guest is not told: it has no channel for an agent");
+	return s->dom.has_guest_agent;
+}
+
 bool om_hooks_pre(struct om_session *s, struct om_err *err)
 {
 	const char *dir = getenv("ONEMIGRATE_HOOKS");
 	OM_AUTOFREE char *domain_xml = NULL;
-	struct om_strv names = { 0 }, skipped = { 0 };
-	bool notify = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NOTIFY);
+	bool any = dir && has_hooks(dir), notify = has_guest_to_tell(s);
 
-	if (!om_str_empty(dir))
-		om_hooks_list(dir, &names, &skipped);
-	for (size_t i = 0; i < skipped.n; i++)
-		om_log(OM_LOG_WARN, "%s", skipped.v[i]);
-	s->hooks.has_files = names.n;
-	om_strv_free(&names);
-	om_strv_free(&skipped);
-	if (notify && !s->dom.has_guest_agent) {
-		om_log(OM_LOG_DEBUG, "the guest is not told: it has no channel for an agent");
-		notify = false;
-	}
-	if (!s->hooks.has_files && !notify)
+	if (!any && !notify)
 		return true;
 	/* The process first: who removes the files has to be there before they are. */
-	if (!om_hook_files_make(&s->hooks.files, err) || !start(s, dir ? dir : "", notify, err))
+	if (!om_hook_files_make(&s->hooks.files, err) || !start(s, any ? dir : "", notify, err))
 		return false;
-	if (s->hooks.has_files && !write_files(s, &domain_xml, err)) {
+	if (any && !write_files(s, &domain_xml, err)) {
 		s->hooks.over = true; /* none has run */
 		return false;
 	}
-	return run_pre(s, err) && (!s->hooks.has_files || take_xml(s, domain_xml, err));
+	return run_pre(s, err) && (!domain_xml || take_xml(s, domain_xml, err));
 }
 
 void om_hooks_switched(struct om_session *s)
