@@ -113,7 +113,7 @@ static void print_need(const struct om_watch *w, char *text, size_t size)
 	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
 	char rate[32];
 
-	if (w->model.pass_count < 3 || need < 1)
+	if (w->model.pass_count < 3)
 		need = fmax(need, least);
 	print_rate((double)w->forecast.need_bytes_ps, rate);
 	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
@@ -172,21 +172,25 @@ static bool converges_for_all_we_know(const struct om_model *m)
 }
 
 /* Would pre-copy end so much later that post-copy is the better way? Known for certain only in one
- * direction after the first pass: the guest dirties at least so fast. */
+ * direction after the first pass: the guest dirties at least so fast. What a dip has left of the
+ * bandwidth does not count: the link may be as good again as it was. */
 static bool postcopy_is_better(const struct om_watch *w)
 {
 	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
+	struct om_model good = w->model;
 	struct om_projection p;
 
+	good.wire_fast = fmax(good.wire_fast, good.wire_slow);
 	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
 		return w->refused;
 	if (now_ms > om_watch_deadline_left_ms(w) && w->limits.deadline_ms)
 		return true;
-	if (converges_for_all_we_know(&w->model))
+	if (converges_for_all_we_know(&good))
 		return false;
-	return !om_model_project(&w->model, soft_ms(w), &p) ||
+	now_ms = (double)good.last.remaining_bytes * 1000 / om_model_bandwidth(&good);
+	return !om_model_project(&good, soft_ms(w), &p) ||
 	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (om_watch_elapsed_ms(w) + now_ms);
 }
 

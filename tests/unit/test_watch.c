@@ -49,9 +49,10 @@ struct guest {
 struct end {
 	bool ended;
 	double ms, pause_ms;
-	uint32_t passes, limit_ms, most_limit_ms;
-	struct om_action last; /* the last action that is no limit */
-	uint32_t last_pass;    /* the passes that had ended then */
+	uint32_t passes, limit_ms, most_limit_ms, least_limit_ms;
+	unsigned int told_limits; /* that were worth a line in the VM's log */
+	struct om_action last;	  /* the last action that is no limit */
+	uint32_t last_pass;	  /* the passes that had ended then */
 	double last_ms;
 	unsigned int kinds[OM_ACTION_COUNT];
 	bool missed; /* the pause was outside of the range that was foreseen last */
@@ -89,9 +90,12 @@ static struct end migrate(struct om_watch *watch, const struct guest *g, double 
 			told = pass;
 			next = ms + 250;
 			e.kinds[a.kind]++;
-			if (a.kind == OM_ACTION_DOWNTIME)
+			if (a.kind == OM_ACTION_DOWNTIME) {
 				limit = a.downtime_ms;
-			else if (a.kind != OM_ACTION_NONE) {
+				e.told_limits += a.tell;
+				if (!e.least_limit_ms || a.downtime_ms < e.least_limit_ms)
+					e.least_limit_ms = a.downtime_ms;
+			} else if (a.kind != OM_ACTION_NONE) {
 				e.last = a;
 				e.last_pass = pass - 1;
 				e.last_ms = ms;
@@ -134,10 +138,17 @@ static struct end migrate(struct om_watch *watch, const struct guest *g, double 
 	return e;
 }
 
+/* The usual limits. */
+static struct om_plan plan_of(enum om_policy policy)
+{
+	return (struct om_plan){
+		.limits = { .policy = policy, .downtime_max_ms = 500, .pause_max_ms = 2000 }
+	};
+}
+
 static struct end run(enum om_policy policy, struct guest guest)
 {
-	struct om_watch watch = begin((struct om_plan){
-		.limits = { .policy = policy, .downtime_max_ms = 500, .pause_max_ms = 2000 } });
+	struct om_watch watch = begin(plan_of(policy));
 
 	return migrate(&watch, &guest, 60000);
 }
@@ -206,11 +217,16 @@ static void the_hard_pause_is_used_only_by_those_who_may(void **unused)
 	assert_true(e.ended);
 	assert_in_range(e.limit_ms, 501, 2000);
 	assert_true(e.pause_ms < 40 + 667 * 1.25);
+	assert_int_equal(e.told_limits, 1); /* once, and not each time that it changes */
+	assert_in_range(e.least_limit_ms, 8, 30);
 	e = run(OM_POLICY_GUARANTEED, guest);
 	assert_true(e.ended);
 	e = run(OM_POLICY_GENTLE, guest);
 	assert_false(e.ended);
 	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_in_range(e.last_pass, 3, 6);
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 0); /* who gives up does not go on */
+	assert_int_equal(e.told_limits, 0);
 	assert_in_range(e.most_limit_ms, 1, 500);
 	assert_non_null(strstr(e.last.why, "needs "));
 	e = run(OM_POLICY_STOCK, guest);
@@ -311,6 +327,372 @@ static void post_copy_is_started_where_pre_copy_would_take_longer(void **unused)
 	e = migrate(&watch, &light, 60000);
 	assert_true(e.ended);
 	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+}
+
+/* Of 1600 MiB, in which it writes at random; the first pass takes 16 s. */
+static struct end with_postcopy(double dirty, uint64_t deadline_ms)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct guest guest = { .memory = 1600, .hot = 1600, .dirty = dirty };
+	struct om_watch watch;
+
+	plan.limits.postcopy = true;
+	plan.limits.deadline_ms = deadline_ms;
+	watch = begin(plan);
+	return migrate(&watch, &guest, 60000);
+}
+
+static void post_copy_has_to_be_worth_it(void **unused)
+{
+	struct end e = with_postcopy(35, 0);
+
+	(void)unused;
+	/* After one pass it may be this slow, and after two it is known to be. */
+	assert_true(e.ended);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+	/* A third of the time more is too much, and known after one. */
+	e = with_postcopy(60, 0);
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	assert_int_equal(e.last_pass, 1);
+	e = with_postcopy(90, 0);
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	assert_int_equal(e.last_pass, 1);
+	/* A deadline that pre-copy will miss: the guest is on the destination by then. */
+	e = with_postcopy(35, 1000 + 18000);
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	assert_int_equal(e.last_pass, 1);
+}
+
+static void a_dip_is_no_reason_for_post_copy(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+
+	(void)unused;
+	plan.limits.postcopy = plan.limits.throttle = true;
+	for (double from = 500; from < 5000; from += 250) {
+		struct om_watch watch = begin(plan);
+		struct guest guest = { .memory = 400,
+				       .hot = 100,
+				       .dirty = 20,
+				       .dip_from_ms = from,
+				       .dip_until_ms = from + 1500 };
+		struct end e = migrate(&watch, &guest, 60000);
+
+		if (!e.ended || e.kinds[OM_ACTION_POSTCOPY] || e.kinds[OM_ACTION_THROTTLE])
+			fail_msg("a dip at %.0f ms: %s", from, e.last.why);
+	}
+}
+
+static void what_was_not_armed_is_not_started(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 300 };
+	struct om_watch watch;
+	struct end e;
+
+	(void)unused;
+	plan.limits.postcopy = plan.never_switch = true;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 20000);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+	/* And what libvirt did not start is not tried again. */
+	plan.never_switch = false;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 20000);
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	om_watch_failed(&watch, &e.last);
+	watch.model = (struct om_model){ .pass_count = 0 };
+	e = migrate(&watch, &guest, 20000);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+}
+
+static struct end throttled(struct guest guest)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_watch watch;
+
+	plan.limits.pause_max_ms = 600;
+	plan.limits.throttle = true;
+	watch = begin(plan);
+	return migrate(&watch, &guest, 60000);
+}
+
+static void it_is_throttled_to_what_fits_the_soft_limit(void **unused)
+{
+	struct end e = throttled((struct guest){ .memory = 400, .hot = 350, .dirty = 200 });
+
+	(void)unused;
+	/* 117 of 200 MiB/s leave 500 ms */
+	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
+	assert_in_range(e.last.throttle_percent, 35, 48);
+	e = throttled((struct guest){ .memory = 400, .hot = 350, .dirty = 130 });
+	assert_int_equal(e.last.throttle_percent, 20); /* and not 10 */
+	e = throttled((struct guest){ .memory = 400, .hot = 350, .dirty = 2000 });
+	assert_in_range(e.last.throttle_percent, 48, 80);
+}
+
+static void a_throttled_restart_that_was_refused_is_asked_for_again(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct om_watch watch;
+	struct end e;
+
+	(void)unused;
+	plan.limits.throttle = true;
+	watch = begin(plan);
+	e = migrate(&watch, &guest, 60000);
+	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
+	om_watch_failed(&watch, &e.last);
+	watch.model = (struct om_model){ .pass_count = 0 };
+	watch.not_before_ms = 0;
+	e = migrate(&watch, &guest, 60000);
+	assert_int_equal(e.last.kind, OM_ACTION_THROTTLE);
+}
+
+/* A watch in a pass that is to end with what remains: 100 MiB/s, and a second pass of 2 s. */
+static struct om_watch in_second_pass(struct om_plan plan, uint64_t remaining_mib)
+{
+	struct om_watch watch = begin(plan);
+
+	for (uint64_t ms = 1; ms < 8000; ms += 250)
+		step(&watch, busy(1, ms, 800 - ms / 10, 0));
+	for (uint64_t ms = 8001; ms < 10000; ms += 250)
+		step(&watch, busy(2, ms, remaining_mib + (10000 - ms) / 10, 0));
+	return watch;
+}
+
+static void a_switch_over_that_qemu_refuses_opens_what_is_harder(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_watch watch;
+	struct om_action action = { .kind = OM_ACTION_NONE };
+	uint32_t before = 0, louder = 0;
+
+	(void)unused;
+	watch = in_second_pass(plan, 1);
+	/* 10 MiB remain after each pass: 100 ms, and QEMU does not stop for it. */
+	for (uint32_t pass = 3; pass < 30; pass++) {
+		action = step(&watch, busy(pass, 10000 + pass * 250, 10, 0));
+		louder += action.downtime_ms > before;
+		before = action.downtime_ms;
+	}
+	assert_true(louder > 3);
+	assert_true(watch.refused);
+	assert_true(watch.limit_ms > 500);
+	assert_int_equal(watch.reach, OM_REACH_HARD);
+	/* Limits that are set anew are asked for from the beginning. */
+	om_watch_set_limits(&watch, &plan.limits);
+	assert_false(watch.refused);
+	/* Where post-copy may be used, it is gentler. */
+	plan.limits.postcopy = true;
+	watch = in_second_pass(plan, 1);
+	assert_int_equal(step(&watch, busy(3, 10250, 10, 0)).kind, OM_ACTION_DOWNTIME);
+	watch.refused = true;
+	assert_int_equal(step(&watch, busy(4, 10500, 10, 0)).kind, OM_ACTION_POSTCOPY);
+}
+
+static void gentle_gives_up_only_what_does_not_fit(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_GENTLE);
+	struct om_watch watch = in_second_pass(plan, 1);
+
+	(void)unused;
+	watch.refused = true; /* by QEMU: it may take it yet */
+	for (uint32_t pass = 3; pass < 12; pass++)
+		assert_int_not_equal(step(&watch, busy(pass, 10000 + pass * 250, 10, 0)).kind,
+				     OM_ACTION_ABORT);
+	assert_true(watch.hopeless_passes >= 3);
+	/* What does not fit is given up, but not on a bad second. */
+	watch = in_second_pass(plan, 1);
+	watch.hopeless_passes = 5;
+	for (uint64_t ms = 10000; ms < 11500; ms += 250) {
+		struct om_sample s = busy(2, ms, 90, 0);
+
+		s.processed_bytes = 1000 * MIB;
+		step(&watch, s);
+	}
+	{
+		struct om_sample s = busy(3, 11500, 390, 0);
+
+		s.processed_bytes = 1000 * MIB;
+		assert_int_not_equal(step(&watch, s).kind, OM_ACTION_ABORT);
+	}
+}
+
+static void an_end_is_asked_for_once(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_GENTLE);
+	struct om_watch watch;
+
+	(void)unused;
+	plan.limits.deadline_ms = 9000;
+	watch = begin(plan);
+	for (uint64_t ms = 1; ms < 9000; ms += 250)
+		step(&watch, busy(1, ms, 2000 - ms / 10, 0));
+	assert_int_equal(step(&watch, busy(1, 9000, 1100, 0)).kind, OM_ACTION_ABORT);
+	for (uint64_t ms = 9250; ms < 30000; ms += 250)
+		assert_int_equal(step(&watch, busy(1, ms, 1000, 0)).kind, OM_ACTION_NONE);
+}
+
+static void a_switch_over_that_was_asked_for_gets_its_time(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_watch watch;
+
+	(void)unused;
+	plan.limits.deadline_ms = 10000;
+	watch = in_second_pass(plan, 20);
+	watch.limit_ms = 450;
+	watch.limit_set_ms = 9500;
+	/* 30 MiB remain, and the limit is set for as much. */
+	assert_int_equal(step(&watch, busy(2, 10001, 30, 0)).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(2, 14400, 30, 0)).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(2, 14600, 30, 0)).kind, OM_ACTION_ABORT);
+	/* With more than it is set for none is on its way. */
+	watch = in_second_pass(plan, 80);
+	watch.limit_ms = 450;
+	watch.limit_set_ms = 9900;
+	assert_int_equal(step(&watch, busy(2, 10001, 90, 0)).kind, OM_ACTION_ABORT);
+}
+
+static void once_qemu_has_stopped_the_guest_nothing_is_done(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_watch watch;
+	struct om_sample s = busy(2, 20000, 90, 0);
+
+	(void)unused;
+	plan.limits.deadline_ms = 12000;
+	watch = in_second_pass(plan, 80);
+	s.stopped = true;
+	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
+	s.stopped = false;
+	assert_int_equal(step(&watch, s).kind, OM_ACTION_ABORT);
+}
+
+static void what_it_needs_is_told_again_for_new_limits(void **unused)
+{
+	struct om_watch watch = begin(plan_of(OM_POLICY_AUTO));
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct om_limits limits;
+	struct end e = migrate(&watch, &guest, 30000);
+
+	(void)unused;
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 1);
+	limits = watch.limits;
+	limits.pause_max_ms = 200; /* the soft limit holds anyway */
+	om_watch_set_limits(&watch, &limits);
+	watch.model = (struct om_model){ .pass_count = 0 };
+	e = migrate(&watch, &guest, 30000);
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 1);
+	assert_non_null(strstr(e.last.why, "; allowed 0.5 s"));
+}
+
+/* The number behind `before` in the text. */
+static double number_in(const char *text, const char *before)
+{
+	const char *at = strstr(text, before);
+	double number = -1;
+
+	if (!at || sscanf(at + strlen(before), "%lf", &number) != 1)
+		fail_msg("'%s' is not in '%s'", before, text);
+	return number;
+}
+
+static void what_it_needs_is_what_would_end_it(void **unused)
+{
+	struct end e = run(OM_POLICY_AUTO,
+			   (struct guest){ .memory = 400, .hot = 350, .dirty = 600 });
+	struct om_watch watch;
+
+	(void)unused;
+	/* 2.9 s are always dirty; and 135 MiB/s would leave 2 s of it */
+	assert_true(number_in(e.last.why, "needs ") > 2.9 && number_in(e.last.why, "needs ") < 4.5);
+	assert_non_null(strstr(e.last.why, " Mbit/s"));
+	assert_true(number_in(e.last.why, "downtime or ") > 850 &&
+		    number_in(e.last.why, "downtime or ") < 1200);
+	/* Two passes tell little of the guest, but that it has never left less than 7 s. */
+	watch = in_second_pass(plan_of(OM_POLICY_AUTO), 20);
+	watch.least_bytes = 700.0 * MIB;
+	watch.tell_need = true;
+	e.last = step(&watch, busy(2, 10001, 20, 0));
+	assert_int_equal(e.last.kind, OM_ACTION_SAY);
+	assert_true(number_in(e.last.why, "needs ") > 6.5);
+}
+
+static void a_pause_that_fails_is_not_tried_again_and_the_limits_hold(void **unused)
+{
+	struct om_watch watch = begin((struct om_plan){
+		.timeout_s = 2, .timeout_action = OM_TIMEOUT_SUSPEND, .limits.deadline_ms = 5000 });
+	struct om_action action;
+
+	(void)unused;
+	step(&watch, busy(1, 1, 500, 0));
+	action = step(&watch, busy(1, 2500, 400, 0));
+	assert_int_equal(action.kind, OM_ACTION_SUSPEND);
+	om_watch_failed(&watch, &action);
+	assert_int_equal(step(&watch, busy(1, 3000, 400, 0)).kind, OM_ACTION_NONE);
+	assert_int_equal(step(&watch, busy(1, 5500, 200, 0)).kind, OM_ACTION_ABORT);
+}
+
+static void a_deadline_that_is_near_makes_it_hurry(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct guest guest = { .memory = 1600, .hot = 800, .dirty = 75 };
+	struct om_watch watch = begin(plan);
+	struct end calm = migrate(&watch, &guest, 120000), hurried;
+
+	(void)unused;
+	/* It falls by a quarter with each pass: with time it ends gently. */
+	assert_true(calm.ended && calm.pause_ms < 540);
+	plan.limits.deadline_ms = 1000 + (uint64_t)calm.ms - 2000;
+	watch = begin(plan);
+	hurried = migrate(&watch, &guest, 120000);
+	assert_true(hurried.ended);
+	assert_true(hurried.ms < calm.ms - 2000);
+	assert_true(hurried.pause_ms > 540 && hurried.pause_ms < 2040);
+}
+
+static void patience_has_an_end(void **unused)
+{
+	/* It falls, but by a twentieth with each pass. */
+	struct end e = run(OM_POLICY_AUTO,
+			   (struct guest){ .memory = 400, .hot = 390, .dirty = 104 });
+
+	(void)unused;
+	assert_true(e.ended);
+	assert_true(e.ms < 30000);
+}
+
+static void the_forecast_of_the_first_pass_knows_that_more_may_follow(void **unused)
+{
+	struct om_watch watch = begin(plan_of(OM_POLICY_AUTO));
+
+	(void)unused;
+	step(&watch, busy(1, 1, 1000, 0));
+	assert_false(watch.forecast.known); /* no bandwidth yet */
+	for (uint64_t ms = 251; ms < 5000; ms += 250)
+		step(&watch, busy(1, ms, 1000 - ms / 10, 0));
+	assert_true(watch.forecast.known);
+	assert_true((double)watch.forecast.eta_high_ms > 1.4 * (double)watch.forecast.eta_low_ms);
+	watch = in_second_pass(plan_of(OM_POLICY_AUTO), 20);
+	assert_true(watch.forecast.eta_low_ms > 0);
+	assert_true((double)watch.forecast.eta_high_ms < 1.4 * (double)watch.forecast.eta_low_ms);
+}
+
+static void in_post_copy_the_end_is_in_sight(void **unused)
+{
+	struct om_watch watch = in_second_pass(plan_of(OM_POLICY_AUTO), 400);
+	struct om_sample s = busy(2, 10001, 400, 0);
+
+	(void)unused;
+	s.postcopy = true;
+	step(&watch, s);
+	assert_true(watch.forecast.known);
+	assert_int_equal(watch.forecast.downtime_high_ms, 50);
+	assert_in_range(watch.forecast.eta_low_ms, 3500, 4000);
+	assert_in_range(watch.forecast.eta_high_ms, 4000, 5000);
 }
 
 static void a_bad_second_of_the_network_decides_nothing(void **unused)
@@ -754,6 +1136,23 @@ int main(void)
 		cmocka_unit_test(a_deadline_ends_what_does_not_converge),
 		cmocka_unit_test(a_throttled_restart_is_asked_for_once_where_it_is_allowed),
 		cmocka_unit_test(post_copy_is_started_where_pre_copy_would_take_longer),
+		cmocka_unit_test(post_copy_has_to_be_worth_it),
+		cmocka_unit_test(a_dip_is_no_reason_for_post_copy),
+		cmocka_unit_test(what_was_not_armed_is_not_started),
+		cmocka_unit_test(it_is_throttled_to_what_fits_the_soft_limit),
+		cmocka_unit_test(a_throttled_restart_that_was_refused_is_asked_for_again),
+		cmocka_unit_test(a_switch_over_that_qemu_refuses_opens_what_is_harder),
+		cmocka_unit_test(gentle_gives_up_only_what_does_not_fit),
+		cmocka_unit_test(an_end_is_asked_for_once),
+		cmocka_unit_test(a_switch_over_that_was_asked_for_gets_its_time),
+		cmocka_unit_test(once_qemu_has_stopped_the_guest_nothing_is_done),
+		cmocka_unit_test(what_it_needs_is_told_again_for_new_limits),
+		cmocka_unit_test(what_it_needs_is_what_would_end_it),
+		cmocka_unit_test(a_pause_that_fails_is_not_tried_again_and_the_limits_hold),
+		cmocka_unit_test(a_deadline_that_is_near_makes_it_hurry),
+		cmocka_unit_test(patience_has_an_end),
+		cmocka_unit_test(the_forecast_of_the_first_pass_knows_that_more_may_follow),
+		cmocka_unit_test(in_post_copy_the_end_is_in_sight),
 		cmocka_unit_test(a_bad_second_of_the_network_decides_nothing),
 		cmocka_unit_test(a_guest_that_turns_quiet_is_stopped_gently),
 		cmocka_unit_test(a_guest_that_turns_busy_still_ends),
