@@ -89,6 +89,9 @@ struct om_tm_verdict {
 };
 struct om_tm_verdict om_tm_decide(const struct om_tm_facts *facts);
 
+/* What is at `dir` on the destination is proven not to be the VM's own directory. */
+bool om_tm_dst_is_another(const struct om_tm_facts *facts);
+
 /* One sentence, without full stop, for the log; `dir` as the driver was given it. */
 void om_tm_explain(char *text, size_t size, const struct om_tm_facts *facts,
 		   const struct om_tm_verdict *verdict, const char *src, const char *dst,
@@ -109,7 +112,8 @@ bool om_tm_path_in_other(const char *path, const char *dir, const char *vm_id);
 struct om_tm_record {
 	char *vm_id, *dst, *dir;
 	char *seq;		    /* of the history record: tells attempts apart */
-	bool dir_missing;	    /* on the destination, proven, before premigrate */
+	bool dir_missing;	    /* on the destination, before premigrate */
+	bool other;		    /* the two directories are proven not to be the same */
 	struct om_strv new_bridges; /* that the destination did not have */
 };
 #define OM_TM_RECORD_MAX 65536

@@ -111,8 +111,7 @@ static enum om_same known_same(const struct om_tm_facts *f)
 	return f->marker_seen ? OM_SAME_YES : f->same;
 }
 
-/* Nothing of the VM's own is lost where the directory on the destination goes. */
-static bool dst_is_another(const struct om_tm_facts *f)
+bool om_tm_dst_is_another(const struct om_tm_facts *f)
 {
 	if (known_same(f) == OM_SAME_YES)
 		return false;
@@ -146,7 +145,7 @@ static struct om_tm_verdict prepare(const struct om_tm_facts *f)
 {
 	if (f->blocked)
 		return verdict(OM_TM_FAIL, OM_TM_WHY_BLOCKED);
-	if (!om_tm_dangers(f->step, f->effects) || dst_is_another(f))
+	if (!om_tm_dangers(f->step, f->effects) || om_tm_dst_is_another(f))
 		return run_stock();
 	/* Taken for the same without proof, a leftover would become the guest's disk. */
 	return verdict(known_same(f) == OM_SAME_YES ? OM_TM_SKIP : OM_TM_FAIL, why_same(f));
@@ -195,7 +194,7 @@ static struct om_tm_verdict after_failure(const struct om_tm_facts *f)
 		v.reason = OM_TM_WHY_NOT_ON_SOURCE;
 		return v;
 	}
-	if ((dangers & OM_TM_FAIL_DIR) && !dst_is_another(f))
+	if ((dangers & OM_TM_FAIL_DIR) && !om_tm_dst_is_another(f))
 		v = verdict(OM_TM_FAIL, why_same(f));
 	v.undo = true;
 	v.remove_dir = f->made_by_us && f->dst_dir == OM_FILE_DIR && known_same(f) == OM_SAME_NO &&

@@ -27,6 +27,8 @@ char *om_tm_record_print(const struct om_tm_record *record)
 		    record->dir, record->seq);
 	if (record->dir_missing)
 		om_buf_addf(&buf, "missing=1\n");
+	if (record->other)
+		om_buf_addf(&buf, "other=1\n");
 	for (size_t i = 0; i < record->new_bridges.n; i++)
 		om_buf_addf(&buf, "bridge=%s\n", record->new_bridges.v[i]);
 	om_buf_addf(&buf, "end\n");
@@ -51,6 +53,8 @@ static void take_line(struct om_tm_record *record, const char *key, const char *
 		take(&record->seq, value);
 	else if (strcmp(key, "missing") == 0)
 		record->dir_missing = strcmp(value, "1") == 0;
+	else if (strcmp(key, "other") == 0)
+		record->other = strcmp(value, "1") == 0;
 	else if (strcmp(key, "bridge") == 0)
 		om_strv_add(&record->new_bridges, value);
 }

@@ -139,22 +139,21 @@ static void premigrate(struct om_tm *tm)
 		om_checkup_remember(&tm->s);
 }
 
-static bool is_of_this_attempt(const struct om_tm *tm)
+static void postmigrate(struct om_tm *tm)
 {
-	const struct om_tm_record *r = &tm->record;
-
-	return strcmp(r->vm_id, tm->vm_id) == 0 && strcmp(r->dst, tm->dst) == 0 &&
-	       strcmp(r->dir, tm->dir) == 0 && strcmp(r->seq, tm->vm.seq) == 0;
+	if (!om_tm_known(tm))
+		om_tm_look(tm);
+	tm->verdict = om_tm_decide(&tm->facts);
 }
 
 static void failmigrate(struct om_tm *tm)
 {
-	const char *uuid = tm->s.identified ? om_vir_uuid(tm->s.vir) : tm->vm.deploy_id;
-
-	tm->have_record = om_tm_record_read(&tm->record, uuid) && is_of_this_attempt(tm);
-	tm->facts.made_by_us = tm->have_record && tm->record.dir_missing;
-	om_tm_look(tm);
-	tm->verdict = om_tm_decide(&tm->facts);
+	tm->facts.made_by_us = om_tm_recall(tm) && tm->record.dir_missing;
+	/* Nobody need be asked about what is not undone. */
+	if (om_tm_dangers(tm->facts.step, tm->facts.effects) || om_tm_has_made(tm)) {
+		om_tm_look(tm);
+		tm->verdict = om_tm_decide(&tm->facts);
+	}
 	om_tm_undo(tm);
 }
 
@@ -174,8 +173,7 @@ static bool decide(struct om_tm *tm, struct om_err *err)
 	} else if (tm->facts.step == OM_TM_PREMIGRATE) {
 		premigrate(tm);
 	} else if (tm->facts.step == OM_TM_POSTMIGRATE) {
-		om_tm_look(tm);
-		tm->verdict = om_tm_decide(&tm->facts);
+		postmigrate(tm);
 	} else {
 		failmigrate(tm);
 	}

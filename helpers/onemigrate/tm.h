@@ -29,12 +29,21 @@ struct om_tm {
 bool om_tm_begin(struct om_tm *tm, struct om_err *err) OM_MUST_CHECK;
 /* By the checks that `migrate` makes, with all that they ask. */
 void om_tm_look_with_checks(struct om_tm *tm);
+void om_tm_look_at_source(struct om_tm *tm); /* its state alone */
 /* Where the VM is, and the directories. */
 void om_tm_look(struct om_tm *tm);
 /* Of a VM that stays on its host: does it use what would be removed? */
 void om_tm_look_at_use(struct om_tm *tm);
 
+/* tm_known.c: postmigrate: this host's own migration has asked both hosts a moment ago, and premigrate has told
+ * the directories apart: then only this host is asked. */
+bool om_tm_known(struct om_tm *tm);
+
 /* tm_undo.c */
+/* What premigrate of this very attempt left; true where it is there. */
+bool om_tm_recall(struct om_tm *tm);
+/* Is there anything that this attempt may have made on the destination? */
+bool om_tm_has_made(const struct om_tm *tm);
 void om_tm_remember(struct om_tm *tm);
 void om_tm_undo(struct om_tm *tm);
 

@@ -56,6 +56,13 @@ static void open_libvirt(struct om_session *s)
 		om_log(OM_LOG_DEBUG, "%s", err.msg);
 }
 
+static void open_link(struct om_session *s)
+{
+	if (!s->checkup.dst_link)
+		s->checkup.dst_link = om_survey_link_open(s->args.dst);
+	s->checkup.on = true;
+}
+
 bool om_tm_begin(struct om_tm *tm, struct om_err *err)
 {
 	static struct om_shared nobody; /* there is no supervisor to share it with */
@@ -77,18 +84,15 @@ bool om_tm_begin(struct om_tm *tm, struct om_err *err)
 	if (!ok && tm->facts.step == OM_TM_PREMIGRATE)
 		return false;
 	/* First of all: its handshake takes longer than all that is asked here. */
-	if (!tm->facts.same_host) {
-		if (tm->facts.step == OM_TM_PREMIGRATE)
-			om_checkup_open(s);
-		if (!s->checkup.dst_link)
-			s->checkup.dst_link = om_survey_link_open(tm->dst);
-		s->checkup.on = true;
+	if (tm->facts.step == OM_TM_PREMIGRATE && !tm->facts.same_host) {
+		om_checkup_open(s);
+		open_link(s);
 	}
 	open_libvirt(s);
 	return true;
 }
 
-static void take_source_state(struct om_tm *tm)
+void om_tm_look_at_source(struct om_tm *tm)
 {
 	tm->facts.src = (struct om_side){ .state = OM_SIDE_UNREACHABLE };
 	if (tm->s.identified)
@@ -230,11 +234,11 @@ static void read_domain(struct om_tm *tm)
 /* The checks ask both hosts for what is needed here too. */
 void om_tm_look_with_checks(struct om_tm *tm)
 {
-	take_source_state(tm);
+	om_tm_look_at_source(tm);
 	read_domain(tm);
 	name_directory(&tm->s.dom, tm->dir);
 	om_checkup_ask(&tm->s);
-	take_source_state(tm);
+	om_tm_look_at_source(tm);
 	take_destination_state(tm);
 	if (om_tm_dangers(tm->facts.step, tm->facts.effects))
 		compare_directories(tm);
@@ -253,7 +257,7 @@ static void ask_both(struct om_tm *tm)
 	c->src.known = true;
 	if (!c->dst_link || !om_survey_link_ask(c->dst_link, &c->ask, &c->dst, ASK_MS))
 		om_log(OM_LOG_DEBUG, "survey: %s", c->dst.why);
-	take_source_state(tm);
+	om_tm_look_at_source(tm);
 	take_destination_state(tm);
 }
 
@@ -276,6 +280,7 @@ void om_tm_look(struct om_tm *tm)
 {
 	const struct timespec step = { .tv_sec = 1 };
 
+	open_link(&tm->s);
 	make_ask(tm);
 	ask_both(tm);
 	for (int i = 1; i < SETTLE_TRIES && tm->facts.step == OM_TM_FAILMIGRATE &&
@@ -301,7 +306,7 @@ void om_tm_look_at_use(struct om_tm *tm)
 	const struct om_dom *dom = &tm->s.dom;
 
 	tm->facts.in_use = OM_ANSWER_NOT_CHECKED;
-	take_source_state(tm);
+	om_tm_look_at_source(tm);
 	if (tm->facts.src.state == OM_SIDE_UNREACHABLE)
 		return;
 	read_domain(tm);

@@ -14,6 +14,25 @@ static const char *uuid_of(const struct om_tm *tm)
 	return tm->s.identified ? om_vir_uuid(tm->s.vir) : tm->vm.deploy_id;
 }
 
+static bool is_of_this_attempt(const struct om_tm *tm)
+{
+	const struct om_tm_record *r = &tm->record;
+
+	return strcmp(r->vm_id, tm->vm_id) == 0 && strcmp(r->dst, tm->dst) == 0 &&
+	       strcmp(r->dir, tm->dir) == 0 && strcmp(r->seq, tm->vm.seq) == 0;
+}
+
+bool om_tm_recall(struct om_tm *tm)
+{
+	tm->have_record = om_tm_record_read(&tm->record, uuid_of(tm)) && is_of_this_attempt(tm);
+	return tm->have_record;
+}
+
+bool om_tm_has_made(const struct om_tm *tm)
+{
+	return tm->have_record && (tm->record.dir_missing || tm->record.new_bridges.n);
+}
+
 void om_tm_remember(struct om_tm *tm)
 {
 	const struct om_checkup *c = &tm->s.checkup;
@@ -21,7 +40,8 @@ void om_tm_remember(struct om_tm *tm)
 				       .dst = om_xstrdup(tm->dst),
 				       .dir = om_xstrdup(tm->dir),
 				       .seq = om_xstrdup(tm->vm.seq),
-				       .dir_missing = tm->facts.dst_dir == OM_FILE_MISSING };
+				       .dir_missing = tm->facts.dst_dir == OM_FILE_MISSING,
+				       .other = om_tm_dst_is_another(&tm->facts) };
 	struct om_err err = { 0 };
 
 	for (size_t i = 0; i < c->ask.bridges.n && i < c->dst.bridge_count; i++)

@@ -389,7 +389,8 @@ static void a_record_survives_being_written(void **unused)
 				       .dst = om_xstrdup("node02"),
 				       .dir = om_xstrdup("/ds/100/31"),
 				       .seq = om_xstrdup("4"),
-				       .dir_missing = true };
+				       .dir_missing = true,
+				       .other = true };
 	struct om_tm_record again;
 	char *text;
 
@@ -401,7 +402,7 @@ static void a_record_survives_being_written(void **unused)
 	assert_string_equal(again.dir, "/ds/100/31");
 	assert_string_equal(again.dst, "node02");
 	assert_string_equal(again.seq, "4");
-	assert_true(again.dir_missing);
+	assert_true(again.dir_missing && again.other);
 	assert_int_equal(again.new_bridges.n, 2);
 	assert_string_equal(again.new_bridges.v[1], "onebr.8");
 	om_tm_record_free(&again);
