@@ -3,7 +3,7 @@
  * How a migration will go, told before it begins, with ranges. Pure.
  *
  * What is known then: how much memory was ever written, what the link carries at best, and how many
- * pages the guest dirtied within one and within two seconds, from which the model of om_model.h (hot set W,
+ * pages the guest dirtied within one and within three seconds, from which the model of om_model.h (hot set W,
  * rate r) is fitted.
  */
 #ifndef OM_PREDICT_H
@@ -24,7 +24,7 @@ struct om_predict_facts {
 	uint64_t seen_bytes_ps;	 /* reached by earlier migrations between these hosts; 0 = none */
 	bool dirty_known;
 	uint64_t dirty_1s_bytes,
-		dirty_2s_bytes; /* distinct pages within 1 s and within 2 s; 2 s: 0 = not measured */
+		dirty_3s_bytes; /* distinct pages within 1 s and within 3 s; 3 s: 0 = not measured */
 	uint64_t dirty_grain_bytes; /* memory that one of the counted pages stands for; 0 = each
 				       page was counted */
 	struct om_limits limits;    /* deadline_ms: here the time that is left, 0 = none */

@@ -77,14 +77,14 @@ uint32_t om_vir_max_downtime_ms(struct om_vir *vir, enum om_vir_role role); /* 0
 uint64_t om_vir_populated_bytes(struct om_vir *vir);
 void om_vir_versions(struct om_vir *vir, struct om_versions *versions); /* 0 = not known */
 /*
- * How much the guest on the source writes: the distinct pages within 1 s and within 2 s, for which it takes
- * a little more than 3 s. Leaves nothing behind. `exact`: each page may be counted, which has the guest
- * take a fault for each page once in each second, as a migration does; otherwise, or where that is
+ * How much the guest on the source writes: the distinct pages within 1 s and within 3 s, for which it takes
+ * a little more than 4 s. Leaves nothing behind. `exact`: each page may be counted, for which the
+ * guest takes a fault at the first write to each, as in a migration; otherwise, or where that is
  * refused, a sample of its pages is compared.
  */
 struct om_vir_dirty {
 	bool known;
-	uint64_t in_1s_bytes, in_2s_bytes; /* in_2s 0: that one failed */
+	uint64_t in_1s_bytes, in_3s_bytes; /* in_3s 0: that one failed */
 	uint64_t grain_bytes; /* memory for which one page of the sample stands; 0 = exact */
 	char why[160];	      /* why it is not known */
 };

@@ -5,7 +5,7 @@
  * time, not by chance.
  *
  * Two counts do not tell everything: a set that is rewritten within the first second may be written
- * once in it or a hundred times, and one that still grows in the second may have any size. What is
+ * once in it or a hundred times, and one that still grows in the third may have any size. What is
  * not known stays spread out, and so do the outcomes.
  */
 #include "predict_internal.h"
@@ -24,16 +24,17 @@
 /* Sizes and rates between these are taken to be equally likely, by their logarithm. */
 #define HOT_LEAST MIB
 #define RATE_LEAST (0.25 * MIB / 1000)
-#define RATE_MOST (1024 * MIB / 1000)
-#define EXACT_PART 0.04 /* no guest writes the same in every second */
+#define RATE_MOST (512 * MIB / 1000)
+#define RATE_MOST_COUNTED 8.0 /* or this multiple of what was counted */
+#define EXACT_PART 0.04	      /* no guest writes the same in every second */
 #define ROUNDING (0.7 * MIB)
 /* Before the first byte and behind the last, and what a pause has beyond its bytes. */
 #define BEFORE_LOW_MS 450.0
 #define BEFORE_HIGH_MS 900.0
 #define AFTER_LOW_MS 300.0
 #define AFTER_HIGH_MS 650.0
-#define STOP_LOW_MS 25.0
-#define STOP_HIGH_MS 50.0
+#define STOP_LOW_MS 28.0
+#define STOP_HIGH_MS 58.0
 /* Of QEMU's resident memory so much is its own; emulated: measured in the lab, 120 to 140 MiB. */
 #define OWN_LOW (15 * MIB)
 #define OWN_HIGH (90 * MIB)
@@ -101,8 +102,8 @@ static double fit(const struct om_predict_facts *f, double hot, double rate, boo
 {
 	double sum = fit_one(f, f->dirty_1s_bytes, dirtied(hot, rate, sweeps, 1000));
 
-	if (f->dirty_2s_bytes)
-		sum += fit_one(f, f->dirty_2s_bytes, dirtied(hot, rate, sweeps, 2000));
+	if (f->dirty_3s_bytes)
+		sum += fit_one(f, f->dirty_3s_bytes, dirtied(hot, rate, sweeps, 3000));
 	return sum;
 }
 
@@ -111,13 +112,13 @@ struct grid_point {
 	bool sweeps;
 };
 
-static struct grid_point grid_at(double hot_most, uint32_t number)
+static struct grid_point grid_at(double hot_most, double rate_most, uint32_t number)
 {
 	struct grid_point p = { .sweeps = number & 1 };
 	double part = (number / 2 % GRID + 0.5) / GRID;
 
 	p.hot = log_between(HOT_LEAST, hot_most, (number / 2 / GRID + 0.5) / GRID);
-	p.rate = log_between(RATE_LEAST, RATE_MOST, part);
+	p.rate = log_between(RATE_LEAST, rate_most, part);
 	return p;
 }
 
@@ -128,10 +129,11 @@ static void fit_counts(struct posterior *posterior, const struct om_predict_fact
 	const uint32_t points = GRID * GRID * 2;
 	OM_AUTOFREE double *weights = om_xcalloc(points, sizeof(*weights));
 	double best = -INFINITY, sum = 0, passed = 0;
+	double rate_most = fmax(RATE_MOST, RATE_MOST_COUNTED * (double)f->dirty_1s_bytes / 1000);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < points; i++) {
-		struct grid_point p = grid_at(hot_most, i);
+		struct grid_point p = grid_at(hot_most, rate_most, i);
 
 		weights[i] = fit(f, p.hot, p.rate, p.sweeps);
 		best = fmax(best, weights[i]);
@@ -141,7 +143,7 @@ static void fit_counts(struct posterior *posterior, const struct om_predict_fact
 	for (uint32_t i = 0; i < points && n < CASES; i++) {
 		passed += weights[i];
 		for (; n < CASES && passed >= (n + 0.5) / CASES * sum; n++) {
-			struct grid_point p = grid_at(hot_most, i);
+			struct grid_point p = grid_at(hot_most, rate_most, i);
 
 			posterior->hot[n] = p.hot;
 			posterior->rate[n] = p.rate;
@@ -222,19 +224,25 @@ static int ascending(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static double reach_of(double low)
+{
+	return fmax(SPAN_MOST * low, low + SPAN_MS);
+}
+
+/* Adds `part` and `ms` on either side, as far as the range stays of use; twice the part below, since
+ * the watch waits for a good moment, and some guests have better ones than the model's. */
 static void widen(struct om_range_ms *range, double low, double high, double part, double ms)
 {
-	double room = fmax(SPAN_MOST * low, low + SPAN_MS) - high; /* that is left */
-	double below = low * part + ms, above = high * part + ms;
-	double scale = 1;
+	double scale = 1, from = low, to = high;
 
-	/* A lower beginning takes twice as much of the room as a higher end. */
-	if (2 * below + above > room)
-		scale = fmax(0, room / (2 * below + above));
-	range->low = (uint64_t)floor(fmax(0, low - below * scale));
-	range->high = (uint64_t)ceil(high + above * scale);
-	if (range->high > fmax(SPAN_MOST * range->low, range->low + SPAN_MS))
-		range->high = (uint64_t)fmax(SPAN_MOST * range->low, range->low + SPAN_MS);
+	for (; scale > 0; scale -= 0.05) {
+		from = fmax(0, low - (low * part * 2 + ms) * scale);
+		to = high + (high * part + ms) * scale;
+		if (floor(to) <= reach_of(ceil(from)))
+			break;
+	}
+	range->low = (uint64_t)ceil(scale > 0 ? from : low);
+	range->high = (uint64_t)floor(scale > 0 ? to : fmin(high, reach_of(range->low)));
 }
 
 /*
@@ -251,7 +259,7 @@ static void find_range(struct om_range_ms *range, double *values, size_t n, doub
 		return;
 	qsort(values, n, sizeof(*values), ascending);
 	for (size_t i = 0, end = 0; i < n; i++) {
-		double reach = fmax(SPAN_MOST * values[i], values[i] + SPAN_MS);
+		double reach = reach_of(values[i]);
 		size_t holds;
 
 		while (end < n && values[end] <= reach)
@@ -326,7 +334,7 @@ static void ranges_of(struct om_prediction *p, const struct outcomes *o, enum om
 	if (how == OM_PREDICT_POSTCOPY)
 		p->downtime = (struct om_range_ms){ .high = (uint64_t)SPAN_MS, .percent = 100 };
 	else if (how != OM_PREDICT_GIVEN_UP)
-		find_range(&p->downtime, pauses, n, 0.06, 5);
+		find_range(&p->downtime, pauses, n, 0.12, 8);
 	p->total.percent = (uint32_t)(p->total.percent * n / CASES);
 	p->downtime.percent = (uint32_t)(p->downtime.percent * n / CASES);
 }

@@ -109,11 +109,11 @@ void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *d
 	}
 	dirty->known = measure(dom, 1, dirty, &dirty->in_1s_bytes);
 	counted = !dirty->grain_bytes;
-	if (dirty->known && !measure(dom, 2, dirty, &dirty->in_2s_bytes))
-		dirty->in_2s_bytes = 0;
+	if (dirty->known && !measure(dom, 3, dirty, &dirty->in_3s_bytes))
+		dirty->in_3s_bytes = 0;
 	/* Of two measurements of different kinds the first one counts. */
 	if (dirty->known && counted && dirty->grain_bytes) {
 		dirty->grain_bytes = 0;
-		dirty->in_2s_bytes = 0;
+		dirty->in_3s_bytes = 0;
 	}
 }

@@ -26,7 +26,7 @@ static const char usage[] =
 	"Usage: onemigrate plan VM HOST [--json] [--document FILE]\n"
 	"\n"
 	"Tells what a migration of VM from this host to HOST would do, and how it would go: for that\n"
-	"it measures for three seconds how fast the guest writes its memory. Touches nothing. VM is an\n"
+	"it measures for four seconds how fast the guest writes its memory. Touches nothing. VM is an\n"
 	"OpenNebula id, a name or a UUID of a VM on this host.\n"
 	"\n"
 	"  --json           one JSON object\n"
@@ -216,7 +216,7 @@ static void measure(struct om_session *s, struct om_predict_facts *facts,
 	om_vir_measure_dirty(s->vir, exact, dirty);
 	facts->dirty_known = dirty->known;
 	facts->dirty_1s_bytes = dirty->in_1s_bytes;
-	facts->dirty_2s_bytes = dirty->in_2s_bytes;
+	facts->dirty_3s_bytes = dirty->in_3s_bytes;
 	facts->dirty_grain_bytes = dirty->grain_bytes;
 }
 

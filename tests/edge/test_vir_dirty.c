@@ -12,7 +12,7 @@ static struct {
 	unsigned int starts, lists, freed, bitmap_refused_from, refused_from;
 	int seconds, mode, modes[8];
 	uint64_t late_us; /* after the period */
-	long long mibps[3];
+	long long mibps[4];
 	bool never, stale, silent;
 } qemu;
 
@@ -89,7 +89,7 @@ static struct om_vir *begin(void)
 {
 	memset(&qemu, 0, sizeof(qemu));
 	qemu.mibps[1] = 56;
-	qemu.mibps[2] = 40;
+	qemu.mibps[3] = 40;
 	return fake_start();
 }
 
@@ -103,18 +103,18 @@ static struct om_vir_dirty end(struct om_vir *vir, bool exact)
 	return dirty;
 }
 
-static void two_counts_are_what_was_dirtied_in_one_second_and_in_two(void **unused)
+static void two_counts_are_what_was_dirtied_in_one_second_and_in_three(void **unused)
 {
 	struct om_vir_dirty dirty = end(begin(), true);
 
 	(void)unused;
 	assert_true(dirty.known);
 	assert_int_equal(dirty.in_1s_bytes, 56 * MIB);
-	assert_int_equal(dirty.in_2s_bytes, 80 * MIB);
+	assert_int_equal(dirty.in_3s_bytes, 120 * MIB);
 	assert_int_equal(dirty.grain_bytes, 0);
 	assert_int_equal(qemu.modes[1], VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP);
-	assert_int_equal(qemu.modes[2], VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP);
-	assert_true(qemu.now_us < 3200000);
+	assert_int_equal(qemu.modes[3], VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP);
+	assert_true(qemu.now_us < 4200000);
 }
 
 static void an_emulated_guest_is_sampled(void **unused)
@@ -138,7 +138,7 @@ static void where_counting_is_refused_it_is_sampled(void **unused)
 	dirty = end(vir, true);
 	assert_true(dirty.known);
 	assert_int_equal(dirty.grain_bytes, 2 * MIB);
-	assert_int_equal(dirty.in_2s_bytes, 80 * MIB);
+	assert_int_equal(dirty.in_3s_bytes, 120 * MIB);
 	assert_int_equal(qemu.starts, 3); /* it is not asked for again */
 }
 
@@ -152,7 +152,7 @@ static void two_kinds_are_not_mixed(void **unused)
 	dirty = end(vir, true);
 	assert_true(dirty.known);
 	assert_int_equal(dirty.in_1s_bytes, 56 * MIB);
-	assert_int_equal(dirty.in_2s_bytes, 0);
+	assert_int_equal(dirty.in_3s_bytes, 0);
 	assert_int_equal(dirty.grain_bytes, 0);
 }
 
@@ -165,7 +165,7 @@ static void a_late_result_is_waited_for(void **unused)
 	qemu.late_us = 1400000;
 	dirty = end(vir, true);
 	assert_true(dirty.known);
-	assert_int_equal(dirty.in_2s_bytes, 80 * MIB);
+	assert_int_equal(dirty.in_3s_bytes, 120 * MIB);
 }
 
 static void the_wait_is_bounded(void **unused)
@@ -221,7 +221,7 @@ static void the_second_count_may_fail(void **unused)
 	dirty = end(vir, false);
 	assert_true(dirty.known);
 	assert_int_equal(dirty.in_1s_bytes, 56 * MIB);
-	assert_int_equal(dirty.in_2s_bytes, 0);
+	assert_int_equal(dirty.in_3s_bytes, 0);
 }
 
 static void without_the_domain_nothing_is_known(void **unused)
@@ -240,7 +240,7 @@ static void without_the_domain_nothing_is_known(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_counts_are_what_was_dirtied_in_one_second_and_in_two),
+		cmocka_unit_test(two_counts_are_what_was_dirtied_in_one_second_and_in_three),
 		cmocka_unit_test(an_emulated_guest_is_sampled),
 		cmocka_unit_test(where_counting_is_refused_it_is_sampled),
 		cmocka_unit_test(two_kinds_are_not_mixed),

@@ -34,7 +34,7 @@ static struct om_predict_facts busy(uint64_t hot_mib, uint64_t rate_mibps)
 
 	f.resident_bytes = 512 * MIB;
 	f.dirty_1s_bytes = (hot_mib < rate_mibps ? hot_mib : rate_mibps) * MIB;
-	f.dirty_2s_bytes = (hot_mib < 2 * rate_mibps ? hot_mib : 2 * rate_mibps) * MIB;
+	f.dirty_3s_bytes = (hot_mib < 3 * rate_mibps ? hot_mib : 3 * rate_mibps) * MIB;
 	return f;
 }
 
@@ -197,7 +197,7 @@ static void one_count_is_enough_to_say_something(void **unused)
 	struct om_prediction p;
 
 	(void)unused;
-	f.dirty_2s_bytes = 0;
+	f.dirty_3s_bytes = 0;
 	p = predict(&f);
 	assert_true(p.known);
 	assert_true(p.total.high > 0);
