@@ -76,15 +76,17 @@ static bool empty(int dirfd, dev_t device, int depth, struct om_err *err)
 	int copy = depth > DEPTH_MAX ? (errno = ELOOP, -1) : openat(dirfd, ".", DIR_FLAGS);
 	DIR *entries = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
-	bool ok = entries || remove_failed(err, "a directory");
+	bool ok = true;
 
-	if (!entries && copy >= 0)
-		close(copy);
+	if (!entries) {
+		if (copy >= 0)
+			close(copy);
+		return remove_failed(err, "a directory");
+	}
 	while (ok && (entry = readdir(entries)))
 		ok = is_dot(entry->d_name) ||
 		     remove_entry(dirfd, entry->d_name, device, depth, err);
-	if (entries)
-		closedir(entries);
+	closedir(entries);
 	return ok;
 }
 

@@ -152,8 +152,8 @@ lab exec node01 -- virsh -q destroy one-31 >/dev/null
 check "alive on both: nothing of the VM is touched" unchanged node02 100/31
 
 # ---- a silent side
-lab exec node01 -- pkill -x libvirtd
-poll 10 no_libvirtd node01
+lab exec node01 -- pkill -KILL -x libvirtd
+poll 30 no_libvirtd node01
 for pair in 'node01 node02' 'node02 node01'; do
 	# shellcheck disable=SC2086
 	tm premigrate ssh 31 $pair
@@ -211,6 +211,22 @@ check "a failed attempt: and that is said" visible 31 '.*100/31, which this migr
 check "a failed attempt: nothing of the VM is touched" unchanged node02 100/31
 tm failmigrate ceph 31 node02 node01
 check "a failed attempt: once more, there is nothing to undo" ran ceph/failmigrate
+
+# ---- ceph-like: a directory of each host's own, and images that both have
+lab guest start 34 --mem 128 --fill 32 --ds 100
+tm premigrate ceph 34
+check "the sequence on ceph-like storage: the stock premigrate runs" ran ceph/premigrate
+drive 34 --shared YES
+check "the sequence on ceph-like storage: the VM moves" moved 34 node02
+# What the migration has just proven is not asked again: the destination's sshd is not needed.
+lab exec node02 -- pkill -o -x sshd
+tm postmigrate ceph 34
+check "the sequence on ceph-like storage: the stock postmigrate runs" ran ceph/postmigrate
+check "the sequence on ceph-like storage: the source's directory is gone" no_dir node01 100/34
+check "the sequence on ceph-like storage: the destination's is there" has_dir node02 100/34/deployment.0
+tm postmigrate ceph 34
+check "once more, with nobody to ask: it is kept" quiet 1
+lab exec node02 -- /usr/sbin/sshd
 
 # ---- what `vnm pre` made
 lab guest start 32 --mem 128 --fill 32 --nic
@@ -309,6 +325,29 @@ check "one host: postmigrate runs where all is in the new directory" test "$TM" 
 DIR=/var/lib/one//datastores/100/33 tm postmigrate ssh 33 node02 node02
 check "one host: postmigrate keeps the old directory while the VM uses it" quiet 1 'the VM uses files'
 check "one host: the VM has its disk" lab guest verify 33
+
+# ---- what it costs, in bare handshakes; far from the limit, because other things run beside it
+cat >"$T/cost" <<-'EOF'
+	took() {
+		local begin=${EPOCHREALTIME/./} i
+		for i in 1 2 3; do "$@" </tmp/vm.64 >/dev/null 2>&1; done
+		echo $(((${EPOCHREALTIME/./} - begin) / 3000))
+	}
+	args="node02 node01 /var/lib/one//datastores/0/33 33 0"
+	bare=$(took ssh -A node02 true)
+	before=$(took /var/lib/one/remotes/tm/shared/premigrate $args)
+	failed=$(took /var/lib/one/remotes/tm/shared/failmigrate $args)
+	echo "ssh $bare ms, premigrate $before ms, failmigrate $failed ms"
+	((before < 9 * bare && failed < 9 * bare))
+EOF
+lab push fe "$T/cost" /tmp/cost 644
+tm premigrate shared 33 node02 node01
+lab push fe "$T/vm.64" /tmp/vm.64 644
+cheap() {
+	lab exec fe --user "$USER_OF_LAB" -- bash /tmp/cost >"$T/costs"
+}
+check "premigrate and failmigrate cost a few handshakes" cheap
+sed 's/^/# /' "$T/costs"
 
 # ---- no marker is left anywhere
 no_markers() {
