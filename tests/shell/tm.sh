@@ -358,3 +358,44 @@ END
 	is "$OUT" ''
 }
 it 'run starts the helper at once where another host waits' quick_verbs
+
+# The helper's end, as far as it answers without asking anybody.
+helper_refuses()
+{
+	[[ -x $REPO/build/onemigrate ]] || skip 'no helper was built here'
+	local vm="<VM><ID>31</ID><DEPLOY_ID>$UUID</DEPLOY_ID><HISTORY_RECORDS><HISTORY><VM_MAD>kvm</VM_MAD></HISTORY></HISTORY_RECORDS></VM>"
+	tm()
+	{
+		try "$REPO/build/onemigrate" tm "$@" < <(base64 -w 0 <<<"$vm")
+	}
+	for dir in /var/lib/one/datastores/0/32 /var/lib/one/datastores/0/ / '' /0/31 /x/../0/31; do
+		for step in premigrate postmigrate failmigrate; do
+			tm "$step" lvm node01 node02 "$dir" 31 0
+			is "$STATUS" 11
+			is "$OUT" 'onemigrate-tm fail'
+			has "$ERR" 'the target directory'
+			is "$(wc -l <err)" 1
+		done
+	done
+	tm premigrate ssh node01 node02 "$DIR" 32 0
+	is "$STATUS:$OUT" '11:onemigrate-tm fail'
+	has "$ERR" 'name different VMs'
+	tm premigrate ssh '-oProxyCommand=x' node02 "$DIR" 31 0
+	is "$STATUS:$OUT" '11:onemigrate-tm fail'
+	tm postmigrate shared node01 node02 "$DIR" 31 0
+	is "$STATUS:$OUT" '0:onemigrate-tm stock'
+	tm premigrate '../x' node01 node02 "$DIR" 31 0
+	is "$STATUS:$OUT" 2:
+	tm migrate ssh node01 node02 "$DIR" 31 0
+	is "$STATUS:$OUT" 2:
+	# What its owner writes does not make it another hypervisor's VM.
+	vm=${vm/<ID>/<USER_TEMPLATE><HYPERVISOR>lxc</HYPERVISOR><VM_MAD>lxc</VM_MAD></USER_TEMPLATE><ID>}
+	tm premigrate ssh node01 node02 / 31 0
+	is "$STATUS:$OUT" '11:onemigrate-tm fail'
+	vm=${vm/>kvm</>lxc<}
+	tm premigrate ssh node01 node02 / 31 0
+	is "$STATUS:$OUT" '0:onemigrate-tm stock'
+	try "$REPO/build/onemigrate" tm premigrate ssh node01 node02 "$DIR" 31 0 </dev/null
+	is "$STATUS:$OUT" '11:onemigrate-tm fail'
+}
+it 'the helper refuses what it cannot trust, and passes other hypervisors through' helper_refuses
