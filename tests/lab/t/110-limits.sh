@@ -49,7 +49,7 @@ check "gentle: the sentence says what it needs" said \
 check "gentle: nothing but the limit was touched" only_limits node01
 check "gentle: the domain has its own limit again" test "$(own_limit node01)" = "$own"
 
-settings "$FAST" MIGRATE_DEADLINE=14s MIGRATE_BANDWIDTH_MIBPS=20
+settings "$FAST" MIGRATE_DEADLINE=20s MIGRATE_BANDWIDTH_MIBPS=20
 drive 31
 check "deadline: the VM stays" stayed 31 node01
 check "deadline: the sentence says so" said 'Error migrating VM 31: .*ended at the deadline; needs '
