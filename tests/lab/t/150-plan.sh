@@ -35,8 +35,8 @@ between() { # LOW NAME HIGH
 	[[ $(number "$2") -ge $1 && $(number "$2") -le $3 ]]
 }
 
-# Of both hosts: domains and what libvirt knows of this one, files, and what is listened on. The guest's own
-# console and clock go on.
+# Of both hosts: domains and what libvirt knows of this one, files (the guest writes its own), and what is
+# listened on.
 traces() {
 	local host
 	for host in node01 node02; do
@@ -45,8 +45,7 @@ traces() {
 			virsh -q dumpxml one-31 2>/dev/null
 			virsh -q domjobinfo one-31 2>/dev/null | grep -i type
 			virsh -q migrate-getmaxdowntime one-31 2>/dev/null
-			find /var/lib/one /var/tmp /run/onemigrate* /tmp -newer /proc/1 ! -name console.log 2>/dev/null | sort
-			find /var/lib/one/datastores ! -name console.log -printf "%p %s %m %U %i\n" | sort
+			find /var/lib/one /var/tmp /run/onemigrate* -printf "%p %m %U %i\n" 2>/dev/null | sort
 			ss -Hltn | sort
 			nft list ruleset 2>/dev/null' | sed "s/^/$host /"
 	done
@@ -61,7 +60,7 @@ unchanged() { # COMMAND...
 
 is_json() {
 	cat "$OUT"
-	ruby -r json -e 'd = JSON.parse($stdin.read); exit d["prediction"]["known"] && !d["attempts"].empty?' <"$OUT"
+	ruby -r json -e 'd = JSON.parse(STDIN.read); exit d["prediction"]["known"] && !d["attempts"].empty?' <"$OUT"
 }
 
 begin "$@"
@@ -69,6 +68,7 @@ FAST=MIGRATE_NETWORK=10.77.1.0/24
 settings "$FAST" MIGRATE_DOWNTIME_MAX_MS=400
 lab guest start 31 --mem 320 --fill 160 --hot 60 --dirty 200 --verify 32 --disk
 
+plan 31 node02 # the first ssh of all notes the host's key
 check "it touches nothing on either host" unchanged plan 31 node02
 check "it makes a plan" test "$STATUS" = 0
 check "the way, and who named it" tells \
@@ -111,7 +111,7 @@ plan 99 node02
 check "a VM that is not here" ends 1 'onemigrate: '
 plan 31
 check "wrong usage" ends 2 'takes a VM and a host'
-plan 31 'node02;id'
+plan 31 "'node02;id'"
 check "a host that is none" ends 1 'no name or address of a host'
 
 settings "$FAST" MIGRATE_NETWORK_POLICY=strict MIGRATE_NETWORK=10.99.0.0/16
