@@ -172,6 +172,7 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 		om_vir_side(s->vir, OM_VIR_SRC, &src);
 		counted = om_vir_snapshots_count(s->vir, &snapshots);
 	}
+	c->moment = moment;
 	om_findings_free(&c->findings);
 	om_check_run(&c->findings, &(struct om_check_facts){
 					   .moment = moment,
@@ -198,10 +199,19 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 				   });
 }
 
-static void tell(const struct om_finding *finding)
+/* The plan of a migration tells itself why the fast network is not taken. */
+static bool plan_tells(const struct om_session *s, const char *check)
 {
-	enum om_log_level level = finding->severity == OM_SEVERITY_WARNING ? OM_LOG_WARN
-									   : OM_LOG_DEBUG;
+	return s->checkup.moment == OM_CHECK_MIGRATE &&
+	       (strcmp(check, "fast-network") == 0 ||
+		(strcmp(check, "firewall") == 0 && s->facts.fast.answer == OM_ANSWER_NO));
+}
+
+static void tell(const struct om_session *s, const struct om_finding *finding)
+{
+	bool again = plan_tells(s, finding->check);
+	bool warn = finding->severity == OM_SEVERITY_WARNING && !again;
+	enum om_log_level level = warn ? OM_LOG_WARN : OM_LOG_DEBUG;
 
 	om_log(level, "check %s%s: %s%s%s", finding->check,
 	       finding->severity == OM_SEVERITY_NOT_CHECKED ? " (not checked)" : "", finding->found,
@@ -220,7 +230,7 @@ bool om_checkup_tell(const struct om_session *s, struct om_err *err)
 			om_log(OM_LOG_ERROR, "check %s: %s%s%s", finding->check, finding->found,
 			       *finding->remedy ? "; " : "", finding->remedy);
 		else if (!is_proven(c, finding->check))
-			tell(finding);
+			tell(s, finding);
 	}
 	if (!c->findings.count[OM_SEVERITY_BLOCKER])
 		return true;

@@ -101,7 +101,7 @@ static void warn_and_inform(const struct om_session *s)
 		om_log(OM_LOG_INFO, "%s", s->plan.infos.v[i]);
 	for (size_t i = 0; i < s->plan.warnings.n; i++)
 		om_log(OM_LOG_WARN, "%s", s->plan.warnings.v[i]);
-	if (s->facts.persistent)
+	if (s->facts.persistent && om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) == OM_CHECK_OFF)
 		om_log(OM_LOG_WARN, "the domain is defined on %s and stays defined there",
 		       s->args.src);
 	for (char *save = NULL, *line = strtok_r(plan, "\n", &save); line;

@@ -48,10 +48,10 @@ struct om_args {
 struct om_requests {
 	struct om_control_server server; /* main thread's, as the next two */
 	bool opened;			 /* or tried to */
-	int done_fd;			/* eventfd: there is something to answer */
-	struct om_request_queue queue; /* under lock */
-	char cancelled[80]; /* "cancelled by ...", set before `stop`; "" = by nobody */
-	unsigned int flags; /* OM_FLAG_* of the attempt; sampler's, as all below */
+	int done_fd;			 /* eventfd: there is something to answer */
+	struct om_request_queue queue;	 /* under lock */
+	char cancelled[80];		 /* "cancelled by ...", set before `stop`; "" = by nobody */
+	unsigned int flags;		 /* OM_FLAG_* of the attempt; sampler's, as all below */
 	/* A bandwidth was asked for; the attempt began with that of the plan. */
 	bool bandwidth_set, bandwidth_again;
 	uint64_t bandwidth_before_mibps; /* the domain's own; 0 = not known */
@@ -67,6 +67,7 @@ struct om_checkup {
 	struct om_check_way way;
 	uint64_t clock_error_ms;
 	char block_job[64]; /* target of the disk that has one; "" = none */
+	enum om_check_moment moment;
 	struct om_findings findings;
 	struct om_strv proven; /* names of checks that premigrate found in order */
 };

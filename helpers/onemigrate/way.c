@@ -127,7 +127,7 @@ static bool target(struct om_session *s, struct om_addr *addr, struct om_route *
 	const struct om_fast *fast = &s->facts.fast;
 	struct om_err ignored;
 
-	if (fast->have_addr && fast->routed) {
+	if (fast->have_addr && fast->routed && fast->answer != OM_ANSWER_NO) {
 		*addr = fast->addr;
 		*route = fast->route;
 		return true;
@@ -173,6 +173,21 @@ static void try_listener(const struct om_session *s, struct om_check_way *way,
 				     sizeof(way->range_why));
 }
 
+/* QEMU would meet the same: better to know before than after two minutes of silence. Where qemu.conf
+ * cannot be read, its lock manager being "?", the range may be another one. */
+static void judge_range(struct om_session *s, const struct om_survey *dst)
+{
+	const struct om_check_way *way = &s->checkup.way;
+	struct om_fast *fast = &s->facts.fast;
+
+	if (way->range != OM_ANSWER_NO || strcmp(dst->lock_manager, "?") == 0 || !dst->range_max ||
+	    (way->source != OM_FAST_NETWORK && way->source != OM_FAST_APPEND))
+		return;
+	fast->answer = OM_ANSWER_NO;
+	snprintf(fast->why, sizeof(fast->why), "a listener on port %u was not reached: %.120s",
+		 (unsigned int)way->range_port, way->range_why);
+}
+
 void om_way_try(struct om_session *s, struct om_survey_link *link)
 {
 	struct om_check_way *way = &s->checkup.way;
@@ -191,4 +206,5 @@ void om_way_try(struct om_session *s, struct om_survey_link *link)
 	try_listener(s, way, link, &try.addr);
 	if (started)
 		pthread_join(try.thread, NULL);
+	judge_range(s, &s->checkup.dst);
 }

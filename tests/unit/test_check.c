@@ -266,6 +266,8 @@ SPOIL(one_port, w->dst.range_free = 1)
 SPOIL(ports_unknown, w->dst.range_min = w->dst.range_max = w->dst.range_free = 0)
 SPOIL(firewall_strict, firewall(w); w->way.strict = true)
 SPOIL(firewall_default, firewall_strict(w); by_option(w); w->way.range = OM_ANSWER_NO)
+SPOIL(firewall_guessed, firewall_strict(w); strcpy(w->dst.lock_manager, "?"))
+SPOIL(firewall_no_range, firewall_strict(w); w->dst.range_min = w->dst.range_max = 0)
 SPOIL(firewall_unknown, w->way.range = OM_ANSWER_NOT_CHECKED)
 SPOIL(no_certificate, w->dst.tls_server = OM_ANSWER_NO; strcpy(w->dst.tls_why, "no ca-cert.pem"))
 SPOIL(no_own_certificate, w->src.tls_client = OM_ANSWER_NO)
@@ -465,6 +467,8 @@ static const struct row {
 	{ "ports", ports_unknown, { N, N, N }, "node02 did not say" },
 	{ "firewall", firewall, { W, W, W }, "a listener on port 49152 of node02 was not reached: refused" },
 	{ "firewall", firewall_strict, { B, B, B }, "was not reached" },
+	{ "firewall", firewall_guessed, { W, W, W }, "was not reached" },
+	{ "firewall", firewall_no_range, { W, W, W }, "was not reached" },
 	{ "firewall", firewall_default, { W, W, W }, "was not reached" },
 	{ "firewall", firewall_unknown, { N, N, N }, "no listener was tried" },
 	{ "tls", no_certificate, { B, B, B }, "node02 lacks the certificates of a TLS server: no ca-cert.pem" },
