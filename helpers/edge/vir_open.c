@@ -52,9 +52,16 @@ static void free_opening(struct om_vir_opening *o)
 	free(o);
 }
 
-static void *open_it(void *arg)
+static void drop(struct om_vir_opening *o)
 {
-	struct om_vir_opening *o = arg;
+	if (o->conn)
+		virConnectClose(o->conn);
+	free_opening(o);
+}
+
+/* True: nobody waits for it any more. */
+static bool open_it(struct om_vir_opening *o)
+{
 	virConnectPtr conn = virConnectOpen(o->uri);
 	struct om_err err = { 0 };
 	bool abandoned;
@@ -68,11 +75,13 @@ static void *open_it(void *arg)
 	abandoned = o->abandoned;
 	pthread_cond_signal(&o->changed);
 	pthread_mutex_unlock(&o->lock);
-	if (abandoned) {
-		if (conn)
-			virConnectClose(conn);
-		free_opening(o);
-	}
+	return abandoned;
+}
+
+static void *run(void *arg)
+{
+	if (open_it(arg))
+		drop(arg);
 	return NULL;
 }
 
@@ -81,7 +90,7 @@ static void start(struct om_vir_opening *o)
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, open_it, o) == 0)
+	if (pthread_create(&thread, NULL, run, o) == 0)
 		pthread_detach(thread);
 	else
 		open_it(o);
@@ -132,9 +141,6 @@ void om_vir_abandon(struct om_vir_opening *o)
 	o->abandoned = true;
 	ended = o->ended;
 	pthread_mutex_unlock(&o->lock);
-	if (!ended)
-		return;
-	if (o->conn)
-		virConnectClose(o->conn);
-	free_opening(o);
+	if (ended)
+		drop(o);
 }
