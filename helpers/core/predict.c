@@ -3,10 +3,7 @@
  * Guests and links that fit what was measured are drawn, each migration is run through the watch
  * that ships, and the ranges are where most of the outcomes lie. Drawn evenly and the same each
  * time, not by chance.
- *
- * Two counts do not tell everything: a set that is rewritten within the first second may be written
- * once in it or a hundred times, and one that still grows in the third may have any size. What is
- * not known stays spread out, and so do the outcomes.
+ * What is not known stays spread out, and so do the outcomes.
  */
 #include "predict_internal.h"
 
@@ -19,15 +16,6 @@
 #include <string.h>
 
 #define MIB 1048576.0
-#define CASES 64
-#define GRID 160 /* steps of size and of rate, each */
-/* Sizes and rates between these are taken to be equally likely, by their logarithm. */
-#define HOT_LEAST MIB
-#define RATE_LEAST (0.25 * MIB / 1000)
-#define RATE_MOST (512 * MIB / 1000)
-#define RATE_MOST_COUNTED 8.0 /* or this multiple of what was counted */
-#define EXACT_PART 0.04	      /* no guest writes the same in every second */
-#define ROUNDING (0.7 * MIB)
 /* Before the first byte and behind the last, and what a pause has beyond its bytes. */
 #define BEFORE_LOW_MS 450.0
 #define BEFORE_HIGH_MS 900.0
@@ -49,12 +37,6 @@
 #define FIT_LOW 0.05 /* of the outcomes are left out on either side, where that is needed */
 #define SPAN_MOST 2.0
 #define SPAN_MS 50.0
-#define SURE 0.9
-
-struct posterior {
-	double hot[CASES], rate[CASES];
-	bool sweeps[CASES];
-};
 
 /* The nth of a sequence that fills [0, 1) evenly, in dimension k, also together with the others. */
 static double spread(uint32_t n, uint32_t k)
@@ -67,89 +49,6 @@ static double spread(uint32_t n, uint32_t k)
 static double between(double low, double high, double part)
 {
 	return low + (high - low) * part;
-}
-
-static double log_between(double low, double high, double part)
-{
-	return low * pow(high / low, part);
-}
-
-/* ---- what fits the counts ---- */
-
-static double deviation(const struct om_predict_facts *f, double count)
-{
-	double total = fmax(1, (double)f->total_bytes);
-	double sampled = (double)f->dirty_grain_bytes * count * fmax(0.05, 1 - count / total);
-
-	return sqrt(sampled + pow(EXACT_PART * count, 2) + ROUNDING * ROUNDING);
-}
-
-static double dirtied(double hot, double rate, bool sweeps, double ms)
-{
-	return sweeps ? fmin(hot, rate * ms) : hot * (1 - exp(-rate * ms / hot));
-}
-
-/* How well such a guest fits a count, by the logarithm. */
-static double fit_one(const struct om_predict_facts *f, uint64_t measured, double expected)
-{
-	double sigma = deviation(f, fmax(expected, (double)f->dirty_grain_bytes));
-	double z = ((double)measured - expected) / sigma;
-
-	return -0.5 * z * z - log(sigma);
-}
-
-static double fit(const struct om_predict_facts *f, double hot, double rate, bool sweeps)
-{
-	double sum = fit_one(f, f->dirty_1s_bytes, dirtied(hot, rate, sweeps, 1000));
-
-	if (f->dirty_3s_bytes)
-		sum += fit_one(f, f->dirty_3s_bytes, dirtied(hot, rate, sweeps, 3000));
-	return sum;
-}
-
-struct grid_point {
-	double hot, rate;
-	bool sweeps;
-};
-
-static struct grid_point grid_at(double hot_most, double rate_most, uint32_t number)
-{
-	struct grid_point p = { .sweeps = number & 1 };
-	double part = (number / 2 % GRID + 0.5) / GRID;
-
-	p.hot = log_between(HOT_LEAST, hot_most, (number / 2 / GRID + 0.5) / GRID);
-	p.rate = log_between(RATE_LEAST, rate_most, part);
-	return p;
-}
-
-/* Points of the grid, each as often as it fits. */
-static void fit_counts(struct posterior *posterior, const struct om_predict_facts *f,
-		       double hot_most)
-{
-	const uint32_t points = GRID * GRID * 2;
-	OM_AUTOFREE double *weights = om_xcalloc(points, sizeof(*weights));
-	double best = -INFINITY, sum = 0, passed = 0;
-	double rate_most = fmax(RATE_MOST, RATE_MOST_COUNTED * (double)f->dirty_1s_bytes / 1000);
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < points; i++) {
-		struct grid_point p = grid_at(hot_most, rate_most, i);
-
-		weights[i] = fit(f, p.hot, p.rate, p.sweeps);
-		best = fmax(best, weights[i]);
-	}
-	for (uint32_t i = 0; i < points; i++)
-		sum += weights[i] = exp(weights[i] - best);
-	for (uint32_t i = 0; i < points && n < CASES; i++) {
-		passed += weights[i];
-		for (; n < CASES && passed >= (n + 0.5) / CASES * sum; n++) {
-			struct grid_point p = grid_at(hot_most, rate_most, i);
-
-			posterior->hot[n] = p.hot;
-			posterior->rate[n] = p.rate;
-			posterior->sweeps[n] = p.sweeps;
-		}
-	}
 }
 
 /* ---- the link ---- */
@@ -198,14 +97,14 @@ static double written(const struct om_predict_facts *f, double part)
 }
 
 static struct om_predict_case draw(const struct om_predict_facts *f, const struct speeds *s,
-				   const struct posterior *posterior, uint32_t n)
+				   const struct om_predict_fit *fitting, uint32_t n)
 {
 	double total = (double)f->total_bytes;
 	struct om_predict_case c = {
 		.total = total,
-		.hot = posterior->hot[n],
-		.rate = f->paused ? 0 : posterior->rate[n],
-		.sweeps = posterior->sweeps[n],
+		.hot = fitting->hot[n],
+		.rate = f->paused ? 0 : fitting->rate[n],
+		.sweeps = fitting->sweeps[n],
 		.before_ms = between(BEFORE_LOW_MS, BEFORE_HIGH_MS, spread(n, 0)),
 		.after_ms = between(AFTER_LOW_MS, AFTER_HIGH_MS, spread(n, 1)),
 		.stop_ms = between(STOP_LOW_MS, STOP_HIGH_MS, spread(n, 2)),
@@ -282,18 +181,18 @@ static void find_range(struct om_range_ms *range, double *values, size_t n, doub
 /* ---- what it comes to ---- */
 
 struct outcomes {
-	struct om_predict_case cases[CASES];
-	struct om_predict_end ends[CASES];
+	struct om_predict_case cases[OM_PREDICT_CASES];
+	struct om_predict_end ends[OM_PREDICT_CASES];
 	size_t count[OM_PREDICT_HOWS], throttled, beyond_soft;
 };
 
 static void run_cases(struct outcomes *o, const struct om_predict_facts *f, const struct speeds *s,
-		      const struct posterior *posterior)
+		      const struct om_predict_fit *fitting)
 {
-	for (uint32_t n = 0; n < CASES; n++) {
+	for (uint32_t n = 0; n < OM_PREDICT_CASES; n++) {
 		struct om_predict_end *end = &o->ends[n];
 
-		o->cases[n] = draw(f, s, posterior, n);
+		o->cases[n] = draw(f, s, fitting, n);
 		om_predict_run(end, &o->cases[n], f);
 		o->count[end->how]++;
 		o->throttled += end->throttled;
@@ -314,10 +213,10 @@ static enum om_predict_how likeliest(const struct outcomes *o)
 
 static void ranges_of(struct om_prediction *p, const struct outcomes *o, enum om_predict_how how)
 {
-	double totals[CASES], pauses[CASES], bulks[CASES];
+	double totals[OM_PREDICT_CASES], pauses[OM_PREDICT_CASES], bulks[OM_PREDICT_CASES];
 	size_t n = 0, bulk_n = 0;
 
-	for (size_t i = 0; i < CASES; i++) {
+	for (size_t i = 0; i < OM_PREDICT_CASES; i++) {
 		const struct om_predict_end *end = &o->ends[i];
 
 		if (end->bulk_ms > 0)
@@ -335,19 +234,19 @@ static void ranges_of(struct om_prediction *p, const struct outcomes *o, enum om
 		p->downtime = (struct om_range_ms){ .high = (uint64_t)SPAN_MS, .percent = 100 };
 	else if (how != OM_PREDICT_GIVEN_UP)
 		find_range(&p->downtime, pauses, n, 0.12, 8);
-	p->total.percent = (uint32_t)(p->total.percent * n / CASES);
-	p->downtime.percent = (uint32_t)(p->downtime.percent * n / CASES);
+	p->total.percent = (uint32_t)(p->total.percent * n / OM_PREDICT_CASES);
+	p->downtime.percent = (uint32_t)(p->downtime.percent * n / OM_PREDICT_CASES);
 }
 
 static double quantile(const struct outcomes *o, double (*of)(const struct outcomes *, size_t),
 		       double part)
 {
-	double values[CASES];
+	double values[OM_PREDICT_CASES];
 
-	for (size_t i = 0; i < CASES; i++)
+	for (size_t i = 0; i < OM_PREDICT_CASES; i++)
 		values[i] = of(o, i);
-	qsort(values, CASES, sizeof(*values), ascending);
-	return values[(size_t)(part * (CASES - 1))];
+	qsort(values, OM_PREDICT_CASES, sizeof(*values), ascending);
+	return values[(size_t)(part * (OM_PREDICT_CASES - 1))];
 }
 
 static double hot_of(const struct outcomes *o, size_t i)
@@ -383,7 +282,7 @@ static void tell_action(struct om_prediction *p, const struct om_predict_facts *
 {
 	size_t switched = o->count[OM_PREDICT_SWITCHED];
 
-	if (o->throttled * 2 > CASES)
+	if (o->throttled * 2 > OM_PREDICT_CASES)
 		snprintf(p->action, sizeof(p->action),
 			 "it begins again with the guest slowed down (auto-converge)");
 	else if (how == OM_PREDICT_POSTCOPY)
@@ -409,13 +308,13 @@ static void tell_action(struct om_prediction *p, const struct om_predict_facts *
 /* What may make it otherwise. */
 static void tell_note(struct om_prediction *p, const struct outcomes *o, enum om_predict_how how)
 {
-	size_t others = CASES - o->count[how];
+	size_t others = OM_PREDICT_CASES - o->count[how];
 
-	if (others * 5 > CASES)
+	if (others * 5 > OM_PREDICT_CASES)
 		snprintf(p->note, sizeof(p->note),
 			 "what was measured leaves open how it ends: it is another way with a "
 			 "probability of %zu %%",
-			 others * 100 / CASES);
+			 others * 100 / OM_PREDICT_CASES);
 	else if (p->downtime.high && p->downtime.percent < 75)
 		snprintf(p->note, sizeof(p->note),
 			 "how often the guest writes the same pages cannot be measured before: a "
@@ -447,7 +346,7 @@ static bool sensible(struct om_prediction *p, const struct om_predict_facts *f, 
 void om_predict(struct om_prediction *p, const struct om_predict_facts *f)
 {
 	OM_AUTOFREE struct outcomes *o = om_xcalloc(1, sizeof(*o));
-	struct posterior posterior = { 0 };
+	struct om_predict_fit fitting = { 0 };
 	enum om_predict_how how;
 	struct speeds s;
 
@@ -455,11 +354,11 @@ void om_predict(struct om_prediction *p, const struct om_predict_facts *f)
 	if (!sensible(p, f, &s))
 		return;
 	p->known = true;
-	fit_counts(&posterior, f, fmax(2 * HOT_LEAST, written(f, 0)));
-	run_cases(o, f, &s, &posterior);
+	om_predict_fit(&fitting, f, written(f, 0));
+	run_cases(o, f, &s, &fitting);
 	how = likeliest(o);
 	ranges_of(p, o, how);
-	p->converges = how == OM_PREDICT_SWITCHED && o->throttled * 2 <= CASES &&
+	p->converges = how == OM_PREDICT_SWITCHED && o->throttled * 2 <= OM_PREDICT_CASES &&
 		       o->beyond_soft * 2 <= o->count[how];
 	p->hot_low_bytes = f->paused ? 0 : (uint64_t)quantile(o, hot_of, 0.1);
 	p->hot_high_bytes = f->paused ? 0 : (uint64_t)quantile(o, hot_of, 0.9);

@@ -5,6 +5,17 @@
 
 #include "om_predict.h"
 
+#define OM_PREDICT_CASES 64
+
+/* Guests that fit two counts, each as often as it fits. */
+struct om_predict_fit {
+	double hot[OM_PREDICT_CASES], rate[OM_PREDICT_CASES]; /* as below */
+	bool sweeps[OM_PREDICT_CASES];
+};
+/* Of hot sets up to `written` bytes. */
+void om_predict_fit(struct om_predict_fit *fitting, const struct om_predict_facts *facts,
+		    double written);
+
 /* One of the guests and links that fit what was measured. */
 struct om_predict_case {
 	double total, populated;
