@@ -184,7 +184,9 @@ static void judge_range(struct om_session *s, const struct om_survey *dst)
 	    (way->source != OM_FAST_NETWORK && way->source != OM_FAST_APPEND))
 		return;
 	fast->answer = OM_ANSWER_NO;
-	snprintf(fast->why, sizeof(fast->why), "a listener on port %u was not reached: %.120s",
+	snprintf(fast->why, sizeof(fast->why), "%sa listener on port %u was not reached: %.100s",
+		 fast->own == OM_ANSWER_NO ? "it is no address of the destination itself, and "
+					   : "",
 		 (unsigned int)way->range_port, way->range_why);
 }
 
