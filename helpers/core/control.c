@@ -173,33 +173,49 @@ static void print_left(struct om_text *to, uint64_t left_s)
 		om_text_add(to, "%u s", (unsigned int)left_s);
 }
 
+static void print_standstill(struct om_text *to, const struct om_limits *limits)
+{
+	if (limits->policy == OM_POLICY_STOCK) {
+		om_text_add(to, "the domain's own downtime limit, ");
+		return;
+	}
+	om_text_add(to, "downtime up to %u ms, ", limits->downtime_max_ms);
+	if (limits->pause_max_ms && om_policy_may_harm(limits->policy))
+		om_text_add(to, "pause up to %u ms, ", limits->pause_max_ms);
+	else
+		om_text_add(to, "no pause, ");
+	/* It is what guaranteed promises; else only those who asked for it expect it. */
+	if (limits->throttle)
+		om_text_add(to, "a throttled restart allowed, ");
+	else if (limits->policy == OM_POLICY_GUARANTEED)
+		om_text_add(to, "no throttled restart, ");
+}
+
+static void print_deadline(struct om_text *to, const struct om_limits *limits, uint64_t now_ms)
+{
+	if (!limits->deadline_ms) {
+		om_text_add(to, "no deadline");
+		return;
+	}
+	om_text_add(to, "deadline in ");
+	print_left(to, limits->deadline_ms > now_ms ? (limits->deadline_ms - now_ms) / 1000 : 0);
+	if (limits->policy == OM_POLICY_STOCK)
+		om_text_add(to, " without effect");
+}
+
 void om_control_print_limits(const struct om_limits *limits, uint64_t now_ms, char *text,
 			     size_t size)
 {
 	struct om_text to = { .text = text, .size = size };
 
-	om_text_add(&to, "policy %s, downtime up to %u ms, ", om_policy_name(limits->policy),
-		    limits->downtime_max_ms);
-	if (limits->pause_max_ms && om_policy_may_harm(limits->policy))
-		om_text_add(&to, "pause up to %u ms, ", limits->pause_max_ms);
-	else
-		om_text_add(&to, "no pause, ");
-	/* It is what guaranteed promises; else only those who asked for it expect it. */
-	if (limits->throttle)
-		om_text_add(&to, "a throttled restart allowed, ");
-	else if (limits->policy == OM_POLICY_GUARANTEED)
-		om_text_add(&to, "no throttled restart, ");
+	om_text_add(&to, "policy %s, ", om_policy_name(limits->policy));
+	print_standstill(&to, limits);
 	if (limits->bandwidth_bytes_ps)
 		om_text_add(&to, "bandwidth %llu MiB/s, ",
 			    (unsigned long long)limits->bandwidth_bytes_ps >> 20);
 	else
 		om_text_add(&to, "bandwidth not limited, ");
-	if (!limits->deadline_ms) {
-		om_text_add(&to, "no deadline");
-		return;
-	}
-	om_text_add(&to, "deadline in ");
-	print_left(&to, limits->deadline_ms > now_ms ? (limits->deadline_ms - now_ms) / 1000 : 0);
+	print_deadline(&to, limits, now_ms);
 }
 
 bool om_control_say(struct om_control_answer *answer, enum om_control_result result,

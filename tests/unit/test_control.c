@@ -163,6 +163,10 @@ static void the_limits_in_force_are_a_sentence(void **unused)
 	assert_non_null(strstr(text, "deadline in 2 min 5 s"));
 	om_control_print_limits(&limits, limits.deadline_ms + 1, text, sizeof(text));
 	assert_non_null(strstr(text, "deadline in 0 s"));
+	om_limits_set_policy(&limits, OM_POLICY_STOCK); /* which uses none of them */
+	om_control_print_limits(&limits, limits.deadline_ms - 125000, text, sizeof(text));
+	assert_string_equal(text, "policy stock, the domain's own downtime limit, bandwidth 100 "
+				  "MiB/s, deadline in 2 min 5 s without effect");
 }
 
 static void an_answer_survives_the_wire(void **unused)
