@@ -144,6 +144,7 @@ static void postmigrate(struct om_tm *tm)
 	if (!om_tm_known(tm))
 		om_tm_look(tm);
 	tm->verdict = om_tm_decide(&tm->facts);
+	om_tm_forget(tm); /* it was good for one time */
 }
 
 static void failmigrate(struct om_tm *tm)

@@ -42,6 +42,7 @@ bool om_tm_known(struct om_tm *tm);
 /* tm_undo.c */
 /* What premigrate of this very attempt left; true where it is there. */
 bool om_tm_recall(struct om_tm *tm);
+void om_tm_forget(const struct om_tm *tm);
 /* Is there anything that this attempt may have made on the destination? */
 bool om_tm_has_made(const struct om_tm *tm);
 void om_tm_remember(struct om_tm *tm);

@@ -28,6 +28,11 @@ bool om_tm_recall(struct om_tm *tm)
 	return tm->have_record;
 }
 
+void om_tm_forget(const struct om_tm *tm)
+{
+	om_tm_record_remove(uuid_of(tm));
+}
+
 bool om_tm_has_made(const struct om_tm *tm)
 {
 	return tm->have_record && (tm->record.dir_missing || tm->record.new_bridges.n);
@@ -138,5 +143,5 @@ void om_tm_undo(struct om_tm *tm)
 		for (size_t i = 0; i < tm->vm.nic_count; i++)
 			if (!seen_before(&tm->vm, i))
 				clean_network(tm, tm->vm.nics[i].vn_mad);
-	om_tm_record_remove(uuid_of(tm));
+	om_tm_forget(tm);
 }
