@@ -187,7 +187,9 @@ bool om_vir_identify(struct om_vir *vir, const char *deploy_id, struct om_err *e
 			if (vir->conn[role])
 				dom = virDomainLookupByName(vir->conn[role], deploy_id);
 		if (!dom)
-			return om_vir_fail(err, OM_E_INPUT, "no such domain on either host");
+			return om_vir_fail(err, OM_E_INPUT,
+					   vir->conn[OM_VIR_DST] ? "no such domain on either host"
+								 : "no such domain on this host");
 		if (virDomainGetUUID(dom, vir->uuid) < 0)
 			return om_vir_fail(err, OM_E_INPUT, "the domain tells no UUID");
 	}
