@@ -8,8 +8,9 @@
 #define SLOW_MS 10000.0
 #define HEALTHY_PART 0.6 /* of the slow average */
 #define SHORTEST_MS 50	 /* an interval below this tells no rate */
-#define GOES_BY 4.0	 /* times the wire: what is hardly sent at all */
-#define WINDOW_MS 100.0	 /* QEMU measures its bandwidth, and asks what fits, over this time */
+#define GOES_BY 4.0	 /* times the wire: most of it is not sent at all */
+#define ALL_GOES_BY 50.0
+#define WINDOW_MS 100.0 /* QEMU measures its bandwidth, and asks what fits, over this time */
 #define PASSES_MAX 1000
 #define STEADY 1e-3 /* no pass changes what remains any more */
 #define FITTED_PASSES 4
@@ -26,8 +27,11 @@ static double average(double old, double value, double ms, double over_ms)
  * minute of them, before which, and behind which, the link is as fast as ever. */
 static bool goes_by(const struct om_model *m, const struct om_sample *s, double wire, double drain)
 {
-	return s->iteration == 1 && drain > GOES_BY * wire &&
-	       (m->wire_fast <= 0 || wire < m->wire_fast / 2);
+	if (s->iteration != 1)
+		return false;
+	/* Among zeros memory is sent as fast as ever: the wire falls only where there is none. */
+	return m->wire_fast > 0 ? drain > GOES_BY * wire && wire < m->wire_fast / 2
+				: drain > ALL_GOES_BY * wire;
 }
 
 /* Rates of the interval between two samples. */

@@ -201,6 +201,11 @@ static void zeros_that_go_by_say_nothing_of_the_link(void **unused)
 	for (int i = 0; i < 20; i++) /* but a link that is dead is a dead link */
 		interval(&f, 0, 0);
 	assert_false(om_model_healthy(&f.model));
+	/* Where memory is among them, they only make it faster. */
+	f = begin(50, 20);
+	for (int i = 0; i < 6; i++)
+		interval(&f, LINK / 4, LINK / 4 * 6);
+	near(om_model_bandwidth(&f.model), LINK, 0.01, "bandwidth");
 }
 
 static void what_is_no_rate_is_not_taken_for_one(void **unused)
