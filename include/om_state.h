@@ -138,7 +138,7 @@ struct om_watch;
 struct om_forecast;
 struct om_action;
 /* A sample and what the watch makes of it: phase, progress, rates, forecast, limits. epoch_ms is the
- * wall clock at sample->now_ms. */
+ * wall clock at sample->now_ms. One that comes after the copy changes nothing. */
 void om_state_take(struct om_state *state, const struct om_sample *sample,
 		   const struct om_watch *watch, uint64_t epoch_ms);
 /* The limits alone, before there is a sample. now_ms and epoch_ms are the same moment. */

@@ -82,6 +82,8 @@ void om_state_take(struct om_state *state, const struct om_sample *sample,
 {
 	static const struct om_forecast nothing;
 
+	if (state->phase >= OM_PHASE_SETTLE) /* libvirt's call has returned meanwhile */
+		return;
 	state->phase = sample->postcopy ? OM_PHASE_POSTCOPY : OM_PHASE_COPY;
 	state->iteration = sample->iteration;
 	state->percent = om_state_progress(state->percent, sample, &watch->forecast);

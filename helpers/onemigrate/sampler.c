@@ -75,8 +75,7 @@ static void act(struct om_session *s, const struct om_action *action)
 static void publish(struct om_session *s, const struct om_sample *sample)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->state.phase < OM_PHASE_SETTLE) /* else the call has returned meanwhile */
-		om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
+	om_state_take(&s->state, sample, &s->watch, om_epoch_ms());
 	pthread_mutex_unlock(&s->lock);
 	om_trace_add(&s->trace, sample->now_ms, &s->watch.forecast);
 }

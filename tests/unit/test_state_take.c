@@ -174,6 +174,12 @@ static void a_sample_becomes_a_state(void **unused)
 	assert_int_equal(state.deadline_epoch_ms, 0);
 	assert_int_equal(state.pause_max_ms, 0);
 	assert_int_equal(state.postcopy_allowed, 0);
+	/* A sample that comes after the end of the copy does not begin it anew. */
+	state.phase = OM_PHASE_SETTLE;
+	s.iteration = 9;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.phase, OM_PHASE_SETTLE);
+	assert_int_equal(state.iteration, 2);
 }
 
 static void actions_are_listed_and_decisions_dated(void **unused)
