@@ -139,6 +139,10 @@ told_of_pause() { # the state is written twice a second
 	lab exec node01 -- /var/tmp/one/onemigrate/run status 31 | grep -E "onemigrate pause|pause at [0-9]"
 }
 check "later pass: status tells of it" poll 5 told_of_pause
+in_sight() {
+	[[ $(lab exec "$AT" --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run status 31 --json) =~ '"eta_high_ms":'[1-9] ]]
+}
+check "later pass: the end of one that would go on for ever is in sight" poll 5 in_sight
 check "later pass: a second pause is refused" answers 5 'paused already' pause 31
 cancelled "paused in a later pass" 31
 

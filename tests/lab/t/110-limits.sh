@@ -71,8 +71,12 @@ lab exec node02 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run cancel 31 >
 finish_drive 60
 check "stock: an operator can still end it" stayed 31 node02
 
-settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=20 MIGRATE_POLICY=guaranteed MIGRATE_PAUSE_MAX_MS=700
-drive 31
+# Asked for while it runs, so that what it allows has to follow.
+settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=20 MIGRATE_PAUSE_MAX_MS=700
+slow 31
+answer=$(lab exec node02 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run set 31 policy=guaranteed || true)
+check "guaranteed: the answer says what follows" grep -q 'policy guaranteed, .* a throttled restart allowed' <<<"$answer"
+finish_drive
 check "guaranteed: the VM moves" moved 31 node01
 check "guaranteed: it began again with auto-converge" said \
 	' *migrate: .*begin again with auto-converge from [0-9]+ %'
