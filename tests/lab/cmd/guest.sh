@@ -65,6 +65,18 @@ guest_vnc_xml() {
 	[[ -z $1 ]] || echo "<graphics type='vnc' listen='${1%:*}' port='${1##*:}' autoport='no'/>"
 }
 
+# ROM, or CODE:VARIABLES for flash.
+guest_loader_xml() {
+	case $1 in
+	'') ;;
+	*:*)
+		echo "<loader readonly='yes' type='pflash'>${1%:*}</loader>"
+		echo "<nvram template='${1#*:}'>$2/nvram</nvram>"
+		;;
+	*) echo "<loader type='rom'>$1</loader>" ;;
+	esac
+}
+
 # MODEL[,+FEATURE]...
 guest_cpu_xml() {
 	local word words
@@ -87,7 +99,7 @@ guest_domain_xml() {
 		  <memory>$((mem * 1024))</memory>
 		  <os>
 		    <type arch='x86_64' machine='$machine'>hvm</type>
-		    ${loader:+<loader type='rom'>$loader</loader>}
+		    $(guest_loader_xml "$loader" "$vmdir")
 		    <kernel>/usr/share/onemigrate-lab/vmlinuz</kernel>
 		    <initrd>/usr/share/onemigrate-lab/initrd</initrd>
 		    <cmdline>$cmdline</cmdline>

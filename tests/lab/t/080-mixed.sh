@@ -23,6 +23,15 @@ check "the sentence names it" said 'Error migrating VM 31: .*zstd'
 settings MIGRATE_NETWORK="fd77:1::/64"
 drive 31
 check "from Debian 13 to Debian 12: the VM moves" moved 31 node01
+settings MIGRATE_OPTIONS=--auto-converge
+drive 31
+check "disks that libvirt below 10 calls unsafe: refused" stayed 31 node01
+check "the sentence names them, and nothing was touched" \
+	said 'Error migrating VM 31: disks: vda: .*calls the migration unsafe; nothing was touched'
+settings MIGRATE_OPTIONS=--auto-converge MIGRATE_CHECK=off
+drive 31
+check "without checks libvirt refuses them indeed" said 'Error migrating VM 31: .*[Uu]nsafe migration.*the VM still runs on node01'
+settings MIGRATE_NETWORK="10.77.1.0/24"
 lab guest start 32 --mem 128 --fill 16 --snapshots 1 --verify 64 --cpu SapphireRapids --on node02
 drive 32
 check "a CPU model that the older libvirt does not know: the VM stays" stayed 32 node02
