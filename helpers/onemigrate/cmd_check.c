@@ -2,12 +2,11 @@
 /* onemigrate check: what would keep a VM from being migrated to a host, before anything is touched. */
 #include "cmd.h"
 #include "session.h"
+#include "vm_args.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { EXIT_BLOCKED = 1, EXIT_USAGE = 2, EXIT_NOT_KNOWN = 3 };
+enum { EXIT_BLOCKED = 1, EXIT_NOT_KNOWN = 3 };
 
 static const char usage[] =
 	"Usage: onemigrate check VM HOST [--all] [--json]\n"
@@ -22,44 +21,7 @@ static const char usage[] =
 	"Exit status: 0 nothing is in the way (warnings may be), 1 something is, 2 wrong usage,\n"
 	"3 it could not be found out.\n";
 
-struct args {
-	const char *vm, *host;
-	bool all, json;
-};
-
-static bool parse_args(struct args *args, int argc, char **argv, int *exit_status)
-{
-	enum { HELP = 256, ALL, JSON };
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, HELP },
-		{ "all", no_argument, NULL, ALL },
-		{ "json", no_argument, NULL, JSON },
-		{ 0 },
-	};
-	int option;
-
-	*exit_status = EXIT_USAGE;
-	optind = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == HELP) {
-			*exit_status = fputs(usage, stdout) < 0;
-			return false;
-		}
-		if (option != ALL && option != JSON)
-			return false;
-		*(option == ALL ? &args->all : &args->json) = true;
-	}
-	if (argc - optind != 2) {
-		fputs("onemigrate: check takes a VM and a host; see onemigrate check --help\n",
-		      stderr);
-		return false;
-	}
-	args->vm = argv[optind];
-	args->host = argv[optind + 1];
-	return true;
-}
-
-static void print(const struct om_session *s, const struct args *args)
+static void print(const struct om_session *s, const struct om_vm_args *args)
 {
 	const struct om_findings *findings = &s->checkup.findings;
 	struct om_buf buf = { 0 };
@@ -67,18 +29,19 @@ static void print(const struct om_session *s, const struct args *args)
 	if (args->json)
 		om_check_print_json(&buf, findings, s->req.vm_id, s->args.src, s->args.dst);
 	else
-		om_check_print_text(&buf, findings, args->all);
+		om_check_print_text(&buf, findings, args->own != NULL);
 	fputs(buf.text ? buf.text : "", stdout);
 }
 
 int om_cmd_check(int argc, char **argv)
 {
+	static const struct option own = { "all", no_argument, NULL, 0 };
 	static struct om_session s;
-	struct args args = { 0 };
+	struct om_vm_args args;
 	struct om_err err = { 0 };
 	int exit_status;
 
-	if (!parse_args(&args, argc, argv, &exit_status))
+	if (!om_vm_host_args(&args, argc, argv, usage, &own, &exit_status))
 		return exit_status;
 	if (!om_session_by_hand(&s, args.vm, NULL, args.host, &err)) {
 		fprintf(stderr, "onemigrate: %s\n", err.msg);

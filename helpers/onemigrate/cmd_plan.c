@@ -2,19 +2,19 @@
 /* onemigrate plan: what `migrate` would do with a VM, and how it would go. */
 #include "cmd.h"
 #include "session.h"
+#include "vm_args.h"
 
 #include "om_plan_words.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { EXIT_NO_PLAN = 1, EXIT_USAGE = 2 };
+#define EXIT_NO_PLAN 1
 
 #define EXACT_LIBVIRT 8001000 /* from these versions on each page can be counted */
 #define EXACT_QEMU 6002000
@@ -35,46 +35,6 @@ static const char usage[] =
 	"  --help           this text\n"
 	"\n"
 	"Exit status: 0 there is a plan, 1 there is none (the reason is on stderr), 2 wrong usage.\n";
-
-struct args {
-	const char *vm, *host, *document;
-	bool json;
-};
-
-static bool parse_args(struct args *args, int argc, char **argv, int *exit_status)
-{
-	enum { HELP = 256, JSON, DOCUMENT };
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, HELP },
-		{ "json", no_argument, NULL, JSON },
-		{ "document", required_argument, NULL, DOCUMENT },
-		{ 0 },
-	};
-	int option;
-
-	*exit_status = EXIT_USAGE;
-	optind = 0; /* begin anew, whoever used getopt before */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == HELP) {
-			*exit_status = fputs(usage, stdout) < 0;
-			return false;
-		}
-		if (option == JSON)
-			args->json = true;
-		else if (option == DOCUMENT)
-			args->document = optarg;
-		else
-			return false;
-	}
-	if (argc - optind != 2) {
-		fputs("onemigrate: plan takes a VM and a host; see onemigrate plan --help\n",
-		      stderr);
-		return false;
-	}
-	args->vm = argv[optind];
-	args->host = argv[optind + 1];
-	return true;
-}
 
 /* ---- the session ---- */
 
@@ -100,7 +60,7 @@ static bool read_document(const char *path, struct om_buf *buf, struct om_err *e
 	return fd >= 0 || om_err_set(err, OM_E_INPUT, "%s: %s", path, strerror(errno));
 }
 
-static bool is_named(const struct om_session *s, const struct args *args, struct om_err *err)
+static bool is_named(const struct om_session *s, const struct om_vm_args *args, struct om_err *err)
 {
 	const struct om_req *req = &s->req;
 	bool vm = strcmp(args->vm, req->vm_id) == 0 || strcmp(args->vm, req->deploy_id) == 0 ||
@@ -112,15 +72,15 @@ static bool is_named(const struct om_session *s, const struct args *args, struct
 			  req->vm_id, req->dst_host);
 }
 
-static bool open_session(struct om_session *s, const struct args *args, struct om_err *err)
+static bool open_session(struct om_session *s, const struct om_vm_args *args, struct om_err *err)
 {
 	struct om_buf document = { 0 };
 	bool ok;
 
-	if (!args->document)
+	if (!args->own)
 		return om_session_by_hand(s, args->vm, NULL, args->host, err);
 	prctl(PR_SET_DUMPABLE, 0); /* it holds secrets of the datastore */
-	ok = read_document(args->document, &document, err) &&
+	ok = read_document(args->own, &document, err) &&
 	     om_session_by_document(s, document.text ? document.text : "", document.len, err) &&
 	     is_named(s, args, err);
 	free(document.text);
@@ -282,7 +242,7 @@ static bool has_files(const struct om_dom *dom)
 	return false;
 }
 
-static void print(struct om_session *s, const struct args *args)
+static void print(struct om_session *s, const struct om_vm_args *args)
 {
 	struct om_prediction prediction = { 0 };
 	struct om_plan_words words = {
@@ -290,7 +250,7 @@ static void print(struct om_session *s, const struct args *args)
 		.vm_name = s->req.vm_name,
 		.src = s->args.src,
 		.dst = s->args.dst,
-		.by_hand = !args->document,
+		.by_hand = !args->own,
 		.stock_reason = om_session_stock_case(s),
 		.plan = &s->plan,
 		.dom = &s->dom,
@@ -314,12 +274,13 @@ static void print(struct om_session *s, const struct args *args)
 
 int om_cmd_plan(int argc, char **argv)
 {
+	static const struct option own = { "document", required_argument, NULL, 0 };
 	static struct om_session s;
-	struct args args = { 0 };
+	struct om_vm_args args;
 	struct om_err err = { 0 };
 	int exit_status;
 
-	if (!parse_args(&args, argc, argv, &exit_status))
+	if (!om_vm_host_args(&args, argc, argv, usage, &own, &exit_status))
 		return exit_status;
 	if (!open_session(&s, &args, &err) || !make_plan(&s, &err)) {
 		fprintf(stderr, "onemigrate: %s\n", err.msg);

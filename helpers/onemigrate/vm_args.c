@@ -31,8 +31,8 @@ static bool take_option(struct om_vm_args *args, int option, const char *usage, 
 	}
 }
 
-bool om_vm_args(struct om_vm_args *args, int argc, char **argv, const char *usage,
-		const struct option *own, int *exit_status)
+static bool take_options(struct om_vm_args *args, int argc, char **argv, const char *usage,
+			 const struct option *own, int *exit_status)
 {
 	const struct option options[] = {
 		{ "help", no_argument, NULL, HELP },
@@ -49,9 +49,32 @@ bool om_vm_args(struct om_vm_args *args, int argc, char **argv, const char *usag
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (!take_option(args, option, usage, exit_status))
 			return false;
+	return true;
+}
+
+bool om_vm_args(struct om_vm_args *args, int argc, char **argv, const char *usage,
+		const struct option *own, int *exit_status)
+{
+	if (!take_options(args, argc, argv, usage, own, exit_status))
+		return false;
 	args->vm = optind < argc ? argv[optind++] : NULL;
 	if (optind < argc)
 		fprintf(stderr, "onemigrate: %s takes one VM; see onemigrate %s --help\n", argv[0],
 			argv[0]);
 	return optind >= argc;
+}
+
+bool om_vm_host_args(struct om_vm_args *args, int argc, char **argv, const char *usage,
+		     const struct option *own, int *exit_status)
+{
+	if (!take_options(args, argc, argv, usage, own, exit_status))
+		return false;
+	if (argc - optind != 2) {
+		fprintf(stderr, "onemigrate: %s takes a VM and a host; see onemigrate %s --help\n",
+			argv[0], argv[0]);
+		return false;
+	}
+	args->vm = argv[optind];
+	args->host = argv[optind + 1];
+	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arguments of the verbs that show what is known: [VM] [--json] [--help], and one option of the
- * verb's own. */
+/* The arguments of the verbs that show what is known: [VM] or VM HOST, --json, --help, and one option of
+ * the verb's own. */
 #ifndef OM_VM_ARGS_H
 #define OM_VM_ARGS_H
 
@@ -9,6 +9,7 @@
 
 struct om_vm_args {
 	const char *vm; /* NULL: all */
+	const char *host;
 	bool json;
 	const char
 		*own; /* value of the verb's own option, "" where it takes none; NULL: not given */
@@ -17,5 +18,8 @@ struct om_vm_args {
 /* argv[0] is the verb. False: it ends with *exit_status, and what there was to say was said. */
 bool om_vm_args(struct om_vm_args *args, int argc, char **argv, const char *usage,
 		const struct option *own, int *exit_status);
+/* The same, where a VM and a host have to be named. */
+bool om_vm_host_args(struct om_vm_args *args, int argc, char **argv, const char *usage,
+		     const struct option *own, int *exit_status);
 
 #endif
