@@ -359,6 +359,36 @@ END
 }
 it 'run starts the helper at once where another host waits' quick_verbs
 
+# By hand: the ssh to the destination begins before the helper does, where it is plain which host that is.
+check_by_hand()
+{
+	make_tree <<<''
+	mkdir -p "$TREE/onemigrate/$PLATFORM" bin
+	cat >"$TREE/onemigrate/$PLATFORM/onemigrate" <<'END'
+#!/bin/bash
+echo "$*" >>"$CASE/calls"
+[[ -n ${ONEMIGRATE_LINK-} ]] || exit 2
+read -r to from host <<<"$ONEMIGRATE_LINK"
+echo question >&"$to"
+read -r answer <&"$from"
+echo "$host: $answer"
+exit 1
+END
+	printf '#!/bin/bash\nread -r asked\necho "answer to $asked"\n' >bin/ssh
+	chmod 755 bin/ssh "$TREE/onemigrate/$PLATFORM/onemigrate"
+	PATH=$CASE/bin:$PATH try "$TREE/onemigrate/run" check 31 node02 --all --json
+	is "$STATUS" 1
+	is "$OUT" 'node02: answer to question'
+	is "$(<calls)" 'check 31 node02 --all --json'
+	for wrong in '31' '31 node02 node03' '31 -oProxyCommand=id' '--all 31 node02' '31 node02;id'; do
+		: >calls
+		# shellcheck disable=SC2086 # the words of a command line
+		PATH=$CASE/bin:$PATH try "$TREE/onemigrate/run" check $wrong
+		is "$OUT" ''
+	done
+}
+it 'run check begins its ssh before the helper, and only to a host' check_by_hand
+
 # The helper's end, as far as it answers without asking anybody.
 helper_refuses()
 {
