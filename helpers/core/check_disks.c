@@ -235,7 +235,7 @@ static void check_not_shared(struct om_check *c)
 		om_check_remedy(c, "set SHARED=YES in the system datastore");
 		return;
 	}
-	om_check_found(c, OM_SEVERITY_WARNING,
+	om_check_found(c, OM_SEVERITY_OK,
 		       "the storage is not shared: OpenNebula's own script moves the VM");
 }
 

@@ -397,7 +397,7 @@ static const struct row {
 	{ "disks", unsafe_no_type, { O, O, O }, "" },
 	{ "disks", no_base, { B, B, B }, "vda: /ds/1/base is not on node02" },
 	{ "disks", disk_unknown, { N, N, N }, "vda: /ds/0/31/disk.0 could not be looked at" },
-	{ "disks", not_shared, { W, W, W }, "OpenNebula's own script moves the VM" },
+	{ "disks", not_shared, { O, O, O }, "OpenNebula's own script moves the VM" },
 	{ "disks", not_shared_but_same, { W, W, W }, "vda: /ds/0/31/disk.0 is the same on both hosts" },
 	{ "disks", other_disk, { B, B, B }, "the VM's data would be lost" },
 	{ "disks", other_disk_yet, { O, O, B }, "" },
