@@ -98,6 +98,26 @@ static void it_goes_as_it_went_in_the_lab(void **unused)
 	}
 }
 
+static void the_switch_over_goes_as_fast_as_the_link(void **unused)
+{
+	struct om_predict_facts f = idle();
+	struct om_predict_case c = {
+		.total = 512 * (double)MIB,
+		.populated = 256 * (double)MIB,
+		.hot = 30 * (double)MIB,
+		.rate = 400 * (double)MIB / 1000,
+		.sweeps = true,
+		.bandwidth = 50 * (double)MIB / 1000,
+		.burst = 100 * (double)MIB / 1000,
+	};
+	struct om_predict_end end;
+
+	(void)unused;
+	om_predict_run(&end, &c, &f);
+	assert_int_equal(end.how, OM_PREDICT_SWITCHED);
+	assert_true(end.pause_ms > 250 && end.pause_ms < 310);
+}
+
 /* ---- ranges ---- */
 
 static bool of_use(const struct om_range_ms *range)
@@ -490,6 +510,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_goes_as_it_went_in_the_lab),
+		cmocka_unit_test(the_switch_over_goes_as_fast_as_the_link),
 		cmocka_unit_test(every_range_is_of_use),
 		cmocka_unit_test(an_idle_guest_takes_its_memory_over_the_link),
 		cmocka_unit_test(a_set_that_is_rewritten_within_a_second_is_found),
