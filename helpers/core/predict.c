@@ -128,15 +128,23 @@ static double reach_of(double low)
 	return fmax(SPAN_MOST * low, low + SPAN_MS);
 }
 
-/* Adds `part` and `ms` on either side, as far as the range stays of use; twice the part below, since
- * the watch waits for a good moment, and some guests have better ones than the model's. */
-static void widen(struct om_range_ms *range, double low, double high, double part, double ms)
+/* What no model knows: parts of the value, and ms, that are added on either side where the range
+ * stays of use. A busy host is late and seldom early; a pause is shorter than expected more often
+ * than longer, since the watch waits for a good moment. */
+struct slack {
+	double below, above, ms;
+};
+static const struct slack bulk_slack = { 0.06, 0.03, 20 };
+static const struct slack total_slack = { 0.10, 0.15, 50 };
+static const struct slack pause_slack = { 0.24, 0.12, 8 };
+
+static void widen(struct om_range_ms *range, double low, double high, const struct slack *slack)
 {
 	double scale = 1, from = low, to = high;
 
 	for (; scale > 0; scale -= 0.05) {
-		from = fmax(0, low - (low * part * 2 + ms) * scale);
-		to = high + (high * part + ms) * scale;
+		from = fmax(0, low - (low * slack->below + slack->ms) * scale);
+		to = high + (high * slack->above + slack->ms) * scale;
 		if (floor(to) <= reach_of(ceil(from)))
 			break;
 	}
@@ -146,10 +154,10 @@ static void widen(struct om_range_ms *range, double low, double high, double par
 
 /*
  * The narrowest range that holds most of the values, where that spans no more than is of use; else
- * the one of that span that holds the most. `part` and `ms` are added on either side for what no
- * model knows.
+ * the one of that span that holds the most.
  */
-static void find_range(struct om_range_ms *range, double *values, size_t n, double part, double ms)
+static void find_range(struct om_range_ms *range, double *values, size_t n,
+		       const struct slack *slack)
 {
 	size_t from = 0, count = 0, most = (size_t)ceil((1 - 2 * FIT_LOW) * (double)n);
 
@@ -171,7 +179,7 @@ static void find_range(struct om_range_ms *range, double *values, size_t n, doub
 			from = i;
 		}
 	}
-	widen(range, values[from], values[from + count - 1], part, ms);
+	widen(range, values[from], values[from + count - 1], slack);
 	count = 0;
 	for (size_t i = 0; i < n; i++)
 		count += values[i] >= (double)range->low && values[i] <= (double)range->high;
@@ -226,14 +234,14 @@ static void ranges_of(struct om_prediction *p, const struct outcomes *o, enum om
 		totals[n] = end->ms;
 		pauses[n++] = end->pause_ms;
 	}
-	find_range(&p->bulk, bulks, bulk_n, 0.03, 20);
+	find_range(&p->bulk, bulks, bulk_n, &bulk_slack);
 	if (how == OM_PREDICT_ENDLESS)
 		return;
-	find_range(&p->total, totals, n, 0.06, 50);
+	find_range(&p->total, totals, n, &total_slack);
 	if (how == OM_PREDICT_POSTCOPY)
 		p->downtime = (struct om_range_ms){ .high = (uint64_t)SPAN_MS, .percent = 100 };
 	else if (how != OM_PREDICT_GIVEN_UP)
-		find_range(&p->downtime, pauses, n, 0.12, 8);
+		find_range(&p->downtime, pauses, n, &pause_slack);
 	p->total.percent = (uint32_t)(p->total.percent * n / OM_PREDICT_CASES);
 	p->downtime.percent = (uint32_t)(p->downtime.percent * n / OM_PREDICT_CASES);
 }
