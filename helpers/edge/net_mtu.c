@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/errqueue.h> /* needs struct timespec */
 
 #define CLOSED_PORT 9 /* discard, RFC 863 */
-#define WAIT_MS 300
+#define WAIT_MS 150
+#define ANSWERS_AGAIN_MS 1100
 #define SMALL_BYTES 32
 #define IP_MAX_BYTES 65535
 #define V4_HEADERS_BYTES 28
@@ -193,16 +195,22 @@ static enum om_answer not_checked(const struct probe *probe, enum got got, char 
 	return OM_ANSWER_NOT_CHECKED;
 }
 
+/*
+ * A host answers only so many of these: six at once, then one a second (icmp_ratelimit of Linux). So
+ * the full size comes first, and its loss counts only if a small one is answered between two of it.
+ */
 static enum om_answer try_both(struct probe *probe, uint32_t mtu, size_t payload, char *why,
 			       size_t why_size)
 {
-	enum got got = open_probe(probe) ? send_one(probe, SMALL_BYTES) : FAILED;
+	enum got got = open_probe(probe) ? send_one(probe, payload) : FAILED;
 
-	if (got != ARRIVED)
-		return not_checked(probe, got, why, why_size);
-	got = send_one(probe, payload);
-	if (got == SILENCE)
+	if (got == SILENCE) {
+		got = send_one(probe, SMALL_BYTES);
+		if (got != ARRIVED)
+			return not_checked(probe, got, why, why_size);
+		usleep(ANSWERS_AGAIN_MS * 1000);
 		got = send_one(probe, payload);
+	}
 	if (got == ARRIVED)
 		return OM_ANSWER_YES;
 	if (got == TOO_LONG)
