@@ -10,14 +10,12 @@
 
 #define ASK_MS 20000
 
-enum { CHECK_BLOCK, CHECK_WARN, CHECK_OFF }; /* choices of MIGRATE_CHECK */
-
 /* The fast network needs the destination's addresses, whatever is checked. */
 static bool is_needed(const struct om_session *s)
 {
 	enum om_fast_source source = om_plan_fast_source(&s->req, &s->knobs, &s->opts);
 
-	return om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) != CHECK_OFF || !s->req.shared ||
+	return om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) != OM_CHECK_OFF || !s->req.shared ||
 	       source == OM_FAST_NETWORK || source == OM_FAST_APPEND;
 }
 
@@ -60,9 +58,11 @@ void om_checkup_remember(const struct om_session *s)
 	const struct om_findings *findings = &s->checkup.findings;
 	struct om_strv names = { 0 };
 
-	/* A check has one finding in order, or several that are not. */
+	/* A check has one finding in order, or several that are not. What premigrate has yet to bring is
+	 * not proven. */
 	for (size_t i = 0; i < findings->n; i++)
-		if (findings->v[i].severity == OM_SEVERITY_OK)
+		if (findings->v[i].severity == OM_SEVERITY_OK &&
+		    !(s->checkup.other_way && strcmp(findings->v[i].check, "disks") == 0))
 			om_strv_add(&names, findings->v[i].check);
 	if (s->identified)
 		om_checked_write(om_vir_uuid(s->vir), s->args.dst, &names, om_epoch_ms());
@@ -146,7 +146,7 @@ void om_checkup_ask(struct om_session *s)
 	c->clock_error_ms = destination.took_ms;
 	c->asked = true;
 	om_way_find(s, &c->dst);
-	if (om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) != CHECK_OFF &&
+	if (om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) != OM_CHECK_OFF &&
 	    !(is_proven(c, "mtu") && is_proven(c, "firewall")))
 		om_way_try(s, c->dst_link);
 	if (s->vir && s->dom.uuid &&
@@ -173,6 +173,7 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 		counted = om_vir_snapshots_count(s->vir, &snapshots);
 	}
 	c->moment = moment;
+	c->other_way = other_way;
 	om_findings_free(&c->findings);
 	om_check_run(&c->findings, &(struct om_check_facts){
 					   .moment = moment,

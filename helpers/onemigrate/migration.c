@@ -234,6 +234,7 @@ static bool prepare(struct om_session *s, const struct om_run_ops *ops)
 	if (ok) {
 		lock_vm(s);
 		if (!om_run_enter(ops, &end, &ignored)) {
+			om_checkup_close(s);
 			answer(s, &end);
 			return false;
 		}

@@ -60,6 +60,7 @@ struct om_requests {
 /* What both hosts say before anything is touched. */
 struct om_checkup {
 	bool on, asked;
+	bool other_way; /* what was judged last: a storage driver has yet to bring the files */
 	struct om_survey_link *dst_link,
 		*src_link; /* src_link: where this is not the source host */
 	struct om_survey_ask ask;
