@@ -4,7 +4,7 @@
  * reads all of it back again and again, and says each second on the serial console how it fares.
  *
  * Kernel command line (MiB and MiB/s):
- *   om.fill=N    memory to fill                      om.kind=random|text|zero
+ *   om.fill=N    memory to fill                      om.kind=random|text|zero|mixed
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
@@ -42,7 +42,7 @@
 #define NOTIFY "/etc/qemu-ga/migration-notify"
 
 enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, TICK_MS = 10, PAGES_PER_MIB = 256 };
-enum kind { KIND_RANDOM, KIND_TEXT, KIND_ZERO };
+enum kind { KIND_RANDOM, KIND_TEXT, KIND_ZERO, KIND_MIXED };
 
 struct stamp {
 	uint32_t number;
@@ -101,9 +101,19 @@ static uint64_t body_word(enum kind kind, uint64_t *state, uint64_t i)
 		memcpy(&word, text + i % 7 * 8, sizeof(word));
 		return i % 64 ? word : *state;
 	case KIND_ZERO:
+	case KIND_MIXED: /* no page's own */
 		break;
 	}
 	return 0;
+}
+
+/* Mixed memory is a half of text, three eighths random and an eighth of zeros, in runs. */
+static enum kind kind_of(uint64_t number)
+{
+	static const enum kind runs[8] = { KIND_TEXT,	KIND_RANDOM, KIND_TEXT, KIND_RANDOM,
+					   KIND_TEXT,	KIND_ZERO,   KIND_TEXT, KIND_RANDOM };
+
+	return cfg.kind == KIND_MIXED ? runs[number / 64 % 8] : cfg.kind;
 }
 
 static uint64_t body_seed(uint64_t number)
@@ -125,9 +135,10 @@ static void stamp_page(uint64_t number)
 static void fill_page(uint64_t number)
 {
 	uint64_t state = body_seed(number);
+	enum kind kind = kind_of(number);
 
 	for (uint64_t i = 0; i < PAGE_WORDS - 2; i++)
-		pages[number].body[i] = body_word(cfg.kind, &state, i);
+		pages[number].body[i] = body_word(kind, &state, i);
 	stamp_page(number);
 }
 
@@ -137,13 +148,14 @@ static void check_page(uint64_t number)
 	uint32_t generation = generations[number];
 	uint32_t want = cfg.kind == KIND_ZERO && !generation ? 0 : (uint32_t)number;
 	uint64_t state = body_seed(number), bad = 0;
+	enum kind kind = kind_of(number);
 
 	if (page->head.number != want || page->tail.number != want)
 		report_error("number", number);
 	if (page->head.generation != generation || page->tail.generation != generation)
 		report_error("generation", number);
 	for (uint64_t i = 0; i < PAGE_WORDS - 2; i++)
-		bad |= page->body[i] ^ body_word(cfg.kind, &state, i);
+		bad |= page->body[i] ^ body_word(kind, &state, i);
 	if (bad)
 		report_error("body", number);
 }
@@ -420,6 +432,8 @@ static void configure(void)
 		cfg.kind = KIND_TEXT;
 	else if (strstr(cmdline, "om.kind=zero"))
 		cfg.kind = KIND_ZERO;
+	else if (strstr(cmdline, "om.kind=mixed"))
+		cfg.kind = KIND_MIXED;
 }
 
 static void setup(void)
