@@ -26,6 +26,7 @@ struct om_control_client {
 struct om_control_server {
 	int dirfd, fd; /* fd -1: not open */
 	char name[48];
+	uint64_t rest_until_ms; /* nobody can be let in until then; 0 = now */
 	struct om_control_client clients[OM_CONTROL_CLIENTS];
 };
 

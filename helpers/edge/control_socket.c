@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX (sizeof(((struct om_control_answer *)0)->text) + 16)
+#define REST_MS 1000 /* before somebody is let in once more */
 
 /* By way of the directory's descriptor: that is the directory whose owner was checked, and its path
  * may be longer than an address can hold. */
@@ -131,6 +132,7 @@ void om_control_fds(const struct om_control_server *server, struct pollfd fds[OM
 		room |= server->clients[i].fd < 0;
 		fds[1 + i] = (struct pollfd){ .fd = server->clients[i].fd, .events = POLLIN };
 	}
+	room = room && !server->rest_until_ms;
 	fds[0] = (struct pollfd){ .fd = room ? server->fd : -1, .events = POLLIN };
 }
 
@@ -177,6 +179,13 @@ static bool peer_allowed(int fd, uid_t *uid)
 	return peer.uid == 0 || peer.uid == geteuid();
 }
 
+/* No descriptor is left, or no memory: whoever knocks stays at the door, and poll() would tell it
+ * again and again. */
+static bool is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+}
+
 static void accept_client(struct om_control_server *server, uint64_t now_ms)
 {
 	struct om_control_client *client = free_client(server);
@@ -187,6 +196,8 @@ static void accept_client(struct om_control_server *server, uint64_t now_ms)
 		.fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC),
 		.since_ms = now_ms,
 	};
+	if (client->fd < 0 && !is_passing(errno))
+		server->rest_until_ms = now_ms + REST_MS;
 	if (client->fd >= 0 && !peer_allowed(client->fd, &client->uid))
 		refuse(client, "only root and the user of the migration may do this");
 }
@@ -241,6 +252,8 @@ static void serve(struct om_control_server *server, int i, om_control_fn *fn, vo
 void om_control_step(struct om_control_server *server, const struct pollfd fds[OM_CONTROL_FDS],
 		     uint64_t now_ms, om_control_fn *fn, void *ctx)
 {
+	if (now_ms >= server->rest_until_ms)
+		server->rest_until_ms = 0;
 	for (int i = 0; i < OM_CONTROL_CLIENTS; i++) {
 		struct om_control_client *client = &server->clients[i];
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -271,6 +272,34 @@ static void another_user_is_refused_whatever_the_files_mode(void **unused)
 	close(pipe_fd[1]);
 }
 
+/* Whoever knocks meanwhile is not lost, and the loop does not run hot. */
+static void without_descriptors_the_door_rests(void **unused)
+{
+	struct pollfd fds[OM_CONTROL_FDS];
+	struct rlimit before, none;
+	int fd, next;
+
+	(void)unused;
+	open_server();
+	fd = dial();
+	next = dup(fd);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turn(100);
+	om_control_fds(&server, fds);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(fds[0].fd, -1);
+	say(fd, "cancel\n");
+	turns(900);
+	assert_int_equal(lines, 0);
+	turns(1100);
+	assert_int_equal(lines, 1);
+	close(fd);
+}
+
 static void a_living_servers_socket_is_not_taken(void **unused)
 {
 	struct om_control_server second;
@@ -388,6 +417,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(another_user_is_refused_whatever_the_files_mode,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_descriptors_the_door_rests, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_living_servers_socket_is_not_taken, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_servers_socket_is_replaced, set_up,
