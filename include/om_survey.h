@@ -66,6 +66,10 @@ struct om_file {
 	 * where libvirt tells it from others (OM_FS_FUSE_...) */
 	uint64_t fs_type;
 	uint64_t fs_id; /* statfs f_fsid; 0 where the file system has none */
+	/* Words that an older helper does not know. */
+	bool free_known;
+	uint64_t free_bytes; /* for us, in that file system */
+	char device_id[96];  /* of a block device, the same on each host: "LVM-...", a WWN; "" = none */
 };
 
 struct om_node_pages {
@@ -118,6 +122,7 @@ struct om_survey {
 
 	/* How many items the pointers above have. */
 	size_t file_count, bridge_count, network_count, secret_count, port_count;
+	size_t more_count; /* of the files, those of which more was said */
 };
 void om_survey_free(struct om_survey *survey);
 

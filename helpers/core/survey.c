@@ -68,6 +68,7 @@ const struct om_survey_row om_survey_rows[] = {
 	FIELD(om_survey, U64, "overcommit-pages", overcommit_pages, UINT64_MAX),
 	LIST(om_survey, NODES, "node", nodes, node_count, OM_SURVEY_NODES_MAX),
 	LIST(om_survey, FILES, "file", files, file_count, OM_SURVEY_LIST_MAX),
+	LIST(om_survey, MORE, "file-more", files, file_count, OM_SURVEY_LIST_MAX),
 	LIST(om_survey, ANSWERS, "bridge", bridges, bridge_count, OM_SURVEY_LIST_MAX),
 	LIST(om_survey, SOME, "port", ports, port_count, OM_SURVEY_PORTS_MAX),
 	FIELD(om_survey, U32, "range-min", range_min, UINT16_MAX),
@@ -162,6 +163,12 @@ static void add_file(struct om_buf *buf, const struct om_file *file)
 	add_clean(buf, file->why);
 }
 
+static void add_more(struct om_buf *buf, const struct om_file *file)
+{
+	om_buf_addf(buf, "%d %" PRIu64 " ", file->free_known, file->free_bytes);
+	add_clean(buf, file->device_id);
+}
+
 static void add_node(struct om_buf *buf, const struct om_node_pages *node)
 {
 	om_buf_addf(buf, "%" PRIu32 " %" PRIu64 " %" PRIu64, node->node, node->total, node->free);
@@ -201,6 +208,9 @@ static void add_value(struct om_buf *buf, const struct om_survey_row *row, const
 		break;
 	case FILES:
 		add_file(buf, (const struct om_file *)at);
+		break;
+	case MORE:
+		add_more(buf, (const struct om_file *)at);
 		break;
 	}
 }

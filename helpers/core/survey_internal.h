@@ -21,12 +21,13 @@ enum om_survey_type {
 	ANSWERS, /* enum om_answer *, allocated */
 	SOME,	 /* enum om_answer[] */
 	FILES,	 /* struct om_file *, allocated */
+	MORE,	 /* more of the same, in their order */
 };
 
 struct om_survey_row {
 	const char *word;
 	enum om_survey_type type;
-	size_t offset, size; /* of the field; WORDS to FILES: of an item */
+	size_t offset, size; /* of the field; from WORDS on: of an item */
 	size_t count;	     /* offset of the number of items */
 	uint64_t max;	     /* of a number; of items */
 };
@@ -46,7 +47,7 @@ static inline bool om_survey_is_list(const struct om_survey_row *row)
 /* The items of a list that is allocated. */
 static inline bool om_survey_is_allocated(const struct om_survey_row *row)
 {
-	return row->type == ANSWERS || row->type == FILES;
+	return row->type == ANSWERS || row->type == FILES || row->type == MORE;
 }
 
 /* The first item of a list, and their number. */

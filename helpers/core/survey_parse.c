@@ -108,6 +108,21 @@ static bool parse_file(struct om_file *file, char *line)
 	return parse_text(file->why, sizeof(file->why), words[6]);
 }
 
+/* Of the next file that was named before. */
+static bool parse_more(struct om_survey *survey, char *line)
+{
+	struct om_file *file = &survey->files[survey->more_count];
+	char *words[3];
+	uint64_t known;
+
+	if (survey->more_count++ >= survey->file_count || !split(line, words, 3) ||
+	    !om_parse_u64(words[0], 0, 1, &known))
+		return false;
+	file->free_known = known;
+	return om_parse_u64(words[1], 0, UINT64_MAX, &file->free_bytes) &&
+	       parse_text(file->device_id, sizeof(file->device_id), words[2]);
+}
+
 static bool parse_value(const struct om_survey_row *row, char *at, char *text)
 {
 	unsigned int found = 0;
@@ -154,6 +169,8 @@ static bool parse_row(const struct om_survey_row *row, char *base, char *text)
 
 	if (!om_survey_is_list(row))
 		return parse_value(row, at, text);
+	if (row->type == MORE)
+		return parse_more((struct om_survey *)(void *)base, text);
 	om_survey_items(row, base, &n);
 	if (n >= row->max)
 		return false;

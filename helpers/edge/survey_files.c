@@ -89,6 +89,8 @@ static void take_fs(struct om_file *file, const char *path, dev_t device)
 		file->fs_type = fuse_type(device);
 	memcpy(id, &fs.f_fsid, sizeof(id));
 	file->fs_id = (uint64_t)id[1] << 32 | id[0];
+	file->free_known = true;
+	file->free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
 }
 
 /* The kernel says it without the device being opened, which may need a right or take long. */
@@ -108,6 +110,24 @@ static uint64_t block_bytes(const char *path, dev_t device)
 	return size;
 }
 
+/* What the device is called on every host that has it. A partition is told by its disk and number. */
+static void take_device_id(struct om_file *file, dev_t device)
+{
+	static const char *const names[] = { "dm/uuid", "wwid", "device/wwid", "../wwid",
+					     "../device/wwid" };
+	char dir[64], name[96], number[32] = "", *id = file->device_id;
+
+	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(device), minor(device));
+	for (size_t i = 0; i < OM_ARRAY_LEN(names) && !*id; i++) {
+		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
+		if (om_survey_read(name, id, sizeof(file->device_id) - 8))
+			memmove(id, om_str_strip(id), strlen(om_str_strip(id)) + 1);
+	}
+	snprintf(name, sizeof(name), "%s/partition", dir);
+	if (*id && om_survey_read(name, number, sizeof(number)))
+		snprintf(id + strlen(id), 8, "-p%.4s", om_str_strip(number));
+}
+
 static void take_stat(struct om_file *file, const char *path, const struct stat *st)
 {
 	file->inode = st->st_ino;
@@ -121,6 +141,7 @@ static void take_stat(struct om_file *file, const char *path, const struct stat 
 		file->kind = OM_FILE_BLOCK;
 		file->device = st->st_rdev;
 		file->size_bytes = block_bytes(path, st->st_rdev);
+		take_device_id(file, st->st_rdev);
 	} else {
 		file->kind = OM_FILE_OTHER;
 	}

@@ -104,8 +104,12 @@ static struct om_survey full(void)
 				       .inode = 4711,
 				       .device = 2049,
 				       .fs_type = OM_FS_FUSE_GLUSTER,
-				       .fs_id = UINT64_MAX };
+				       .fs_id = UINT64_MAX,
+				       .free_known = true,
+				       .free_bytes = 3ull << 40 };
 	s.files[1].why[0] = '?';
+	om_str_copy(s.files[1].device_id, sizeof(s.files[1].device_id), "LVM-a b%");
+	s.more_count = 2;
 	s.bridges = om_xcalloc(3, sizeof(*s.bridges));
 	s.bridges[1] = OM_ANSWER_NO;
 	s.bridges[2] = OM_ANSWER_YES;
@@ -250,9 +254,9 @@ static void no_field_of_an_answer_is_left_out(void **unused)
 	(void)unused;
 	for (const char *c = text; *c; c++)
 		lines += *c == '\n';
-	/* The first and the last, single fields, addresses, network, secrets, nodes, files, bridges,
+	/* The first and the last, single fields, addresses, network, secrets, nodes, files and more of them, bridges,
 	 * ports. */
-	assert_int_equal(lines, 2 + 34 + 2 + 1 + 2 + 2 + 2 + 3 + 4);
+	assert_int_equal(lines, 2 + 34 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 4);
 	om_survey_free(&survey);
 }
 
@@ -399,6 +403,12 @@ static void a_file_is_seven_words(void **unused)
 		{ "file regular 1 2 3 -4 5 \n", false },
 		{ "file regular 18446744073709551616 2 3 4 5 \n", false },
 		{ "file regularly 1 2 3 4 5 \n", false },
+		{ "file regular 1 2 3 4 5 \nfile-more 1 7 LVM-x\n", true },
+		{ "file regular 1 2 3 4 5 \nfile-more 0 0 \n", true },
+		{ "file regular 1 2 3 4 5 \nfile-more 2 7 \n", false },
+		{ "file regular 1 2 3 4 5 \nfile-more 1 7\n", false },
+		{ "file regular 1 2 3 4 5 \nfile-more 1 7 \nfile-more 1 7 \n", false },
+		{ "file-more 1 7 \nfile regular 1 2 3 4 5 \n", false },
 		{ "file\n", false },
 		{ "file unknown 0 0 0 0 0 "
 		  "1234567890123456789012345678901234567890123456789012345678901234567890123456789\n",
