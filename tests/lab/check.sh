@@ -46,7 +46,7 @@ traces() {
 				echo "$uuid $(virsh -q domstate --reason "$uuid") $(virsh -q snapshot-list --name "$uuid" | paste -sd,)"
 				virsh -q dumpxml --security-info "$uuid" | sha256sum
 			done
-			find /var/lib/one/datastores -name console.log -o -name disk.0 -printf '%p %m %U %i\n' -o \
+			find /var/lib/one/datastores -name disk.0 -printf '%p %m %U %i\n' -o \
 				-printf '%p %y %s %m %U %i %T@\n' | sort
 			find /var/tmp /tmp /run/one ! -name '*.lock' ! -name '*.state' ! -name history \
 				! -name 'onemigrate-[0-9]*' ! -type d ! -path '*/ssh-*' -printf '%p %s %i %T@\n' 2>/dev/null | sort

@@ -56,18 +56,23 @@ place() {
 	lab guest where "$1" | awk '$2 == "running" { print $1; exit }'
 }
 
-# drive VMID [--from HOST] [--to HOST] [--local] [--release R] [--timeout S] [--document FILE] [--option K=V]... [--shared NO]: the action as
-# OpenNebula's driver does it, by default from where the guest runs to the other node.
+# drive VMID [--from HOST] [--to HOST] [--local] [--release R] [--timeout S] [--document FILE] [--option K=V]... [--shared NO]
+# [--ds ID] [--to-ds ID] [--tm]: the action as OpenNebula's driver does it, by default from where the guest runs to the
+# other node; with --to-ds to another datastore on that host. --ds says in which one the guest is by now. With --tm the
+# steps of the storage driver come before and after it.
 drive() {
 	local vmid=$1 to='' from='' document='' script=/var/tmp/one/vmm/kvm/migrate
 	local -a driver=(--release 7.0 --timeout 150) options=() shell
+	local same='' steps=no
 	shift
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--to) to=$2 ;;
 		--from) from=$2 ;;
 		--document) document=$2 ;;
-		--option | --shared) options+=("$1" "$2") ;;
+		--option | --shared | --ds) options+=("$1" "$2") ;;
+		--to-ds) options+=("$1" "$2"); same=yes ;;
+		--tm) steps=yes; shift; continue ;;
 		--release | --timeout) driver+=("$1" "$2") ;;
 		--local)
 			driver+=(--local)
@@ -80,6 +85,7 @@ drive() {
 		shift 2
 	done
 	[[ -n $from ]] || from=$(place "$vmid")
+	[[ -z $same ]] || : "${to:=$from}"
 	[[ -n $to ]] || to=$(other "$from")
 	if [[ -z $document ]]; then
 		document=$T/document.$vmid
@@ -88,10 +94,25 @@ drive() {
 	printf '%s' "${driver[*]}" >"$T/how"
 	shell=(ssh -o ForwardAgent=yes -o ControlMaster=no -o ControlPath=none "$from" bash -s)
 	DRIVE=0
-	lab exec fe --user "$USER_OF_LAB" -- onedriver "${driver[@]}" --script "$script" \
+	[[ $steps == no ]] || storage_step premigrate "$document" || DRIVE=1
+	[[ $DRIVE == 0 ]] && lab exec fe --user "$USER_OF_LAB" -- onedriver "${driver[@]}" --script "$script" \
 		--args "$(lab guest uuid "$vmid")" "$to" "$from" "$vmid" "$from" -- "${shell[@]}" \
 		<"$document" >"$OUT" 2>&1 || DRIVE=$?
 	no_false_blocker
+	[[ $steps == no ]] || storage_step "$([[ $DRIVE == 0 ]] && echo postmigrate || echo failmigrate)" "$document" || true
+}
+
+# storage_step STEP DOCUMENT: a script of the target datastore's driver, with the arguments that the document's
+# TM_COMMAND has. What it says is in $T/tm.err.
+storage_step() {
+	local document command mad from to dir vmid ds
+	document=$(<"$2")
+	command=${document#*<TM_COMMAND><![CDATA[MIGRATE }
+	read -r mad from to dir vmid ds <<<"${command%%]]>*}"
+	document="<VM>${document#*<VM>}"
+	document="${document%</VM>*}</VM>"
+	printf '%s' "$document" | base64 -w 0 | lab exec fe --user "$USER_OF_LAB" -- \
+		"/var/lib/one/remotes/tm/$mad/$1" "$from" "$to" "$dir" "$vmid" "$ds" >"$T/tm.out" 2>"$T/tm.err"
 }
 
 # Whatever a check calls a blocker is certain to fail: a migration that succeeds proves it wrong, also where

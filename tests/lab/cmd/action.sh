@@ -80,9 +80,9 @@ action_snapshots() {
 }
 
 action_vm() {
-	local vmid=$1 dst=$2 tm=$3 mem vcpus disk ds snapshots machine cpu uuid
-	shift 3
-	read -r mem vcpus disk ds snapshots machine cpu <"$RUN/facts.$vmid"
+	local vmid=$1 dst=$2 tm=$3 ds=$4 mem vcpus disk snapshots machine cpu uuid
+	shift 4
+	read -r mem vcpus disk _ snapshots machine cpu <"$RUN/facts.$vmid"
 	uuid=$(guest_uuid "$vmid")
 	cat <<-END
 		<VM>
@@ -171,12 +171,16 @@ action_datastore() {
 	END
 }
 
+# The driver of a datastore.
+action_tm() {
+	[[ $1 == 0 || $1 == 101 ]] && echo shared || echo ssh
+}
+
 action_document() {
-	local vmid=$1 src=$2 dst=$3 shared=$4 ds tm=shared vmdir
-	shift 4
-	read -r _ _ _ ds _ <"$RUN/facts.$vmid"
-	[[ $ds == 0 ]] || tm=ssh
-	vmdir=/var/lib/one//datastores/$ds/$vmid
+	local vmid=$1 src=$2 dst=$3 ds=$4 to_ds=$5 shared=$6 tm vmdir
+	shift 6
+	tm=$(action_tm "$ds")
+	vmdir=/var/lib/one//datastores/$to_ds/$vmid
 	cat <<-END
 		<VMM_DRIVER_ACTION_DATA>
 		<HOST>$src</HOST>
@@ -185,10 +189,10 @@ action_document() {
 		<LOCAL_DEPLOYMENT_FILE/>
 		<REMOTE_DEPLOYMENT_FILE/>
 		<CHECKPOINT_FILE/>
-		<TM_COMMAND><![CDATA[MIGRATE $tm $src $dst $vmdir $vmid $ds@NL@]]></TM_COMMAND>
+		<TM_COMMAND><![CDATA[MIGRATE $tm $src $dst $vmdir $vmid $to_ds@NL@]]></TM_COMMAND>
 		<TM_COMMAND_ROLLBACK/>
 		<DISK_TARGET_PATH>$vmdir</DISK_TARGET_PATH>
-		$(action_vm "$vmid" "$dst" "$tm" "$@")
+		$(action_vm "$vmid" "$dst" "$tm" "$to_ds" "$@")
 		$(action_datastore "$ds" "$tm" "$shared" "$@")
 		</VMM_DRIVER_ACTION_DATA>
 	END
@@ -196,20 +200,25 @@ action_document() {
 
 # On the wire no white space stands between elements; newlines inside of values are real.
 lab_action() {
-	local vmid=${1:-} src=node01 dst=node02 shared='' options=()
+	local vmid=${1:-} src=node01 dst='' ds to_ds='' shared options=()
 	[[ $vmid =~ ^[0-9]+$ ]] || usage
 	shift
 	guest_name "$vmid" >/dev/null
-	[[ $(cut -d ' ' -f 4 "$RUN/facts.$vmid") == 0 ]] && shared=YES || shared=NO
+	ds=$(cut -d ' ' -f 4 "$RUN/facts.$vmid")
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--from) src=$2 ;;
 		--to) dst=$2 ;;
+		--ds) ds=$2 ;;
+		--to-ds) to_ds=$2 ;;
 		--shared) shared=$2 ;;
 		--option) options+=("$2") ;;
 		*) usage ;;
 		esac
 		shift 2
 	done
-	action_document "$vmid" "$src" "$dst" "$shared" "${options[@]}" | tr -d '\n' | sed 's/@NL@/\n/g'
+	# To another datastore a VM moves on its host.
+	: "${to_ds:=$ds}" "${dst:=$([[ $to_ds == "$ds" ]] && echo node02 || echo "$src")}"
+	: "${shared=$([[ $(action_tm "$ds") == shared ]] && echo YES || echo NO)}"
+	action_document "$vmid" "$src" "$dst" "$ds" "$to_ds" "$shared" "${options[@]}" | tr -d '\n' | sed 's/@NL@/\n/g'
 }

@@ -12,6 +12,7 @@ fault_usage() {
 		  reject HOST LEG [--port A[-B]] [--from HOST]    firewall: TCP reset to what comes in
 		  delay HOST LEG MS       77 where the kernel has no netem
 		  rate HOST LEG RATE      another speed, as for lab up --mgmt
+		  full HOST DATASTORE [MIB]   110 or 111: only so much space is left (default none)
 		  restore [HOST LEG]      undo all of these, on that leg or everywhere
 	END
 	exit 2
@@ -69,6 +70,24 @@ fault_delay() {
 	fi
 }
 
+# The limit of the file system is drawn close to what is used. Oneadmin has no reserve of root's there.
+fault_full() {
+	local host=$1 store=/var/lib/one/datastores/$2 used
+	[[ $2 == 11[01] && $host == node* ]] || fault_usage
+	used=$(in_host "$host" root df --output=used -k "$store" | tail -n 1)
+	in_host "$host" root mount -o "remount,size=$((used + $3 * 1024 + 4))k" "store$2" "$store"
+}
+
+fault_space() {
+	local host store
+	for host in "${NODES[@]}"; do
+		for store in 110 111; do
+			in_host "$host" root mount -o "remount,size=$(<"$RUN/local-size")m" \
+				"store$store" "/var/lib/one/datastores/$store"
+		done
+	done
+}
+
 fault_restore() {
 	local host=$1 leg=$2
 	in_switch ip link set "$leg-$host" master "br-$leg"
@@ -83,12 +102,17 @@ fault_restore_all() {
 		fault_restore "$host" mgmt
 		[[ $host == fe ]] || fault_restore "$host" fast
 	done
+	fault_space
 }
 
 lab_fault() {
 	local verb=${1:-} host=${2:-} leg=${3:-}
 	if [[ $verb == restore && -z $host ]]; then
 		fault_restore_all
+		return
+	fi
+	if [[ $verb == full ]]; then
+		fault_full "$host" "$leg" "${4:-0}"
 		return
 	fi
 	[[ -n $leg && -n ${ADDRESS[$host]:-} ]] || fault_usage

@@ -7,7 +7,7 @@ guest_uuid() {
 }
 
 guest_console() {
-	echo "$RUN/shared/$1/console.log"
+	echo "$RUN/shared/consoles/$1.log"
 }
 
 # The newest machine type that all hosts of this lab know.
@@ -112,7 +112,7 @@ guest_domain_xml() {
 		    $(guest_agent_xml "$agent")
 		    $(guest_vnc_xml "$vnc")
 		    <serial type='file'>
-		      <source path='/var/lib/one/datastores/0/$vmid/console.log' append='on'/>
+		      <source path='/var/lib/one/consoles/$vmid.log' append='on'/>
 		      <target port='0'/>
 		    </serial>
 		    <memballoon model='none'/>
@@ -201,8 +201,8 @@ guest_start() {
 	cmdline+="${agent:+ om.agent=$agent}"
 
 	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
-	in_host "$host" "$user" mkdir -p "$vmdir" "/var/lib/one/datastores/0/$vmid"
-	in_host "$host" "$user" touch "/var/lib/one/datastores/0/$vmid/console.log"
+	in_host "$host" "$user" mkdir -p "$vmdir"
+	in_host "$host" "$user" touch "/var/lib/one/consoles/$vmid.log"
 	echo "$name" >"$RUN/guest.$vmid"
 	echo "$mem $vcpus $disk $ds $snapshots $machine ${cpu%%,*}" >"$RUN/facts.$vmid"
 	if [[ $disk == yes ]]; then
@@ -271,12 +271,15 @@ guest_bad() {
 }
 
 guest_stop() {
-	local vmid=$1 node name
+	local vmid=$1 node name store
 	name=$(guest_name "$vmid")
 	for node in "${NODES[@]}"; do
 		in_host "$node" root virsh -q destroy "$name" >/dev/null 2>&1 || true
-		in_host "$node" root rm -rf "/var/lib/one/datastores/0/$vmid" "/var/lib/one/datastores/100/$vmid"
+		for store in "${STORES[@]}"; do
+			in_host "$node" root rm -rf "/var/lib/one/datastores/$store/$vmid"
+		done
 	done
+	rm -f "$(guest_console "$vmid")"
 	rm -f "$RUN/guest.$vmid" "$RUN/facts.$vmid"
 }
 

@@ -3,6 +3,9 @@
 # Making and removing the hosts. Sourced by `lab`.
 
 declare -A ADDRESS=([fe]=1 [node01]=11 [node02]=12)
+# System datastores: two that the nodes share, one of each node's own on its root, and two of its own on
+# file systems of their own, which can be made small. host-init mounts them.
+STORES=(0 101 100 110 111)
 
 up_hosts_file() {
 	cat <<-'END'
@@ -26,7 +29,7 @@ up_files() {
 	mkdir -p "$up"/etc/{ssh,libvirt} "$up/var/tmp"
 	chmod 1777 "$up/var/tmp"
 	install -d -o 9869 -g 9869 "$home" "$home/datastores" "$home/remotes" "$up/var/tmp/one" \
-		"$home"/datastores/{0,100}
+		"$home/consoles" "${STORES[@]/#/$home/datastores/}"
 	install -d -m 700 -o 9869 -g 9869 "$home/.ssh"
 	install -d -m 700 "$up/root" "$up/root/.ssh"
 
@@ -70,11 +73,11 @@ up_spawn() {
 }
 
 up_host() {
-	local host=$1 root=$2 pid child shared=
-	[[ $host == fe ]] || shared=$RUN/shared
+	local host=$1 root=$2 pid child size=
+	[[ $host == fe ]] || size=$(<"$RUN/local-size")
 	mkdir -p "$RUN/$host"/{work,root}
 	up_spawn "ns.$host" unshare --mount --net --uts --ipc --pid --fork --kill-child -- \
-		"$LAB_SRC/host-init" "$host" "$root" "$RUN/$host" "$(build_guest_path)" "$shared"
+		"$LAB_SRC/host-init" "$host" "$root" "$RUN/$host" "$(build_guest_path)" "$size"
 	pid=$(recorded_pid "ns.$host")
 	for ((i = 0; i < 200; i++)); do
 		child=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || break
@@ -169,7 +172,7 @@ down_userfaultfd() {
 }
 
 up_everything() {
-	local user=$1 src=$2 dst=$3 mgmt=$4 fast=$5 remotes=$6 host pids=() pid
+	local user=$1 src=$2 dst=$3 mgmt=$4 fast=$5 remotes=$6 local_size=$7 host pids=() pid
 	local -A root
 	root=([fe]=$(build_root_path "$src") [node01]=$(build_root_path "$src")
 		[node02]=$(build_root_path "$dst"))
@@ -178,8 +181,9 @@ up_everything() {
 	echo "$src $dst" >"$RUN/systems"
 	echo "$mgmt" >"$RUN/rate.mgmt"
 	echo "$fast" >"$RUN/rate.fast"
+	echo "$local_size" >"$RUN/local-size"
 	ssh-keygen -q -t ed25519 -N '' -C "lab $LAB" -f "$RUN/key"
-	install -d -o 9869 -g 9869 "$RUN/shared"
+	install -d -o 9869 -g 9869 "$RUN"/shared/{0,101,consoles}
 
 	up_switch
 	for host in "${HOSTS[@]}"; do
@@ -205,6 +209,7 @@ up_everything() {
 
 lab_up() {
 	local user=oneadmin src=debian13 dst=debian13 mgmt=100mbit fast=1gbit remotes='' uffd=no
+	local local_size=4096
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--src) src=$2 ;;
@@ -212,12 +217,14 @@ lab_up() {
 		--mgmt) mgmt=$2 ;;
 		--fast) fast=$2 ;;
 		--remotes) remotes=$2 ;;
+		--local-size) local_size=$2 ;;
 		--as-root) user=root; shift; continue ;;
 		--userfaultfd) uffd=yes; shift; continue ;;
 		*) usage ;;
 		esac
 		shift 2
 	done
+	[[ $local_size =~ ^[0-9]+$ ]] || usage
 	lab_build "$src"
 	lab_build "$dst"
 	mkdir -p "$RUN_BASE"
@@ -226,7 +233,7 @@ lab_up() {
 	trap 'exit 130' INT TERM HUP
 	mount -t tmpfs -o mode=755,size=75% "onemigrate-lab" "$RUN"
 	[[ $uffd == no ]] || up_userfaultfd
-	up_everything "$user" "$src" "$dst" "$mgmt" "$fast" "$remotes"
+	up_everything "$user" "$src" "$dst" "$mgmt" "$fast" "$remotes" "$local_size"
 	trap - EXIT
 }
 
