@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "om_buf.h"
 #include "om_knob.h"
+#include "om_storage.h"
 #include "om_survey.h"
 #include "om_tm_host.h"
 
@@ -176,6 +177,11 @@ static const struct question {
 	{ "unmark", 2, answer_unmark }, /* DIR TOKEN */
 	{ "remove-dir", 3, om_tm_answer_remove },
 	{ "vnm-clean", 4, om_tm_answer_vnm_clean },
+	{ "storage-dir", 4, om_storage_answer_mkdir },
+	{ "storage-make", 5, om_storage_answer_make },
+	{ "storage-link", 4, om_storage_answer_link },
+	{ "storage-look", 3, om_storage_answer_look },
+	{ "storage-drop", 5, om_storage_answer_drop },
 };
 
 /* The number of words; 0 where one is none or where there are too many. */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The destination's end of om_storage.h: questions of `onemigrate survey`. */
+#include "om_storage.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct om_place place_of(char *words[])
+{
+	return (struct om_place){ .dir = words[1], .vm_id = words[2], .name = words[3] };
+}
+
+static bool say(char *answer, size_t size, const char *word, const struct om_identity *identity)
+{
+	snprintf(answer, size, "%s %" PRIu64 " %" PRIu64, word, identity->device, identity->inode);
+	return true;
+}
+
+static bool refuse(char *answer, size_t size, const char *why)
+{
+	om_str_copy(answer, size, why);
+	return false;
+}
+
+bool om_storage_answer_mkdir(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity identity;
+	struct om_err err;
+	uint64_t mode;
+	bool made;
+
+	if (!om_parse_u64(words[4], 0, 07777, &mode))
+		return refuse(answer, size, "that is no mode");
+	if (!om_storage_mkdir(&place, (uint32_t)mode, &made, &identity, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, made ? "made" : "there", &identity);
+}
+
+bool om_storage_answer_make(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity identity;
+	struct om_blank blank;
+	struct om_err err;
+
+	if (!om_storage_blank_parse(&blank, words[4]))
+		return refuse(answer, size, "that is no image");
+	if (!om_storage_make(&place, &blank, words[5], &identity, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, "made", &identity);
+}
+
+bool om_storage_answer_link(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity identity;
+	struct om_err err;
+
+	if (!om_storage_link(&place, words[4], &identity, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, "made", &identity);
+}
+
+bool om_storage_answer_look(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity identity = { 0 };
+	struct om_err err;
+	bool there;
+
+	if (!om_storage_look(&place, &there, &identity, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, there ? "there" : "missing", &identity);
+}
+
+bool om_storage_answer_drop(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity identity;
+	struct om_err err;
+
+	if (!om_parse_u64(words[4], 0, UINT64_MAX, &identity.device) ||
+	    !om_parse_u64(words[5], 1, UINT64_MAX, &identity.inode))
+		return refuse(answer, size, "that is no identity");
+	if (!om_storage_drop(&place, &identity, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, "gone", &identity);
+}
+
+/* ---- a blank as a word ---- */
+
+char *om_storage_blank_print(const struct om_blank *b)
+{
+	return om_xasprintf("%s:%" PRIu64 ":%" PRIu32 ":%" PRIu32 ":%" PRIu32 ":%" PRIu32
+			    ":%d:%d:%s:%s",
+			    b->qcow2 ? "qcow2" : "raw", b->virtual_bytes, b->mode, b->uid, b->gid,
+			    b->cluster_bits, b->compat_v2, b->extended_l2, b->backing_format,
+			    b->backing);
+}
+
+static bool next_number(char **text, uint64_t max, uint64_t *number)
+{
+	char *word = strsep(text, ":");
+
+	return word && om_parse_u64(word, 0, max, number);
+}
+
+bool om_storage_blank_parse(struct om_blank *b, char *text)
+{
+	static const uint64_t max[] = { INT64_MAX, 07777, UINT32_MAX, UINT32_MAX, 63, 1, 1 };
+	const char *format = strsep(&text, ":");
+	uint64_t v[OM_ARRAY_LEN(max)];
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(max); i++)
+		if (!text || !next_number(&text, max[i], &v[i]))
+			return false;
+	*b = (struct om_blank){ .qcow2 = strcmp(format, "qcow2") == 0,
+				.virtual_bytes = v[0],
+				.mode = (uint32_t)v[1],
+				.uid = (uint32_t)v[2],
+				.gid = (uint32_t)v[3],
+				.cluster_bits = (uint32_t)v[4],
+				.compat_v2 = v[5],
+				.extended_l2 = v[6],
+				.backing_format = strsep(&text, ":"),
+				.backing = text };
+	return b->backing && (b->qcow2 || strcmp(format, "raw") == 0);
+}
