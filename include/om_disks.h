@@ -21,6 +21,8 @@
 #define OM_DISKS_NAME_MAX 1024	     /* bytes of a path below the directory */
 #define OM_DISKS_MARK ".onemigrate-" /* names of ours begin with it; neither sent nor minded */
 #define OM_DISKS_NONE SIZE_MAX	     /* no item */
+/* libvirt takes 64 parameters for a migration, each disk is one. */
+#define OM_DISKS_MIRRORS_MAX 40
 
 /* ---- core/qcow2.c: what the head of an image file says ---- */
 
@@ -57,7 +59,7 @@ struct om_item {
 	char *target; /* of a link, as it stands; else NULL */
 	uint64_t size_bytes, allocated_bytes;
 	uint64_t device, inode; /* 0 = not known: tells hard links */
-	bool readable;		/* by us */
+	bool readable;		/* by us; of a directory: it could be listed */
 };
 
 /* By dom->disks. */
@@ -67,9 +69,6 @@ struct om_disk_facts {
 	char why[200];	       /* where there is none */
 	bool measured;
 	uint64_t written_bps; /* by the guest, measured; bytes per second */
-	/* Of block devices: "lvm:UUID", "wwn:..." or "serial:..."; "" = none is known. Two that are the
-	 * same are the same device; "lvm:" ones that are not are two volumes. */
-	char src_device_id[96], dst_device_id[96];
 };
 
 struct om_disks_facts {
@@ -83,11 +82,10 @@ struct om_disks_facts {
 	bool dst_items_known; /* the destination's directory was listed, or is missing there */
 	const struct om_item *dst_items;
 	size_t dst_item_count;
-	const struct om_survey_ask
-		*ask; /* the paths of both surveys; with those of om_disks_ask() */
+	/* The paths of both surveys, with those of om_disks_ask(): they tell what is the same file, how
+	 * much space there is (of the directory), and what devices are called. */
+	const struct om_survey_ask *ask;
 	const struct om_survey *src, *dst;
-	bool dst_free_known;
-	uint64_t dst_free_bytes; /* for us, where the directory lies or would */
 	struct om_versions versions;
 	const char *src_host, *dst_host;
 	uint64_t link_bps; /* bytes per second of the way, less headers; 0 = not known */
@@ -99,7 +97,8 @@ void om_disks_ask(struct om_survey_ask *ask, const struct om_disks_facts *facts)
 
 /*
  * Are the VM's directories of both hosts the same one, by what lies in them? NO only where it is proven;
- * what is not known is to be treated as the same. Only dom, dir, ask, src and dst are used.
+ * what is not known is to be treated as the same. Only dom, dir, ask, src and dst are needed; with
+ * items, links to elsewhere are seen through.
  */
 enum om_same om_disks_same(const struct om_disks_facts *facts);
 
@@ -128,6 +127,7 @@ struct om_disk_plan {
 	 * `backing_format`, never "" then). False: the device at `device` of the destination.
 	 */
 	bool placeholder;
+	bool chain;		    /* it has a backing file */
 	char *device;		    /* MIRROR: without links; NULL for a placeholder */
 	const char *backing_format; /* of the facts, or static */
 	uint64_t copy_bytes;	    /* that will go over the wire: allocated, of the active layer */
@@ -165,9 +165,9 @@ struct om_disks {
 	size_t refused_count;
 
 	/*
-	 * om_disks_set_limit(): of a limit on all that the link sees. libvirt gives the "bandwidth" of its
-	 * call to each mirror, for good, and to memory; so the call gets mirror_mibps, and memory's is to be
-	 * raised to memory_mibps by virDomainMigrateSetMaxSpeed once the mirrors are in sync. 0 = no limit.
+	 * Of a limit on all that the link sees. libvirt gives the "bandwidth" of its call to each mirror, for
+	 * good, and to memory; so the call gets mirror_mibps, and memory's is to be raised to memory_mibps by
+	 * virDomainMigrateSetMaxSpeed once the mirrors are in sync. 0 = no limit.
 	 */
 	uint64_t mirror_mibps, memory_mibps;
 };
@@ -175,15 +175,12 @@ struct om_disks {
 /*
  * True: it can be done. False: OM_E_INPUT, one sentence that names the disk or the file and says what to
  * do; `refused` has all of them, and the rest of the struct is as far as it was decided. To be freed in
- * both cases. `opts` may be NULL.
+ * both cases. `opts` may be NULL; limit_mibps is the operator's, 0 = none.
  */
 bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
-		     const struct om_opts *opts, struct om_err *err) OM_MUST_CHECK;
+		     const struct om_opts *opts, uint64_t limit_mibps,
+		     struct om_err *err) OM_MUST_CHECK;
 void om_disks_free(struct om_disks *disks);
-
-/* Divides the operator's limit, MiB/s; 0 = none. */
-void om_disks_set_limit(struct om_disks *disks, const struct om_disks_facts *facts,
-			uint64_t limit_mibps);
 
 /*
  * What it adds to a migration: flags (OM_FLAG_NON_SHARED_*), the disks by target, zero detection, the share

@@ -37,9 +37,10 @@ char *om_disks_resolve(const struct om_disks_facts *facts, const char *from, con
 }
 
 bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
-		     const struct om_opts *opts, struct om_err *err)
+		     const struct om_opts *opts, uint64_t limit_mibps, struct om_err *err)
 {
 	(void)facts;
+	(void)limit_mibps;
 	(void)opts;
 	memset(disks, 0, sizeof(*disks));
 	return om_err_set(err, OM_E_STOCK, "storage that the hosts do not share");
@@ -48,13 +49,6 @@ bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
 void om_disks_free(struct om_disks *disks)
 {
 	memset(disks, 0, sizeof(*disks));
-}
-
-void om_disks_set_limit(struct om_disks *disks, const struct om_disks_facts *facts,
-			uint64_t limit_mibps)
-{
-	(void)facts;
-	disks->mirror_mibps = disks->memory_mibps = limit_mibps;
 }
 
 void om_disks_add_params(const struct om_disks *disks, const struct om_disks_facts *facts,
