@@ -121,6 +121,13 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.help = "Limit of the bandwidth that a migration takes, 0 is none; --bandwidth in "
 			"MIGRATE_OPTIONS wins; a VM may only lower it.",
 	},
+	[OM_KNOB_MIGRATE_LOCAL_DISKS] = {
+		.name = "MIGRATE_LOCAL_DISKS", .type = OM_KNOB_YES_NO, .unit = "", .def = "yes",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Copies the disks and files of a VM whose storage the hosts do not share, while "
+			"it runs and over the fast network; no leaves such a VM to OpenNebula's own "
+			"script.",
+	},
 	[OM_KNOB_MIGRATE_CHECK] = {
 		.name = "MIGRATE_CHECK", .type = OM_KNOB_CHOICE, .unit = "",
 		.choices = "block|warn|off", .def = "block",
