@@ -27,9 +27,11 @@ struct om_predict_facts {
 		dirty_3s_bytes; /* distinct pages within 1 s and within 3 s; 3 s: 0 = not measured */
 	uint64_t dirty_grain_bytes; /* memory that one of the counted pages stands for; 0 = each
 				       page was counted */
-	struct om_limits limits;    /* deadline_ms: here the time that is left, 0 = none */
-	bool paused;		    /* the guest does not run: nothing is dirtied */
-	uint32_t start_ms;	    /* lowest downtime limit that is set */
+	uint32_t dirty_1s_times, dirty_3s_times; /* measurements that the counts are the mean of;
+						    0 = 1 */
+	struct om_limits limits; /* deadline_ms: here the time that is left, 0 = none */
+	bool paused;		 /* the guest does not run: nothing is dirtied */
+	uint32_t start_ms;	 /* lowest downtime limit that is set */
 	/* Of MIGRATE_OPTIONS, as in the plan. */
 	bool postcopy_after_precopy, auto_converge;
 	uint32_t timeout_s;
@@ -54,6 +56,7 @@ struct om_prediction {
 	uint64_t hot_low_bytes, hot_high_bytes, dirty_bytes_ps; /* writable working set; rate */
 	char action[200]; /* what will be needed: "none", "post-copy", ...; a sentence */
 	char note[200];	  /* what may make it otherwise; "" = nothing that is known */
+	struct om_predict_facts facts; /* what it follows from */
 };
 
 void om_predict(struct om_prediction *prediction, const struct om_predict_facts *facts);

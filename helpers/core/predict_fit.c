@@ -25,12 +25,12 @@ static double log_between(double low, double high, double part)
 	return low * pow(high / low, part);
 }
 
-static double deviation(const struct om_predict_facts *f, double count)
+static double deviation(const struct om_predict_facts *f, double count, uint32_t times)
 {
 	double total = fmax(1, (double)f->total_bytes);
 	double sampled = (double)f->dirty_grain_bytes * count * fmax(0.05, 1 - count / total);
 
-	return sqrt(sampled + pow(EXACT_PART * count, 2) + ROUNDING * ROUNDING);
+	return sqrt(sampled / fmax(1, times) + pow(EXACT_PART * count, 2) + ROUNDING * ROUNDING);
 }
 
 static double dirtied(double hot, double rate, bool sweeps, double ms)
@@ -39,9 +39,11 @@ static double dirtied(double hot, double rate, bool sweeps, double ms)
 }
 
 /* How well such a guest fits a count, by the logarithm. */
-static double fit_one(const struct om_predict_facts *f, uint64_t measured, double expected)
+static double fit_one(const struct om_predict_facts *f, uint64_t measured, uint32_t times,
+		      double expected)
 {
-	double sigma = deviation(f, fmax(expected, (double)f->dirty_grain_bytes));
+	double sigma = deviation(f, fmax(expected, (double)f->dirty_grain_bytes / fmax(1, times)),
+				 times);
 	double z = ((double)measured - expected) / sigma;
 
 	return -0.5 * z * z - log(sigma);
@@ -49,10 +51,12 @@ static double fit_one(const struct om_predict_facts *f, uint64_t measured, doubl
 
 static double fit(const struct om_predict_facts *f, double hot, double rate, bool sweeps)
 {
-	double sum = fit_one(f, f->dirty_1s_bytes, dirtied(hot, rate, sweeps, 1000));
+	double sum = fit_one(f, f->dirty_1s_bytes, f->dirty_1s_times,
+			     dirtied(hot, rate, sweeps, 1000));
 
 	if (f->dirty_3s_bytes)
-		sum += fit_one(f, f->dirty_3s_bytes, dirtied(hot, rate, sweeps, 3000));
+		sum += fit_one(f, f->dirty_3s_bytes, f->dirty_3s_times,
+			       dirtied(hot, rate, sweeps, 3000));
 	return sum;
 }
 

@@ -24,7 +24,8 @@ struct om_predict_case {
 	double bandwidth,
 		burst; /* while it is copied; at the switch-over, which no limit holds back */
 	double before_ms, after_ms; /* the first byte, and behind the last one */
-	double stop_ms;		    /* of the pause that no limit governs */
+	double stop_ms;		    /* of the pause that no limit governs: devices, messages */
+	double backlog; /* bytes under way at the switch-over that QEMU does not count as remaining */
 };
 
 enum om_predict_how {

@@ -115,6 +115,16 @@ static void json_range(struct om_buf *buf, const char *name, const struct om_ran
 		    name, range->low, name, range->high, name, range->percent);
 }
 
+static void json_facts(struct om_buf *buf, const struct om_predict_facts *f)
+{
+	om_buf_addf(buf,
+		    ",\"measured\":{\"resident_bytes\":%" PRIu64 ",\"link_bytes_ps\":%" PRIu64
+		    ",\"reached_bytes_ps\":%" PRIu64 ",\"dirty_1s_bytes\":%" PRIu64
+		    ",\"dirty_3s_bytes\":%" PRIu64 ",\"dirty_grain_bytes\":%" PRIu64 "}",
+		    f->resident_bytes, f->link_bytes_ps, f->seen_bytes_ps, f->dirty_1s_bytes,
+		    f->dirty_3s_bytes, f->dirty_grain_bytes);
+}
+
 /* An object without newline. */
 void om_predict_print_json(struct om_buf *buf, const struct om_prediction *p)
 {
@@ -134,5 +144,6 @@ void om_predict_print_json(struct om_buf *buf, const struct om_prediction *p)
 		    p->dirty_bytes_ps);
 	json_text(buf, "action", p->action);
 	json_text(buf, "note", p->note);
+	json_facts(buf, &p->facts);
 	om_buf_addf(buf, "}");
 }

@@ -187,7 +187,7 @@ static void finish(struct copy *y, enum om_predict_how how, double pause_ms, dou
 
 static void stop_guest(struct copy *y)
 {
-	double ms = remaining(y) / y->c->burst + y->c->stop_ms;
+	double ms = (remaining(y) + y->c->backlog) / y->c->burst + y->c->stop_ms;
 
 	if (y->paused)
 		finish(y, OM_PREDICT_PAUSED, y->now - y->paused_at + ms, ms + y->c->after_ms);

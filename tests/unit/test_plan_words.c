@@ -103,6 +103,28 @@ static void it_names_the_way_flags_parameters_and_their_origins(void **unused)
 	end(&f);
 }
 
+static void hooks_are_named(void **unused)
+{
+	struct fixture f;
+
+	(void)unused;
+	begin(&f);
+	assert_null(strstr(text(&f), "hooks"));
+	has(json(&f), ",\"hooks\":[],\"hooks_skipped\":[],\"notify\":false,");
+	om_strv_add(&f.words.hooks, "10-dns");
+	om_strv_add(&f.words.hooks, "20-\x1b[2J");
+	om_strv_add(&f.words.hooks_skipped, "/d/30 is a link: it is not run");
+	f.words.notify = true;
+	has(text(&f), "  hooks       10-dns, 20-?[2J: before it, ");
+	has(f.buf.text, "\n              /d/30 is a link: it is not run\n");
+	has(f.buf.text, "\n              the guest is told by its agent, before and after it\n");
+	has(json(&f), ",\"hooks\":[\"10-dns\",\"20-\\u001b[2J\"],\"hooks_skipped\":[\"/d/30 is a "
+		      "link: it is not run\"],\"notify\":true,");
+	om_strv_free(&f.words.hooks);
+	om_strv_free(&f.words.hooks_skipped);
+	end(&f);
+}
+
 static void limits_that_were_set_are_found_among_the_lines(void **unused)
 {
 	struct fixture f;
@@ -224,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_names_the_way_flags_parameters_and_their_origins),
+		cmocka_unit_test(hooks_are_named),
 		cmocka_unit_test(limits_that_were_set_are_found_among_the_lines),
 		cmocka_unit_test(each_disk_says_how_it_moves),
 		cmocka_unit_test(stages_are_those_that_will_be),

@@ -118,6 +118,34 @@ static void the_switch_over_goes_as_fast_as_the_link(void **unused)
 	assert_true(end.pause_ms > 250 && end.pause_ms < 310);
 }
 
+/* Least and most of a dozen guests in the lab that write little. */
+static void the_shortest_pause_follows_the_bandwidth(void **unused)
+{
+	struct om_predict_facts f = idle();
+	struct om_prediction p;
+
+	(void)unused;
+	f.seen_bytes_ps = 107 * MIB;
+	p = predict(&f);
+	assert_in_range(p.downtime.low, 15, 34);
+	assert_in_range(p.downtime.high, 58, 85);
+	f.seen_bytes_ps = 54 * MIB;
+	p = predict(&f);
+	assert_in_range(p.downtime.low, 40, 73);
+	assert_in_range(p.downtime.high, 90, 110);
+	/* Held back by a limit, nothing waits in queues. */
+	f.limit_bytes_ps = 21 * MIB;
+	p = predict(&f);
+	assert_in_range(p.downtime.low, 10, 41);
+	assert_in_range(p.downtime.high, 60, 90);
+	/* Where it is fast, all but the devices is nothing. */
+	f.limit_bytes_ps = 0;
+	f.seen_bytes_ps = 1100 * MIB;
+	p = predict(&f);
+	assert_in_range(p.downtime.low, 0, 20);
+	assert_in_range(p.downtime.high, 30, 60);
+}
+
 /* ---- ranges ---- */
 
 static bool of_use(const struct om_range_ms *range)
@@ -208,6 +236,11 @@ static void a_sample_leaves_more_open_than_a_count(void **unused)
 	f.dirty_grain_bytes = 2 * MIB;
 	sampled = predict(&f);
 	assert_true(sampled.hot_high_bytes - sampled.hot_low_bytes >
+		    exact.hot_high_bytes - exact.hot_low_bytes);
+	exact = sampled;
+	f.dirty_1s_times = f.dirty_3s_times = 6;
+	sampled = predict(&f);
+	assert_true(sampled.hot_high_bytes - sampled.hot_low_bytes <
 		    exact.hot_high_bytes - exact.hot_low_bytes);
 }
 
@@ -489,9 +522,12 @@ static void it_is_told_to_people(void **unused)
 
 static void it_is_told_to_programs(void **unused)
 {
-	struct om_prediction p = { .known = true,
-				   .total = { 4000, 5000, 91 },
-				   .action = "say \"x\"\n" };
+	struct om_prediction p = {
+		.known = true,
+		.total = { 4000, 5000, 91 },
+		.action = "say \"x\"\n",
+		.facts = { .resident_bytes = 5, .dirty_1s_bytes = 7, .dirty_3s_bytes = 9 }
+	};
 	struct om_buf buf = { 0 };
 
 	(void)unused;
@@ -503,6 +539,8 @@ static void it_is_told_to_programs(void **unused)
 		       "\"total_low_ms\":4000,\"total_high_ms\":5000,\"total_percent\":91"));
 	assert_non_null(strstr(buf.text, "\"action\":\"say \\\"x\\\"\\u000a\""));
 	assert_non_null(strstr(buf.text, "\"known\":true"));
+	assert_non_null(strstr(buf.text, "\"measured\":{\"resident_bytes\":5,"));
+	assert_non_null(strstr(buf.text, "\"dirty_1s_bytes\":7,\"dirty_3s_bytes\":9,"));
 	free(buf.text);
 }
 
@@ -511,6 +549,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_goes_as_it_went_in_the_lab),
 		cmocka_unit_test(the_switch_over_goes_as_fast_as_the_link),
+		cmocka_unit_test(the_shortest_pause_follows_the_bandwidth),
 		cmocka_unit_test(every_range_is_of_use),
 		cmocka_unit_test(an_idle_guest_takes_its_memory_over_the_link),
 		cmocka_unit_test(a_set_that_is_rewritten_within_a_second_is_found),
