@@ -19,6 +19,12 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-fr
 PURE := $(wildcard helpers/base/*.c helpers/core/*.c helpers/run/*.c)
 EDGE := $(wildcard helpers/edge/*.c)
 VERBS := $(wildcard helpers/onemigrate/*.c)
+# onemigrate-ssh is left out where libssh2 and zlib are not there to build it: ssh(1) and rsync serve then.
+SSH_LIBS := $(shell pkg-config --exists libssh2 zlib && pkg-config --libs libssh2 zlib)
+SSH := $(wildcard helpers/onemigrate-ssh/*.c) helpers/base/err.c helpers/base/util.c \
+	$(patsubst %,helpers/core/%.c,buf frame hash64 squeeze ssh_conf ssh_known ssh_line text) \
+	$(patsubst %,helpers/edge/%.c,net_connect proc ssh_conf_read)
+PROGRAMS := $(B)/onemigrate $(if $(SSH_LIBS),$(B)/onemigrate-ssh)
 PLATFORM = $(shell bash -c '. remotes/onemigrate/driver.sh; om_platform; echo "$$OM_PLATFORM"')
 
 # $(call obj,sources,directory): their objects below that directory
@@ -26,10 +32,10 @@ obj = $(patsubst %.c,$(B)/$(2)/%.o,$(1))
 
 .PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench bench-busy bench-least \
 	demo dist install clean fuzz docs sim
-all: $(B)/onemigrate
+all: $(PROGRAMS)
 
 help:
-	@echo 'make            build/onemigrate'
+	@echo 'make            build/onemigrate, and build/onemigrate-ssh where libssh2 is there'
 	@echo 'make check      every test: unit, edge, golden, fuzz corpus, shell, lint, lab (root)'
 	@echo 'make demo       see a migration between two hosts on this machine (root)'
 	@echo 'make bench      ours against virsh, in turn, on the same two hosts (root)'
@@ -44,6 +50,9 @@ help:
 
 $(B)/onemigrate: $(call obj,$(PURE) $(EDGE) $(VERBS),o)
 	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/onemigrate-ssh: $(call obj,$(SSH),o)
+	$(CC) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(SSH_LIBS)
 
 $(B)/o/%.o: %.c VERSION Makefile
 	@mkdir -p $(@D)
@@ -130,11 +139,11 @@ docs: all
 	@man/generate
 dist: all
 	rm -rf $(B)/dist && mkdir -p $(B)/dist/$(PLATFORM)
-	install -m 0755 $(B)/onemigrate $(B)/dist/$(PLATFORM)/onemigrate
+	install -m 0755 $(PROGRAMS) $(B)/dist/$(PLATFORM)
 	install -m 0644 VERSION $(B)/dist/$(PLATFORM)/VERSION
 	tar -C $(B)/dist --owner=0 --group=0 -czf $(B)/onemigrate-helpers-$(PLATFORM)-$(VERSION).tar.gz $(PLATFORM)
 install: all
-	install -D -m 0755 $(B)/onemigrate $(DESTDIR)$(PREFIX)/libexec/onemigrate/onemigrate
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/onemigrate $(PROGRAMS)
 	install -D -m 0755 remotes/onemigrate/ssh $(DESTDIR)$(PREFIX)/libexec/onemigrate/ssh
 	install -D -m 0644 man/onemigrate.8 $(DESTDIR)$(PREFIX)/share/man/man8/onemigrate.8
 
