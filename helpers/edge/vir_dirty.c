@@ -14,6 +14,7 @@
 #define LOOK_MS 50
 #define LATE_MS 1500
 #define SAMPLE_BYTES (2u << 20) /* QEMU compares 512 pages of each GiB */
+#define SAMPLES 3		/* over one second each */
 #define STATUS_MEASURED 2
 
 static bool find_int(virDomainStatsRecordPtr record, const char *name, long long *value)
@@ -96,6 +97,19 @@ static bool measure(virDomainPtr dom, int seconds, struct om_vir_dirty *dirty, u
 	return false;
 }
 
+/* Of a small set a sample finds a few pages: the mean of several tells more. */
+static void sample_again(virDomainPtr dom, struct om_vir_dirty *dirty)
+{
+	uint64_t sum = dirty->in_1s_bytes, more;
+
+	while (dirty->in_1s_times < SAMPLES && measure(dom, 1, dirty, &more)) {
+		sum += more;
+		dirty->in_1s_times++;
+	}
+	dirty->in_1s_bytes = sum / dirty->in_1s_times;
+	dirty->why[0] = '\0';
+}
+
 void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *dirty)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
@@ -108,9 +122,12 @@ void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *d
 		return;
 	}
 	dirty->known = measure(dom, 1, dirty, &dirty->in_1s_bytes);
+	dirty->in_1s_times = dirty->known;
 	counted = !dirty->grain_bytes;
 	if (dirty->known && !measure(dom, 3, dirty, &dirty->in_3s_bytes))
 		dirty->in_3s_bytes = 0;
+	if (dirty->known && dirty->in_3s_bytes && !counted)
+		sample_again(dom, dirty);
 	/* Of two measurements of different kinds the first one counts. */
 	if (dirty->known && counted && dirty->grain_bytes) {
 		dirty->grain_bytes = 0;

@@ -4,6 +4,7 @@
 #include "session.h"
 #include "vm_args.h"
 
+#include "om_hook.h"
 #include "om_plan_words.h"
 
 #include <errno.h>
@@ -26,8 +27,8 @@ static const char usage[] =
 	"Usage: onemigrate plan VM HOST [--json] [--document FILE]\n"
 	"\n"
 	"Tells what a migration of VM from this host to HOST would do, and how it would go: for that\n"
-	"it measures for four seconds how fast the guest writes its memory. Touches nothing. VM is an\n"
-	"OpenNebula id, a name or a UUID of a VM on this host.\n"
+	"it measures for four to six seconds how fast the guest writes its memory. Touches nothing. VM\n"
+	"is an OpenNebula id, a name or a UUID of a VM on this host.\n"
 	"\n"
 	"  --json           one JSON object\n"
 	"  --document FILE  OpenNebula's VMM_DRIVER_ACTION_DATA (- is stdin); without it what it\n"
@@ -176,6 +177,7 @@ static void measure(struct om_session *s, struct om_predict_facts *facts,
 	om_vir_measure_dirty(s->vir, exact, dirty);
 	facts->dirty_known = dirty->known;
 	facts->dirty_1s_bytes = dirty->in_1s_bytes;
+	facts->dirty_1s_times = dirty->in_1s_times;
 	facts->dirty_3s_bytes = dirty->in_3s_bytes;
 	facts->dirty_grain_bytes = dirty->grain_bytes;
 }
@@ -242,6 +244,15 @@ static bool has_files(const struct om_dom *dom)
 	return false;
 }
 
+static void find_hooks(const struct om_session *s, struct om_plan_words *words)
+{
+	const char *dir = getenv("ONEMIGRATE_HOOKS");
+
+	if (dir)
+		om_hooks_list(dir, &words->hooks, &words->hooks_skipped);
+	words->notify = s->dom.has_guest_agent && om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NOTIFY);
+}
+
 static void print(struct om_session *s, const struct om_vm_args *args)
 {
 	struct om_prediction prediction = { 0 };
@@ -260,6 +271,7 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	};
 	struct om_buf buf = { 0 };
 
+	find_hooks(s, &words);
 	if (!words.stock_reason && words.images == OM_IMAGES_APART && has_files(&s->dom))
 		words.stock_reason = "storage that the hosts do not share";
 	if (words.stock_reason)
@@ -270,6 +282,8 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	(args->json ? om_plan_words_json : om_plan_words_text)(&buf, &words);
 	fputs(buf.text, stdout);
 	free(buf.text);
+	om_strv_free(&words.hooks);
+	om_strv_free(&words.hooks_skipped);
 }
 
 int om_cmd_plan(int argc, char **argv)

@@ -12,7 +12,7 @@ static struct {
 	unsigned int starts, lists, freed, bitmap_refused_from, refused_from;
 	int seconds, mode, modes[8];
 	uint64_t late_us; /* after the period */
-	long long mibps[4];
+	long long mibps[4], more_each_time;
 	bool never, stale, silent;
 } qemu;
 
@@ -70,7 +70,9 @@ int __wrap_virDomainListGetStats(virDomainPtr *doms, unsigned int stats,
 	if (over)
 		assert_int_equal(virTypedParamsAddLLong(&record->params, &record->nparams, &max,
 							"dirtyrate.megabytes_per_second",
-							qemu.mibps[qemu.seconds]),
+							qemu.mibps[qemu.seconds] +
+								qemu.more_each_time *
+									(qemu.starts - 1)),
 				 0);
 	return 1;
 }
@@ -125,7 +127,36 @@ static void an_emulated_guest_is_sampled(void **unused)
 	assert_true(dirty.known);
 	assert_int_equal(dirty.grain_bytes, 2 * MIB);
 	assert_int_equal(qemu.modes[1], VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING);
-	assert_int_equal(qemu.starts, 2);
+	assert_int_equal(qemu.starts, 4);
+	assert_true(qemu.now_us < 6400000);
+}
+
+/* Each second as much as it is the measurement. */
+static void of_three_samples_the_mean_counts(void **unused)
+{
+	struct om_vir *vir = begin();
+	struct om_vir_dirty dirty;
+
+	(void)unused;
+	qemu.more_each_time = 3;
+	dirty = end(vir, false);
+	assert_int_equal(dirty.in_1s_times, 3);
+	assert_int_equal(dirty.in_1s_bytes, (56 + 62 + 65) / 3 * MIB);
+	assert_int_equal(dirty.in_3s_bytes, (40 + 3) * 3 * MIB);
+}
+
+static void one_sample_that_fails_leaves_the_others(void **unused)
+{
+	struct om_vir *vir = begin();
+	struct om_vir_dirty dirty;
+
+	(void)unused;
+	qemu.refused_from = 4;
+	dirty = end(vir, false);
+	assert_true(dirty.known);
+	assert_int_equal(dirty.in_1s_times, 2);
+	assert_int_equal(dirty.in_1s_bytes, 56 * MIB);
+	assert_string_equal(dirty.why, "");
 }
 
 static void where_counting_is_refused_it_is_sampled(void **unused)
@@ -139,7 +170,7 @@ static void where_counting_is_refused_it_is_sampled(void **unused)
 	assert_true(dirty.known);
 	assert_int_equal(dirty.grain_bytes, 2 * MIB);
 	assert_int_equal(dirty.in_3s_bytes, 120 * MIB);
-	assert_int_equal(qemu.starts, 3); /* it is not asked for again */
+	assert_int_equal(qemu.starts, 5); /* it is not asked for again */
 }
 
 static void two_kinds_are_not_mixed(void **unused)
@@ -242,6 +273,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_counts_are_what_was_dirtied_in_one_second_and_in_three),
 		cmocka_unit_test(an_emulated_guest_is_sampled),
+		cmocka_unit_test(of_three_samples_the_mean_counts),
+		cmocka_unit_test(one_sample_that_fails_leaves_the_others),
 		cmocka_unit_test(where_counting_is_refused_it_is_sampled),
 		cmocka_unit_test(two_kinds_are_not_mixed),
 		cmocka_unit_test(a_late_result_is_waited_for),
