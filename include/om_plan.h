@@ -4,11 +4,13 @@
 #define OM_PLAN_H
 
 #include "om_addr.h"
+#include "om_disks.h"
 #include "om_knob.h"
 #include "om_limits.h"
 #include "om_net.h"
 #include "om_opts.h"
 #include "om_req.h"
+#include "om_transport.h"
 
 #define OM_DST_ADDRS_MAX 64
 
@@ -45,6 +47,7 @@ struct om_facts {
 	uint64_t begun_ms;	       /* monotonic clock: from here on the deadline is counted */
 	bool has_guest_agent;
 	bool persistent;
+	struct om_transport_facts transport;
 };
 
 enum om_path {
@@ -59,8 +62,9 @@ struct om_attempt {
 	unsigned int flags; /* OM_FLAG_* */
 	struct om_params params;
 };
-/* Each path once, and once more without post-copy where only MIGRATE_POSTCOPY asks for it. */
-#define OM_ATTEMPTS_MAX (2 * OM_PATH_COUNT)
+/* Each path once, and once more without each of what only settings ask for: post-copy, the way of
+ * sending, encryption; and without any of them. */
+#define OM_ATTEMPTS_MAX (8 * OM_PATH_COUNT)
 
 #define OM_DOWNTIME_START_MS 30 /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */
 #define OM_THROTTLE_INITIAL 20	/* percent, QEMU's own */
@@ -79,10 +83,13 @@ struct om_plan {
 	uint32_t downtime_start_ms; /* the lowest limit that is set */
 	uint32_t downtime_own_ms;   /* the domain's own; 0 = not known */
 	struct om_limits limits;
-	uint64_t populated_bytes; /* as in the facts */
-	char *limits_text;	  /* them and where they came from; NULL where infos has it */
+	struct om_transport transport; /* of the first attempt */
+	uint64_t populated_bytes;      /* as in the facts */
+	char *limits_text;	       /* them and where they came from; NULL where infos has it */
 	enum om_fast_source fast_source;
-	struct om_fast fast;		/* of attempts[0] where its path is OM_PATH_FAST */
+	struct om_fast fast;			 /* of attempts[0] where its path is OM_PATH_FAST */
+	const struct om_disks_facts *disk_facts; /* NULL: no disk is copied, `disks` is empty */
+	struct om_disks disks;
 	struct om_strv infos, warnings; /* lines for vm.log, in order */
 };
 
@@ -123,10 +130,16 @@ enum om_next {
 	OM_NEXT_NONE,
 	OM_NEXT_PATH,	     /* the failure can be the path's */
 	OM_NEXT_NO_POSTCOPY, /* it can be the destination's refusal of post-copy, which we asked for */
+	OM_NEXT_TRANSPORT, /* likewise of the way of sending */
+	OM_NEXT_NO_TLS,	   /* likewise of encryption that is only opportunistic */
 	OM_NEXT_COUNT
 };
 enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 			  const struct om_attempt_end *end, size_t *next);
+
+/* What of the way of sending the end of this attempt says that these hosts refuse: OM_REFUSED_*. */
+uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
+			 const struct om_attempt_end *end);
 
 /* The same attempt with auto-converge. It borrows the texts of `from` and is not to be freed. */
 void om_plan_throttled(struct om_attempt *throttled, const struct om_attempt *from,

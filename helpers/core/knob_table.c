@@ -128,6 +128,36 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 			"it runs and over the fast network; no leaves such a VM to OpenNebula's own "
 			"script.",
 	},
+	[OM_KNOB_MIGRATE_CONNECTIONS] = {
+		.name = "MIGRATE_CONNECTIONS", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "auto|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16", .def = "auto",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Over how many connections memory is sent: auto takes several where that is "
+			"faster and post-copy stays possible; words about it in MIGRATE_OPTIONS win.",
+	},
+	[OM_KNOB_MIGRATE_COMPRESSION] = {
+		.name = "MIGRATE_COMPRESSION", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "auto|none|zstd|zlib|xbzrle", .def = "auto",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "How memory is compressed: auto reads a few dozen pages of the guest before it "
+			"begins and compresses where the processors of both hosts and the link make "
+			"that faster; words about it in MIGRATE_OPTIONS win.",
+	},
+	[OM_KNOB_MIGRATE_ZEROCOPY] = {
+		.name = "MIGRATE_ZEROCOPY", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "auto|no|yes", .def = "auto",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Sends memory without copying it first, for which it is locked: auto does so for "
+			"large guests on links above 24 Gbit/s; not with compression or TLS.",
+	},
+	[OM_KNOB_MIGRATE_TLS] = {
+		.name = "MIGRATE_TLS", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "off|opportunistic|required", .def = "off",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Encrypts memory and disks with QEMU's certificates, which are issued for the "
+			"hosts' OpenNebula names: opportunistic goes on without where that fails and says "
+			"so, required never does; --tls in MIGRATE_OPTIONS is required.",
+	},
 	[OM_KNOB_MIGRATE_CHECK] = {
 		.name = "MIGRATE_CHECK", .type = OM_KNOB_CHOICE, .unit = "",
 		.choices = "block|warn|off", .def = "block",

@@ -232,18 +232,23 @@ bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct o
 	bool armed;
 
 	memset(plan, 0, sizeof(*plan));
-	if (!om_opts_check(opts, &facts->versions, &plan->never_switch, err))
+	om_plan_drop_storage(plan, opts, facts);
+	if (!om_opts_check(opts, &facts->versions, &plan->never_switch, err)) {
+		om_plan_free(plan);
 		return false;
+	}
 	om_plan_set_limits(plan, knobs, opts, facts);
 	om_plan_set_bandwidth(plan, knobs, opts);
 	set_behaviour(plan, opts, facts);
 	armed = om_plan_arm_postcopy(plan, knobs, opts, facts);
-	if (!choose_path(plan, req, knobs, opts, facts, err)) {
+	if (!om_plan_set_transport(plan, req, knobs, opts, facts, err) ||
+	    !choose_path(plan, req, knobs, opts, facts, err)) {
 		om_plan_free(plan);
 		return false;
 	}
 	if (armed)
 		om_plan_add_without_postcopy(plan);
+	om_plan_add_weaker(plan);
 	om_plan_tell_limits(plan, knobs, opts);
 	take_warnings(plan, &knobs->warnings);
 	take_warnings(plan, &opts->warnings);
@@ -254,6 +259,8 @@ void om_plan_free(struct om_plan *plan)
 {
 	for (size_t i = 0; i < plan->attempt_count; i++)
 		om_params_free(&plan->attempts[i].params);
+	om_disks_free(&plan->disks);
+	plan->disk_facts = NULL;
 	om_strv_free(&plan->infos);
 	om_strv_free(&plan->warnings);
 	free(plan->limits_text);

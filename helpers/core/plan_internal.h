@@ -29,4 +29,17 @@ bool om_plan_arm_postcopy(struct om_plan *plan, const struct om_knobs *knobs, st
 /* The same attempts once more, for a destination that refuses it. */
 void om_plan_add_without_postcopy(struct om_plan *plan);
 
+/* plan_transport.c, after post-copy is armed. False: it is refused. */
+bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
+			   const struct om_knobs *knobs, struct om_opts *opts,
+			   const struct om_facts *facts, struct om_err *err);
+/* The same attempts once more with what is weaker, for hosts that refuse it. */
+void om_plan_add_weaker(struct om_plan *plan);
+
+/* plan_disks.c, likewise: takes out of the options what does not apply, decides, adds to the attempts. */
+void om_plan_drop_storage(struct om_plan *plan, struct om_opts *opts, const struct om_facts *facts);
+bool om_plan_decide_disks(struct om_plan *plan, const struct om_opts *opts,
+			  const struct om_facts *facts, struct om_err *err) OM_MUST_CHECK;
+void om_plan_add_disks(struct om_plan *plan, const struct om_opts *opts);
+
 #endif

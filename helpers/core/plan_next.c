@@ -10,8 +10,11 @@ enum {
 	VIR_DOMAIN_RPC = 7,
 	VIR_DOMAIN_QEMU = 10,
 	VIR_INTERNAL_ERROR = 1,
+	VIR_INVALID_ARG = 8,
 	VIR_OPERATION_FAILED = 9,
 	VIR_SYSTEM_ERROR = 38,
+	VIR_OPERATION_INVALID = 55,
+	VIR_CONFIG_UNSUPPORTED = 67,
 	VIR_ARGUMENT_UNSUPPORTED = 74,
 };
 
@@ -48,28 +51,122 @@ static bool postcopy_refused(const struct om_attempt *tried, const struct om_att
 		strstr(end->text, "migrate-set-capabilities"));
 }
 
-static bool find_without_postcopy(const struct om_plan *plan, size_t attempt, size_t *next)
+/* A weaker attempt on the same path: nothing in it that was not in this one, and none of `flags`. */
+static bool find_without(const struct om_plan *plan, size_t attempt, unsigned int flags,
+			 size_t *next)
 {
 	const struct om_attempt *tried = &plan->attempts[attempt];
 
-	for (size_t i = attempt + 1; i < plan->attempt_count; i++)
-		if (plan->attempts[i].path == tried->path &&
-		    !(plan->attempts[i].flags & OM_FLAG_POSTCOPY)) {
+	for (size_t i = attempt + 1; i < plan->attempt_count; i++) {
+		const struct om_attempt *a = &plan->attempts[i];
+
+		if (a->path == tried->path && !(a->flags & flags) && !(a->flags & ~tried->flags)) {
 			*next = i;
 			return true;
 		}
+	}
 	return false;
+}
+
+/* ---- the way of sending ---- */
+
+static bool says(const struct om_attempt_end *end, const char *word)
+{
+	return strstr(end->text, word) != NULL;
+}
+
+/* The names of QEMU's commands and of its credentials are no language. */
+static bool tls_refused(const struct om_attempt_end *end)
+{
+	return says(end, "object-add") || says(end, "credentials") || says(end, "ertificate") ||
+	       says(end, "TLS");
+}
+
+/* Locking is refused by libvirt before it begins, or by the kernel at the first bytes. */
+static bool zerocopy_refused(const struct om_attempt_end *end)
+{
+	return (end->vir_code == VIR_SYSTEM_ERROR && end->vir_domain != VIR_DOMAIN_RPC) ||
+	       (end->vir_code == VIR_OPERATION_FAILED && says(end, "MSG_ZEROCOPY"));
+}
+
+/* A flag or a parameter that this libvirt or this QEMU does not know, or cannot have with the others. */
+static bool is_unsupported(const struct om_attempt_end *end)
+{
+	switch (end->vir_code) {
+	case VIR_INVALID_ARG:
+	case VIR_ARGUMENT_UNSUPPORTED:
+	case VIR_OPERATION_INVALID:
+	case VIR_CONFIG_UNSUPPORTED:
+		return true;
+	case VIR_INTERNAL_ERROR:
+		return says(end, "migrate-set-parameters") || says(end, "migrate-set-capabilities");
+	default:
+		return false;
+	}
+}
+
+static uint32_t method_of(const struct om_plan *plan)
+{
+	switch (plan->transport.compression) {
+	case OM_COMPRESSION_ZSTD:
+		return OM_REFUSED_ZSTD;
+	case OM_COMPRESSION_ZLIB:
+		return OM_REFUSED_ZLIB;
+	case OM_COMPRESSION_XBZRLE:
+		return OM_REFUSED_XBZRLE;
+	default:
+		return OM_REFUSED_CONNECTIONS;
+	}
+}
+
+uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
+			 const struct om_attempt_end *end)
+{
+	unsigned int ours = plan->attempts[attempt].flags & plan->transport.flags;
+
+	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch ||
+	    end->restart_throttled)
+		return 0;
+	if ((ours & OM_FLAG_ZEROCOPY) && zerocopy_refused(end))
+		return OM_REFUSED_ZEROCOPY;
+	if (end->bytes_sent)
+		return 0;
+	if ((ours & OM_FLAG_TLS) && tls_refused(end))
+		return OM_REFUSED_TLS;
+	if (!(ours & ~OM_FLAG_TLS) || !is_unsupported(end))
+		return 0;
+	return ours & OM_FLAG_ZEROCOPY ? OM_REFUSED_ZEROCOPY : method_of(plan);
+}
+
+static enum om_next next_weaker(const struct om_plan *plan, size_t attempt,
+				const struct om_attempt_end *end, size_t *next)
+{
+	uint32_t refused = om_plan_refused(plan, attempt, end);
+	unsigned int ours = plan->transport.flags;
+
+	if (refused == OM_REFUSED_TLS)
+		return find_without(plan, attempt, OM_FLAG_TLS, next) ? OM_NEXT_NO_TLS
+								      : OM_NEXT_NONE;
+	if (refused && find_without(plan, attempt, ours & ~OM_FLAG_TLS, next))
+		return OM_NEXT_TRANSPORT;
+	return OM_NEXT_NONE;
 }
 
 enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 			  const struct om_attempt_end *end, size_t *next)
 {
 	const struct om_attempt *tried = &plan->attempts[attempt];
+	enum om_next weaker;
 
-	if (end->ok || end->bytes_sent || end->stop_requested || end->dest_lost ||
-	    end->ended_by_watch || end->restart_throttled)
+	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch ||
+	    end->restart_throttled)
 		return OM_NEXT_NONE;
-	if (postcopy_refused(tried, end) && find_without_postcopy(plan, attempt, next))
+	weaker = next_weaker(plan, attempt, end, next);
+	if (weaker != OM_NEXT_NONE)
+		return weaker;
+	if (end->bytes_sent)
+		return OM_NEXT_NONE;
+	if (postcopy_refused(tried, end) && find_without(plan, attempt, OM_FLAG_POSTCOPY, next))
 		return OM_NEXT_NO_POSTCOPY;
 	*next = attempt + 1;
 	/* After the last path the attempts begin anew, with other flags. */

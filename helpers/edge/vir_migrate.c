@@ -19,7 +19,7 @@ static_assert(OM_FLAG_LIVE == VIR_MIGRATE_LIVE && OM_FLAG_PEER2PEER == VIR_MIGRA
 	      "the plan's flags are libvirt's");
 static_assert(VIR_ERR_INTERNAL_ERROR == 1 && VIR_ERR_OPERATION_FAILED == 9 &&
 		      VIR_ERR_SYSTEM_ERROR == 38 && VIR_FROM_RPC == 7 && VIR_FROM_QEMU == 10 &&
-		      VIR_ERR_ARGUMENT_UNSUPPORTED == 74,
+		      VIR_ERR_ARGUMENT_UNSUPPORTED == 74 && VIR_ERR_INVALID_ARG == 8 && VIR_ERR_OPERATION_INVALID == 55 && VIR_ERR_CONFIG_UNSUPPORTED == 67,
 	      "om_plan_next() judges by these codes");
 
 static bool add_params(const struct om_params *from, virTypedParameterPtr *params, int *count,

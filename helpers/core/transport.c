@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[OM_COMPRESSION_COUNT] = {
+	[OM_COMPRESSION_NONE] = "none",
+	[OM_COMPRESSION_ZSTD] = "zstd",
+	[OM_COMPRESSION_ZLIB] = "zlib",
+	[OM_COMPRESSION_XBZRLE] = "xbzrle",
+};
+
+const char *om_compression_name(enum om_compression compression)
+{
+	return names[compression];
+}
+
+/* ---- what may be had ---- */
+
+#define VERSION(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
+
+static bool both_from(uint64_t src, uint64_t dst, uint64_t version)
+{
+	return src >= version && dst >= version; /* 0: not known */
+}
+
+/* Words of the options that decide about connections and compression; they are left as they are. */
+static bool has_own_words(const struct om_opts *opts)
+{
+	static const unsigned int flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY |
+					  OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
+	const struct om_param *uri = om_params_get(&opts->params, "migrate_uri");
+
+	return (opts->flags & flags) || om_params_get(&opts->params, "compression") ||
+	       (uri && !om_str_starts(uri->text, "tcp:"));
+}
+
+/* Why several connections cannot be had, or would cost more than they bring; NULL: they can. */
+static const char *connections_obstacle(const struct om_transport_case *c)
+{
+	const struct om_versions *v = c->versions;
+
+	if (c->facts->refused & OM_REFUSED_CONNECTIONS)
+		return "this pair of hosts has refused several connections";
+	if (!both_from(v->src_libvirt, v->dst_libvirt, VERSION(5, 2)) || !v->src_qemu ||
+	    !v->dst_qemu)
+		return "the versions of both hosts are not known";
+	if ((c->flags & OM_FLAG_POSTCOPY) && !both_from(v->src_qemu, v->dst_qemu, VERSION(10, 1)))
+		return "post-copy has to stay possible, which several connections exclude below "
+		       "QEMU 10.1";
+	if (c->limited)
+		return "QEMU does not keep several connections within a bandwidth limit";
+	/* Broken between 7.x and 9.2, and nobody tests old ones against new ones. */
+	if (!both_from(v->src_qemu, v->dst_qemu, VERSION(8, 0)) && v->src_qemu != v->dst_qemu)
+		return "several connections between a QEMU below 8.0 and another one are not safe";
+	if ((c->flags & OM_FLAG_TLS) && v->src_qemu < VERSION(10, 0) &&
+	    v->dst_qemu >= VERSION(10, 0))
+		return "encrypted connections towards a newer QEMU may end in an error";
+	return NULL;
+}
+
+static const struct {
+	uint32_t refused;
+	uint64_t libvirt;
+} needs[OM_COMPRESSION_COUNT] = {
+	[OM_COMPRESSION_ZSTD] = { OM_REFUSED_ZSTD, VERSION(9, 4) },
+	[OM_COMPRESSION_ZLIB] = { OM_REFUSED_ZLIB, VERSION(9, 4) },
+	[OM_COMPRESSION_XBZRLE] = { OM_REFUSED_XBZRLE, VERSION(1, 3) },
+};
+
+static const char *compression_obstacle(const struct om_transport_case *c,
+					enum om_compression method)
+{
+	const struct om_versions *v = c->versions;
+
+	if (method == OM_COMPRESSION_NONE)
+		return NULL;
+	if (c->facts->refused & needs[method].refused)
+		return "this pair of hosts has refused it";
+	if (!both_from(v->src_libvirt, v->dst_libvirt, needs[method].libvirt))
+		return "it needs libvirt 9.4 or newer on both hosts";
+	return method == OM_COMPRESSION_XBZRLE ? NULL : c->connections_obstacle;
+}
+
+/* ---- what it would bring ---- */
+
+/* One thread of QEMU: memory is looked through for zeros, copied and sent; received and written to
+ * pages that are new. Bytes per ns; measured in the lab between emulated guests' hosts. */
+#define STREAM_PS 1.3e9
+#define CHANNEL_NS 0.6	 /* the same by one of several connections */
+#define UNPACK_NS 0.7	 /* and unpacking it */
+#define LEVEL3_WORK 2.2	 /* of the time of the first level */
+#define LEVEL3_SIZE 0.93 /* and of its size */
+#define ZLIB_WORK 5.0
+#define ZLIB_SIZE 0.95
+#define TLS_NS 0.8
+/* Threads get their part of a host that is not idle too: the scheduler is fair. */
+#define FAIR_PART 0.5
+#define CPUS_UNKNOWN 1.0
+#define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
+/* Below this much to be sent nothing is gained that anyone would notice. */
+#define LEAST_BYTES (32u << 20)
+
+static double free_cpus(const struct om_transport_cpu *cpu)
+{
+	double all = cpu->cpus, idle = all * cpu->free_permille / 1000;
+
+	return all > 0 ? fmax(idle, fmin(1, all * FAIR_PART)) : CPUS_UNKNOWN;
+}
+
+static double packed_part(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double part = om_sampled_permille(&c->facts->sampled) / 1000.0;
+
+	if (way->compression == OM_COMPRESSION_ZLIB)
+		return fmin(1, part * ZLIB_SIZE);
+	if (way->compression == OM_COMPRESSION_ZSTD)
+		return fmin(1, part * (way->level > 2 ? LEVEL3_SIZE : 1));
+	return 1;
+}
+
+/* Time of one processor for a byte that is not zero. */
+static double work_ns(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	const struct om_sampled *sampled = &c->facts->sampled;
+	double sent = (double)(sampled->bytes - sampled->zero_bytes);
+	double ns = sent > 0 ? (double)sampled->work_ns / sent : 0;
+
+	if (way->compression == OM_COMPRESSION_ZLIB)
+		return ns * ZLIB_WORK;
+	if (way->compression == OM_COMPRESSION_ZSTD)
+		return ns * (way->level > 2 ? LEVEL3_WORK : 1);
+	return 0;
+}
+
+/* Bytes of memory per second. */
+static double speed_of(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, take_ns, src, dst;
+	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
+
+	if (!way->connections)
+		return fmin(link, 1e9 / (1e9 / STREAM_PS + tls));
+	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
+	take_ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + tls;
+	src = fmin(way->connections, free_cpus(&c->facts->src)) * 1e9 / send_ns;
+	dst = fmin(way->connections, free_cpus(&c->facts->dst)) * 1e9 / take_ns;
+	return fmin(link, fmin(src, dst));
+}
+
+/* What the link carries, by all that is known of it. */
+static double link_speed(const struct om_transport_facts *f)
+{
+	double link = (double)f->link_bytes_ps - (double)f->busy_bytes_ps;
+	double seen = (double)f->seen_bytes_ps;
+
+	link = f->link_bytes_ps ? fmax(link, (double)f->link_bytes_ps / 4) : 0;
+	/* A single stream that was slower than the interface found the link full, or the processor. */
+	if (seen > 0 && (!f->seen_packed || link <= 0))
+		return seen;
+	return seen > 0 ? fmax(seen, link) : link;
+}
+
+static uint32_t connections_for(const struct om_transport_case *c, enum om_compression method)
+{
+	uint32_t asked = (uint32_t)om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
+	double src = free_cpus(&c->facts->src), dst = free_cpus(&c->facts->dst), n;
+
+	if (asked)
+		return asked;
+	/* Several wait for the network in turn; none of them should take the guests' processors. */
+	n = fmin(src, dst);
+	if (method == OM_COMPRESSION_NONE)
+		n = fmin(n / 2, ceil(c->link_ps / STREAM_PS) + 1);
+	else
+		n = n <= 4 ? n : n <= 16 ? 4 + (n - 4) / 3 : 8;
+	return (uint32_t)fmax(2, fmin(8, floor(n)));
+}
+
+static void consider(struct om_transport_case *c, struct om_transport_way way)
+{
+	way.speed_ps = speed_of(c, &way);
+	if (way.speed_ps * WORTH > c->best.speed_ps)
+		c->best = way;
+}
+
+static void choose_compression(struct om_transport_case *c)
+{
+	const struct om_transport_facts *f = c->facts;
+	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
+
+	if (!f->sampled.bytes || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
+	    om_sampled_permille(&f->sampled) > 900)
+		return;
+	way.connections = connections_for(c, way.compression);
+	consider(c, way);
+	way.level = 3;
+	if (c->best.compression == OM_COMPRESSION_ZSTD)
+		consider(c, way);
+}
+
+/* A link that one stream does not fill. */
+static void choose_connections(struct om_transport_case *c)
+{
+	struct om_transport_way way = { .connections = 0 };
+
+	if (c->connections_obstacle || c->facts->pinned_cpus || c->link_ps <= STREAM_PS)
+		return;
+	way.connections = connections_for(c, OM_COMPRESSION_NONE);
+	consider(c, way);
+}
+
+/* ---- xbzrle ---- */
+
+#define CACHE_LEAST (UINT64_C(64) << 20)
+#define CACHE_MOST (UINT64_C(1) << 30)
+#define HOT_LEAST (UINT64_C(8) << 20)
+
+/* Only what is written again and again gains, and only where plain copying would not catch up. */
+static bool xbzrle_pays(const struct om_transport_case *c)
+{
+	const struct om_transport_facts *f = c->facts;
+
+	return f->hot_bytes >= HOT_LEAST && f->hot_bytes <= CACHE_MOST && c->link_ps > 0 &&
+	       (double)f->dirty_bytes_ps > c->link_ps / 2 && !f->xbzrle_failed;
+}
+
+static uint64_t cache_for(const struct om_transport_facts *f)
+{
+	uint64_t bytes = CACHE_LEAST;
+
+	while (bytes < f->hot_bytes + f->hot_bytes / 4 && bytes < CACHE_MOST)
+		bytes *= 2;
+	return bytes;
+}
+
+static void set_xbzrle(struct om_transport_case *c)
+{
+	c->best = (struct om_transport_way){ .compression = OM_COMPRESSION_XBZRLE,
+					     .speed_ps = c->best.speed_ps };
+	c->cache_bytes = cache_for(c->facts);
+}
+
+/* ---- what is told ---- */
+
+static void print_way(struct om_transport *t)
+{
+	char method[48] = "", streams[24] = "a single stream";
+	size_t len;
+
+	if (t->connections)
+		snprintf(streams, sizeof(streams), "%u connection%s", t->connections,
+			 t->connections == 1 ? "" : "s");
+	if (t->compression == OM_COMPRESSION_XBZRLE)
+		snprintf(method, sizeof(method), ", xbzrle with a cache of %llu MiB",
+			 (unsigned long long)(t->cache_bytes >> 20));
+	else if (t->compression)
+		snprintf(method, sizeof(method), ", %s level %u", names[t->compression], t->level);
+	snprintf(t->text, sizeof(t->text), "%s%s", streams, method);
+	len = strlen(t->text);
+	snprintf(t->text + len, sizeof(t->text) - len, "%s%s",
+		 t->flags & OM_FLAG_ZEROCOPY ? ", zero-copy" : "",
+		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
+}
+
+static void print_speed(double bytes_ps, char text[24])
+{
+	double mbit = bytes_ps * 8 / 1e6;
+
+	snprintf(text, 24, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
+		 mbit < 1000 ? mbit : mbit / 1000);
+}
+
+static void explain(const struct om_transport_case *c, struct om_transport *t)
+{
+	const struct om_transport_facts *f = c->facts;
+	uint32_t permille = om_sampled_permille(&f->sampled);
+	char link[24] = "not known";
+
+	if (c->link_ps > 0)
+		print_speed(c->link_ps, link);
+	if (*t->why)
+		return;
+	if (!f->sampled.bytes)
+		snprintf(t->why, sizeof(t->why), "nothing is known of the memory");
+	else
+		snprintf(t->why, sizeof(t->why),
+			 "of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
+			 "carries %s, %.1f and %.1f processors are free%s%s",
+			 (double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
+			 permille / 10.0, link, free_cpus(&f->src), free_cpus(&f->dst),
+			 c->obstacle ? "; " : "", c->obstacle ? c->obstacle : "");
+}
+
+static void warn(struct om_transport *t, const char *setting, const char *value, const char *why)
+{
+	if (!*t->warning)
+		snprintf(t->warning, sizeof(t->warning), "%s %s is not followed: %s", setting,
+			 value, why);
+}
+
+/* ---- the settings ---- */
+
+enum { COMPRESSION_AUTO, COMPRESSION_ASKED_NONE, COMPRESSION_ASKED };
+enum { ZEROCOPY_AUTO, ZEROCOPY_NO, ZEROCOPY_YES };
+enum { TLS_OFF, TLS_OPPORTUNISTIC, TLS_REQUIRED };
+
+static bool choose_tls(struct om_transport_case *c, struct om_transport *t, struct om_err *err)
+{
+	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_TLS);
+	const char *why = c->facts->tls == OM_TLS_MISSING ? c->facts->tls_why
+			  : c->facts->refused & OM_REFUSED_TLS
+				  ? "this pair of hosts has refused it"
+			  : c->flags & OM_FLAG_TUNNELLED ? "MIGRATE_OPTIONS has --tunnelled"
+			  : c->flags & OM_FLAG_ZEROCOPY	 ? "MIGRATE_OPTIONS has --zerocopy"
+							 : NULL;
+
+	if (asked == TLS_OFF)
+		return true;
+	t->tls_required = asked == TLS_REQUIRED;
+	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
+		return true;
+	if (why && asked == TLS_REQUIRED && !(c->facts->refused & OM_REFUSED_TLS))
+		return om_err_set(err, OM_E_REFUSED,
+				  "MIGRATE_TLS is required and cannot be had: %s", why);
+	if (why && asked == TLS_OPPORTUNISTIC) {
+		snprintf(t->warning, sizeof(t->warning),
+			 "memory is not encrypted (MIGRATE_TLS is opportunistic): %s", why);
+		return true;
+	}
+	t->flags |= OM_FLAG_TLS;
+	c->flags |= OM_FLAG_TLS;
+	return true;
+}
+
+/* The method that a setting names. */
+static void obey_compression(struct om_transport_case *c, struct om_transport *t, uint64_t asked)
+{
+	static const enum om_compression methods[] = { OM_COMPRESSION_ZSTD, OM_COMPRESSION_ZLIB,
+						       OM_COMPRESSION_XBZRLE };
+	enum om_compression method = methods[asked - COMPRESSION_ASKED];
+	const char *why = compression_obstacle(c, method);
+
+	if (!why && method == OM_COMPRESSION_XBZRLE &&
+	    om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
+		why = "it needs a single connection";
+	if (why) {
+		warn(t, "MIGRATE_COMPRESSION", names[method], why);
+		return;
+	}
+	if (method == OM_COMPRESSION_XBZRLE)
+		set_xbzrle(c);
+	else
+		c->best = (struct om_transport_way){ .compression = method,
+						     .level = 1,
+						     .connections = connections_for(c, method) };
+	snprintf(t->why, sizeof(t->why), "MIGRATE_COMPRESSION is %s", names[method]);
+}
+
+static void obey_connections(struct om_transport_case *c, struct om_transport *t)
+{
+	uint32_t asked = (uint32_t)om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
+	char number[16];
+
+	if (asked < 2 || c->best.connections)
+		return;
+	snprintf(number, sizeof(number), "%u", asked);
+	if (c->connections_obstacle) {
+		warn(t, "MIGRATE_CONNECTIONS", number, c->connections_obstacle);
+		return;
+	}
+	if (c->best.compression == OM_COMPRESSION_XBZRLE)
+		return;
+	c->best.connections = asked;
+	if (!*t->why)
+		snprintf(t->why, sizeof(t->why), "MIGRATE_CONNECTIONS is %s", number);
+}
+
+/* So much has to go by a connection before its pages come back, and the kernel counts it all. */
+#define LOCKABLE_LEAST (UINT64_C(512) << 10)
+#define ZEROCOPY_LINK 3e9
+#define ZEROCOPY_MEMORY (UINT64_C(16) << 30)
+
+static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
+{
+	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_ZEROCOPY);
+	const struct om_versions *v = c->versions;
+	const char *why = c->best.compression ? "the memory is compressed"
+			  : c->flags & OM_FLAG_TLS ? "the memory is encrypted"
+			  : !both_from(v->src_libvirt, v->dst_libvirt, VERSION(8, 5)) ||
+					  v->src_qemu < VERSION(7, 1)
+				  ? "it needs libvirt 8.5 and QEMU 7.1"
+			  : c->facts->refused & OM_REFUSED_ZEROCOPY
+				  ? "this pair of hosts has refused it"
+				  : c->connections_obstacle;
+
+	if (asked == ZEROCOPY_NO)
+		return;
+	if (asked == ZEROCOPY_YES && why) {
+		warn(t, "MIGRATE_ZEROCOPY", "yes", why);
+		return;
+	}
+	if (asked == ZEROCOPY_AUTO &&
+	    (why || !c->best.connections || c->link_ps < ZEROCOPY_LINK ||
+	     c->facts->memory_bytes < ZEROCOPY_MEMORY || c->facts->lockable_bytes < LOCKABLE_LEAST))
+		return;
+	if (!c->best.connections)
+		c->best.connections = connections_for(c, OM_COMPRESSION_NONE);
+	t->flags |= OM_FLAG_ZEROCOPY;
+}
+
+static void choose_streams(struct om_transport_case *c, struct om_transport *t)
+{
+	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_COMPRESSION);
+	uint64_t connections = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
+	bool enough = c->facts->memory_bytes >= LEAST_BYTES;
+
+	c->best.speed_ps = speed_of(c, &c->best);
+	if (asked >= COMPRESSION_ASKED) {
+		obey_compression(c, t, asked);
+	} else if (enough) {
+		if (!connections)
+			choose_connections(c);
+		if (asked == COMPRESSION_AUTO)
+			choose_compression(c);
+		if (asked == COMPRESSION_AUTO && !c->best.connections && connections < 2 &&
+		    compression_obstacle(c, OM_COMPRESSION_ZSTD) &&
+		    !compression_obstacle(c, OM_COMPRESSION_XBZRLE) && xbzrle_pays(c))
+			set_xbzrle(c);
+	}
+	obey_connections(c, t);
+	choose_zerocopy(c, t);
+	if (asked == COMPRESSION_AUTO && !c->best.connections && enough &&
+	    om_sampled_permille(&c->facts->sampled) <= 900)
+		c->obstacle = compression_obstacle(c, OM_COMPRESSION_ZSTD);
+}
+
+static void take_best(const struct om_transport_case *c, struct om_transport *t)
+{
+	t->connections = c->best.connections;
+	t->compression = c->best.compression;
+	t->level = c->best.level;
+	t->cache_bytes = c->cache_bytes;
+	t->expected_bytes_ps = isfinite(c->best.speed_ps) ? (uint64_t)c->best.speed_ps : 0;
+	t->flags |= t->connections ? OM_FLAG_PARALLEL : 0;
+	t->flags |= t->compression ? OM_FLAG_COMPRESSED : 0;
+}
+
+bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
+			 const struct om_opts *opts, unsigned int flags, bool limited,
+			 const struct om_versions *versions,
+			 const struct om_transport_facts *facts, struct om_err *err)
+{
+	struct om_transport_case c = { .knobs = knobs,
+				       .facts = facts,
+				       .versions = versions,
+				       .flags = flags,
+				       .limited = limited,
+				       .link_ps = link_speed(facts) };
+
+	memset(t, 0, sizeof(*t));
+	if (!choose_tls(&c, t, err))
+		return false;
+	c.connections_obstacle = connections_obstacle(&c);
+	if (has_own_words(opts)) {
+		t->by_options = true;
+		om_str_copy(t->text, sizeof(t->text), "as MIGRATE_OPTIONS says");
+		return true;
+	}
+	choose_streams(&c, t);
+	take_best(&c, t);
+	print_way(t);
+	explain(&c, t);
+	return true;
+}
+
+#define ORIGIN OM_TRANSPORT_ORIGIN
+
+void om_transport_params(const struct om_transport *t, struct om_params *params,
+			 const char *dst_host)
+{
+	const char *level = t->compression == OM_COMPRESSION_ZSTD ? "compression.zstd.level"
+								  : "compression.zlib.level";
+
+	if (t->connections)
+		om_params_set_number(params, "parallel.connections", OM_PARAM_INT, t->connections,
+				     ORIGIN);
+	if (t->compression)
+		om_params_set_text(params, "compression", names[t->compression], ORIGIN);
+	if (t->compression == OM_COMPRESSION_XBZRLE)
+		om_params_set_number(params, "compression.xbzrle.cache", OM_PARAM_U64,
+				     t->cache_bytes, ORIGIN);
+	else if (t->compression)
+		om_params_set_number(params, level, OM_PARAM_INT, t->level, ORIGIN);
+	/* The certificate is issued for the host's name, which no fast address is. */
+	if ((t->flags & OM_FLAG_TLS) && !om_params_get(params, "tls.destination"))
+		om_params_set_text(params, "tls.destination", dst_host, ORIGIN);
+}

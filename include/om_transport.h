@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * In which way the memory is sent: connections, compression, zero-copy, encryption. Chosen for each
+ * migration from what was measured just before it, so that nobody needs to know these words. Pure.
+ *
+ * QEMU fixes the way when the migration begins. Several connections (multifd) are what zstd and zlib
+ * need, and exclude post-copy below QEMU 10.1; xbzrle needs a single stream; zero-copy excludes
+ * compression and encryption.
+ */
+#ifndef OM_TRANSPORT_H
+#define OM_TRANSPORT_H
+
+#include "om_knob.h"
+#include "om_opts.h"
+
+/* Pages of the guest that were read before it begins, as if they were sent. */
+struct om_sampled {
+	uint64_t bytes;	       /* read in all; 0 = not known */
+	uint64_t zero_bytes;   /* pages of zeros, which are not sent */
+	uint64_t packed_bytes; /* what the others come to with zstd at its first level */
+	uint64_t work_ns;      /* and the time that one processor takes for that, about */
+};
+/* Adds `size` bytes of memory, whole pages of 4 KiB. Estimates: matches as LZ finds them, and the
+ * entropy of what matches nothing. */
+void om_sampled_add(struct om_sampled *sampled, const void *memory, size_t size);
+/* Of what is not zero, so many per mille are left; 1000 = nothing was measured, or nothing gained. */
+uint32_t om_sampled_permille(const struct om_sampled *sampled);
+
+struct om_transport_cpu {
+	uint32_t cpus; /* 0 = not known */
+	uint32_t free_permille; /* of all of them together */
+};
+
+/* What this pair of hosts, with these versions, has refused before: bits. */
+#define OM_REFUSED_ZEROCOPY 1u
+#define OM_REFUSED_ZSTD 2u
+#define OM_REFUSED_ZLIB 4u
+#define OM_REFUSED_XBZRLE 8u
+#define OM_REFUSED_CONNECTIONS 16u
+#define OM_REFUSED_TLS 32u
+
+struct om_transport_facts {
+	uint64_t memory_bytes; /* that was ever written, or all there is; 0 = not known */
+	struct om_sampled sampled;
+	struct om_transport_cpu src, dst;
+	uint64_t link_bytes_ps;	 /* by the interface's speed; 0 = not known */
+	uint64_t busy_bytes_ps;	 /* what it carries of others at present */
+	uint64_t seen_bytes_ps;	 /* on the wire, in earlier migrations on this way; 0 = none */
+	bool seen_packed;	 /* with compression, so that the link may carry more than that */
+	uint64_t hot_bytes;	 /* that the guest writes again and again; of an earlier one; 0 = not known */
+	uint64_t dirty_bytes_ps; /* likewise */
+	bool xbzrle_failed;	 /* it was used for this guest before, and saved little */
+	uint64_t lockable_bytes; /* socket memory that the kernel lets a process pin; 0 = not known */
+	bool pinned_cpus;	 /* the guest's processors have some of the host's for themselves */
+	enum om_answer_of_tls { OM_TLS_NOT_CHECKED, OM_TLS_READY, OM_TLS_MISSING } tls;
+	char tls_why[200]; /* what is missing */
+	uint32_t refused;  /* OM_REFUSED_* */
+};
+
+enum om_compression {
+	OM_COMPRESSION_NONE,
+	OM_COMPRESSION_ZSTD,
+	OM_COMPRESSION_ZLIB,
+	OM_COMPRESSION_XBZRLE,
+	OM_COMPRESSION_COUNT
+};
+const char *om_compression_name(enum om_compression compression);
+
+struct om_transport {
+	unsigned int flags;   /* OM_FLAG_* that are ours, beside those of the options */
+	uint32_t connections; /* 0 = a single stream */
+	enum om_compression compression;
+	uint32_t level;
+	uint64_t cache_bytes; /* of xbzrle */
+	bool tls_required; /* MIGRATE_TLS: no attempt without */
+	bool by_options;   /* its words decide about connections and compression */
+	char text[64];		 /* "2 connections, zstd level 1"; "a single stream" */
+	char why[200];		 /* a part of a sentence */
+	char warning[300];	 /* "" = none */
+	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */
+};
+
+/*
+ * Chooses. `flags` are those of the plan so far, post-copy that MIGRATE_POSTCOPY arms among them.
+ * Words of the options are kept as they are. False: OM_E_REFUSED, MIGRATE_TLS is required and cannot
+ * be had; or OM_E_INPUT, settings that exclude each other.
+ */
+bool om_transport_choose(struct om_transport *transport, const struct om_knobs *knobs,
+			 const struct om_opts *opts, unsigned int flags, bool limited,
+			 const struct om_versions *versions,
+			 const struct om_transport_facts *facts, struct om_err *err) OM_MUST_CHECK;
+
+#define OM_TRANSPORT_ORIGIN "transport" /* of its parameters */
+
+/* Its parameters, for libvirt's call. */
+void om_transport_params(const struct om_transport *transport, struct om_params *params,
+			 const char *dst_host);
+
+#endif
