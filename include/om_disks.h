@@ -22,7 +22,7 @@
 #define OM_DISKS_MARK ".onemigrate-" /* names of ours begin with it; neither sent nor minded */
 #define OM_DISKS_NONE SIZE_MAX	     /* no item */
 /* libvirt takes 64 parameters for a migration, each disk is one. */
-#define OM_DISKS_MIRRORS_MAX 40
+#define OM_DISKS_MIRRORS_MAX 34
 
 /* ---- core/qcow2.c: what the head of an image file says ---- */
 
@@ -196,6 +196,9 @@ void om_disks_print(struct om_buf *buf, const struct om_disks *disks,
 		    const struct om_disks_facts *facts);
 /* "mirrored", ...; for `plan` of people and of programs. */
 const char *om_disk_way_name(enum om_disk_way way);
+
+#define OM_DISKS_SIZE_TEXT 32
+const char *om_disks_size(char text[OM_DISKS_SIZE_TEXT], uint64_t bytes); /* "1.5 GiB" */
 
 /* Paths that end in /<datastore id>/<vm id>: only such a directory is ever made or removed. */
 bool om_disks_dir_valid(const char *dir, const char *vm_id);

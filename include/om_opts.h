@@ -14,6 +14,8 @@
 #define OM_FLAG_PEER2PEER (1u << 1)
 #define OM_FLAG_TUNNELLED (1u << 2)
 #define OM_FLAG_PAUSED (1u << 5)
+#define OM_FLAG_NON_SHARED_DISK (1u << 6)
+#define OM_FLAG_NON_SHARED_INC (1u << 7)
 #define OM_FLAG_CHANGE_PROTECTION (1u << 8)
 #define OM_FLAG_UNSAFE (1u << 9)
 #define OM_FLAG_COMPRESSED (1u << 11)
@@ -23,6 +25,7 @@
 #define OM_FLAG_POSTCOPY (1u << 15)
 #define OM_FLAG_TLS (1u << 16)
 #define OM_FLAG_PARALLEL (1u << 17)
+#define OM_FLAG_SYNC_WRITES (1u << 18) /* of the disks that are copied */
 #define OM_FLAG_ZEROCOPY (1u << 20)
 
 /* A typed parameter of libvirt's migration call. */
@@ -34,11 +37,13 @@ struct om_param {
 	char *text;	    /* OM_PARAM_STRING; owned by the list */
 	const char *origin; /* "MIGRATE_OPTIONS", "FEATURES", "MIGRATE_NETWORK"; static */
 };
+#define OM_PARAMS_MAX 64 /* libvirt takes no more in one call */
 struct om_params {
-	struct om_param v[25];
+	struct om_param v[OM_PARAMS_MAX];
 	size_t n;
 };
-/* Replaces a parameter of the same name, except that "compression" may repeat. */
+/* Replaces a parameter of the same name, except those that may repeat: "compression", "migrate_disks",
+ * "migrate_disks_detect_zeroes". */
 void om_params_set_text(struct om_params *p, const char *name, const char *text,
 			const char *origin);
 void om_params_set_number(struct om_params *p, const char *name, enum om_param_type type,
@@ -58,8 +63,12 @@ struct om_opts {
 	bool postcopy_after_precopy;
 	uint32_t timeout_s; /* 0 = none */
 	enum om_timeout_action timeout_action;
+	/* Of disks that the hosts do not share. Those that are not parameters have no effect otherwise. */
+	struct om_strv storage;	   /* the options about them, "--copy-storage-all" */
+	struct om_strv zero_disks; /* of --migrate-disks-detect-zeroes; empty = all */
+	bool sync_writes;
 	struct om_strv warnings; /* dropped words: whole sentences for a WARN line */
-	char *stock_reason; /* not NULL: left to stock, and why ("--copy-storage-all is left ...") */
+	char *stock_reason;	 /* not NULL: left to stock, and why ("--offline is left ...") */
 };
 
 /*
@@ -80,6 +89,7 @@ enum om_opt_kind {
 	OM_OPT_TIMEOUT,	      /* --timeout */
 	OM_OPT_ON_TIMEOUT,    /* --timeout-suspend, --timeout-postcopy */
 	OM_OPT_AFTER_PRECOPY, /* --postcopy-after-precopy */
+	OM_OPT_STORAGE,	      /* --copy-storage-*, --migrate-disks* */
 	OM_OPT_IGNORED,	      /* accepted without effect */
 	OM_OPT_DROPPED,	      /* left out with a warning */
 	OM_OPT_STOCK,	      /* left to stock */
@@ -89,7 +99,8 @@ struct om_opt_row {
 	const char *name; /* without the two dashes */
 	enum om_opt_kind kind;
 	bool takes_value;
-	unsigned int flag; /* OM_OPT_FLAG: OM_FLAG_*; OM_OPT_ON_TIMEOUT: om_timeout_action */
+	unsigned int flag; /* OM_OPT_FLAG: OM_FLAG_*; OM_OPT_ON_TIMEOUT: om_timeout_action;
+			    * OM_OPT_STORAGE: OM_FLAG_SYNC_WRITES or none */
 	const char *param; /* OM_OPT_TEXT, OM_OPT_NUMBER: libvirt's name */
 	enum om_param_type type;
 	uint64_t max;

@@ -47,6 +47,9 @@ struct om_facts {
 	uint64_t begun_ms;	       /* monotonic clock: from here on the deadline is counted */
 	bool has_guest_agent;
 	bool persistent;
+	/* Where the hosts do not share the VM's storage and it is ours to move; else NULL. Borrowed by
+	 * the plan. */
+	const struct om_disks_facts *disks;
 	struct om_transport_facts transport;
 };
 

@@ -114,6 +114,27 @@ static void take_timeout(struct om_opts *opts, const char *value)
 		to_stock(opts, "the value '%.60s' of --timeout is left to virsh", value);
 }
 
+/* Names of disks; what virsh would make of an empty one is the same. */
+static void take_names(struct om_strv *names, const char *value)
+{
+	OM_AUTOFREE char *copy = om_xstrdup(value);
+	char *rest = copy, *name;
+
+	while ((name = strsep(&rest, ",")))
+		if (*name)
+			om_strv_add(names, name);
+}
+
+static void take_storage(struct om_opts *opts, const struct om_opt_row *row, const char *value)
+{
+	OM_AUTOFREE char *text = om_xasprintf("--%s", row->name);
+
+	om_strv_add(&opts->storage, text);
+	opts->sync_writes = opts->sync_writes || row->flag;
+	if (strcmp(row->name, "migrate-disks-detect-zeroes") == 0)
+		take_names(&opts->zero_disks, value);
+}
+
 /* value is empty where the option takes none. */
 static void take(struct om_opts *opts, const struct om_opt_row *row, const char *value)
 {
@@ -149,6 +170,9 @@ static void take(struct om_opts *opts, const struct om_opt_row *row, const char 
 		om_strv_add(&opts->warnings, text);
 		break;
 	}
+	case OM_OPT_STORAGE:
+		take_storage(opts, row, value);
+		break;
 	case OM_OPT_STOCK:
 		to_stock(opts, "--%s in MIGRATE_OPTIONS (%s)", row->name, row->help);
 		break;
@@ -251,6 +275,8 @@ void om_opts_free(struct om_opts *opts)
 {
 	om_params_free(&opts->params);
 	om_strv_free(&opts->warnings);
+	om_strv_free(&opts->storage);
+	om_strv_free(&opts->zero_disks);
 	free(opts->stock_reason);
 	opts->stock_reason = NULL;
 }

@@ -38,6 +38,8 @@ enum fact {
 	F_ZLIB_LEVEL,
 	F_ZSTD_LEVEL,
 	F_AVAIL_SWITCHOVER,
+	F_DISKS_PORT,
+	F_DISKS_URI,
 	F_COUNT
 };
 
@@ -71,6 +73,8 @@ static const char *const names[] = {
 	[F_ZLIB_LEVEL] = "--comp-zlib-level",
 	[F_ZSTD_LEVEL] = "--comp-zstd-level",
 	[F_AVAIL_SWITCHOVER] = "--available-switchover-bandwidth",
+	[F_DISKS_PORT] = "--disks-port",
+	[F_DISKS_URI] = "--disks-uri",
 };
 static_assert(OM_ARRAY_LEN(names) == F_COUNT, "a name for each fact");
 
@@ -138,6 +142,8 @@ static const struct rule rules[] = {
 	{ LACKS(CONNECTIONS, PARALLEL), ALWAYS, 0 },
 	{ ONE(AVAIL_SWITCHOVER), LIBVIRT_BELOW, VERSION(11, 1) },
 	{ ONE(AVAIL_SWITCHOVER), SRC_QEMU_BELOW, VERSION(8, 2) },
+	{ TWO(DISKS_PORT, DISKS_URI), ALWAYS, 0 },
+	{ ONE(DISKS_URI), LIBVIRT_BELOW, VERSION(6, 8) },
 };
 
 /* Numbers that no QEMU takes. */
@@ -154,6 +160,7 @@ static const struct {
 	{ "compression.mt.dthreads", F_MT_DTHREADS, 1, 255 },
 	{ "compression.zlib.level", F_ZLIB_LEVEL, 0, 9 },
 	{ "compression.zstd.level", F_ZSTD_LEVEL, 0, 20 },
+	{ "disks_port", F_DISKS_PORT, 0, 65535 },
 };
 
 static const struct {
@@ -196,6 +203,8 @@ static const struct {
 	{ "compression.zlib.level", "", F_ZLIB_LEVEL },
 	{ "compression.zstd.level", "", F_ZSTD_LEVEL },
 	{ "bandwidth.avail.switchover", "", F_AVAIL_SWITCHOVER },
+	{ "disks_port", "", F_DISKS_PORT },
+	{ "disks_uri", "", F_DISKS_URI },
 };
 /* clang-format on */
 

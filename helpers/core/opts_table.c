@@ -17,6 +17,7 @@
 #define U64(name, param, max, help) { name, OM_OPT_NUMBER, true, 0, param, OM_PARAM_U64, max, help }
 #define KIND(name, kind, value, help) { name, kind, value, 0, NULL, OM_PARAM_STRING, 0, help }
 #define ACTION(name, action, help) { name, OM_OPT_ON_TIMEOUT, false, action, NULL, OM_PARAM_STRING, 0, help }
+#define STORAGE(name, value, flag, help) { name, OM_OPT_STORAGE, value, flag, NULL, OM_PARAM_STRING, 0, help }
 #define STOCK(name, value, help) KIND(name, OM_OPT_STOCK, value, help)
 
 const struct om_opt_row om_opt_table[] = {
@@ -31,9 +32,9 @@ const struct om_opt_row om_opt_table[] = {
 	KIND("persistent", OM_OPT_DROPPED, false, "OpenNebula's domains are transient and must not stay defined on the destination"),
 	KIND("undefinesource", OM_OPT_DROPPED, false, "OpenNebula's domains are transient and have no definition on the source"),
 	FLAG("suspend", OM_FLAG_PAUSED, "the VM stays paused on the destination"),
-	STOCK("copy-storage-all", false, "disks are not copied by this release"),
-	STOCK("copy-storage-inc", false, "disks are not copied by this release"),
-	STOCK("copy-storage-synchronous-writes", false, "disks are not copied by this release"),
+	STORAGE("copy-storage-all", false, 0, "disks that are not shared are copied anyway, chains as chains; never where they are shared"),
+	STORAGE("copy-storage-inc", false, 0, "the same as --copy-storage-all"),
+	STORAGE("copy-storage-synchronous-writes", false, OM_FLAG_SYNC_WRITES, "writes to disks that are copied wait for the destination; without it only those that are written to too fast do"),
 	FLAG("change-protection", OM_FLAG_CHANGE_PROTECTION, "no change of the configuration while it migrates"),
 	FLAG("unsafe", OM_FLAG_UNSAFE, "skips libvirt's check of disk cache modes"),
 	KIND("verbose", OM_OPT_IGNORED, false, "progress is shown by `onemigrate status --watch`"),
@@ -53,10 +54,10 @@ const struct om_opt_row om_opt_table[] = {
 	ACTION("timeout-suspend", OM_TIMEOUT_SUSPEND, "pauses the guest after --timeout, so that the copy ends"),
 	ACTION("timeout-postcopy", OM_TIMEOUT_POSTCOPY, "switches to post-copy after --timeout; needs --postcopy"),
 	STOCK("xml", true, "the destination's XML is made from the source's"),
-	STOCK("migrate-disks", true, "disks are not copied by this release"),
-	STOCK("migrate-disks-detect-zeroes", true, "disks are not copied by this release"),
-	STOCK("disks-port", true, "disks are not copied by this release"),
-	STOCK("disks-uri", true, "disks are not copied by this release"),
+	STORAGE("migrate-disks", true, 0, "no effect: each disk that is not shared is copied, and no other one"),
+	STORAGE("migrate-disks-detect-zeroes", true, 0, "of disks that are copied, those whose zeroes are not sent; all where it is not given"),
+	INT("disks-port", "disks_port", "the destination's port for disks that are copied"),
+	TEXT("disks-uri", "disks_uri", "where the data of disks go that are copied; else to where the memory goes"),
 	KIND("comp-methods", OM_OPT_METHODS, true, "comma-separated methods: xbzrle, mt; zlib or zstd with --parallel"),
 	INT("comp-mt-level", "compression.mt.level", "level of mt, 0 to 9"),
 	INT("comp-mt-threads", "compression.mt.threads", "compressing threads of mt, 1 to 255"),
@@ -87,6 +88,7 @@ static const char *const classes[] = {
 	[OM_OPT_TIMEOUT] = "taken",	  [OM_OPT_ON_TIMEOUT] = "taken",
 	[OM_OPT_AFTER_PRECOPY] = "taken", [OM_OPT_IGNORED] = "no effect",
 	[OM_OPT_DROPPED] = "left out",	  [OM_OPT_STOCK] = "stock",
+	[OM_OPT_STORAGE] = "taken",
 };
 static_assert(OM_ARRAY_LEN(classes) == OM_OPT_KIND_COUNT, "a class for each kind");
 

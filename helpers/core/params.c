@@ -4,11 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPEATABLE "compression"
+static bool is_repeatable(const char *name)
+{
+	static const char *const names[] = { "compression", "migrate_disks",
+					     "migrate_disks_detect_zeroes" };
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
 
 static struct om_param *find(struct om_params *p, const char *name, const char *text)
 {
-	bool repeatable = strcmp(name, REPEATABLE) == 0;
+	bool repeatable = is_repeatable(name);
 
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->v[i].name, name) == 0 &&
@@ -17,7 +26,8 @@ static struct om_param *find(struct om_params *p, const char *name, const char *
 	return NULL;
 }
 
-/* The array has room for every parameter that the table of options knows, so it is never full. */
+/* The array has room for every parameter that the table of options knows and for OM_DISKS_MIRRORS_MAX
+ * disks, so it is never full. */
 static struct om_param *slot(struct om_params *p, const char *name, const char *text)
 {
 	struct om_param *param = find(p, name, text);

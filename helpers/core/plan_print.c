@@ -39,6 +39,8 @@ static const struct {
 	{ OM_FLAG_PEER2PEER, "peer-to-peer" },
 	{ OM_FLAG_TUNNELLED, "tunnelled" },
 	{ OM_FLAG_PAUSED, "paused" },
+	{ OM_FLAG_NON_SHARED_DISK, "disks" },
+	{ OM_FLAG_NON_SHARED_INC, "active-layers" },
 	{ OM_FLAG_CHANGE_PROTECTION, "change-protection" },
 	{ OM_FLAG_UNSAFE, "unsafe" },
 	{ OM_FLAG_COMPRESSED, "compressed" },
@@ -48,6 +50,7 @@ static const struct {
 	{ OM_FLAG_POSTCOPY, "post-copy" },
 	{ OM_FLAG_TLS, "tls" },
 	{ OM_FLAG_PARALLEL, "parallel" },
+	{ OM_FLAG_SYNC_WRITES, "synchronous-writes" },
 	{ OM_FLAG_ZEROCOPY, "zero-copy" },
 };
 
@@ -88,6 +91,16 @@ static void print_attempt(struct text *t, const struct om_plan *plan, size_t i)
 	}
 }
 
+static void print_disks(struct text *t, const struct om_plan *plan)
+{
+	struct om_buf buf = { 0 };
+
+	if (plan->disk_facts)
+		om_disks_print(&buf, &plan->disks, plan->disk_facts);
+	add(t, "%s", buf.text ? buf.text : "");
+	free(buf.text);
+}
+
 char *om_plan_print(const struct om_plan *plan)
 {
 	struct text t = { 0 };
@@ -109,6 +122,7 @@ char *om_plan_print(const struct om_plan *plan)
 		    timeout_names[plan->timeout_action]);
 	for (size_t i = 0; i < plan->attempt_count; i++)
 		print_attempt(&t, plan, i);
+	print_disks(&t, plan);
 	for (size_t i = 0; i < plan->infos.n; i++)
 		add(&t, "INFO: %s\n", plan->infos.v[i]);
 	for (size_t i = 0; i < plan->warnings.n; i++)
