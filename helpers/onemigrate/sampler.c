@@ -20,7 +20,7 @@ struct om_sampler {
 	atomic_bool ended;
 	bool moved; /* memory has moved */
 	bool abort_sent;
-	unsigned int iteration;
+	unsigned int iteration, refusals;
 	uint64_t next_sample_ms, next_syslog_ms;
 };
 
@@ -43,8 +43,17 @@ static bool end_call(struct om_session *s, const struct om_action *action, struc
 	return true;
 }
 
-static void act(struct om_session *s, const struct om_action *action)
+/* Once, and not the first time: it may have come when the migration had just ended. Without it one that
+ * never gets what it asks for would look like one that needs nothing. */
+static void tell_refusal(struct om_sampler *sampler, const struct om_err *err)
 {
+	if (++sampler->refusals == 2)
+		om_log(OM_LOG_WARN, "what the migration asks for is refused: %s", err->msg);
+}
+
+static void act(struct om_sampler *sampler, const struct om_action *action)
+{
+	struct om_session *s = sampler->s;
 	struct om_err err = { 0 };
 	bool ok = true;
 
@@ -67,8 +76,10 @@ static void act(struct om_session *s, const struct om_action *action)
 	default:
 		return;
 	}
-	if (!ok)
+	if (!ok) {
 		om_watch_failed(&s->watch, action);
+		tell_refusal(sampler, &err);
+	}
 	note(s, action, ok ? action->why : err.msg, ok);
 }
 
@@ -135,7 +146,7 @@ static void take_sample(struct om_sampler *sampler)
 	}
 	action = om_watch_step(&s->watch, &sample);
 	publish(s, &sample);
-	act(s, &action);
+	act(sampler, &action);
 	debug_sample(s, &sample);
 	progress_line(sampler, &sample);
 }

@@ -38,6 +38,8 @@ void om_tm_look_at_use(struct om_tm *tm);
 /* tm_known.c: postmigrate: this host's own migration has asked both hosts a moment ago, and premigrate has told
  * the directories apart: then only this host is asked. */
 bool om_tm_known(struct om_tm *tm);
+/* Do the records alone say so? */
+bool om_tm_recorded(struct om_tm *tm);
 
 /* tm_undo.c */
 /* What premigrate of this very attempt left; true where it is there. */

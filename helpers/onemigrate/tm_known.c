@@ -39,10 +39,15 @@ static bool has_just_moved(const struct om_tm *tm, const char *uuid)
 	       now_ms - search.state.updated_epoch_ms < FRESH_MS;
 }
 
+bool om_tm_recorded(struct om_tm *tm)
+{
+	return om_state_uuid_valid(tm->vm.deploy_id) && om_tm_recall(tm) && tm->record.other &&
+	       has_just_moved(tm, tm->vm.deploy_id);
+}
+
 bool om_tm_known(struct om_tm *tm)
 {
-	if (!om_state_uuid_valid(tm->vm.deploy_id) || !om_tm_recall(tm) || !tm->record.other ||
-	    !has_just_moved(tm, tm->vm.deploy_id))
+	if (!om_tm_recorded(tm))
 		return false;
 	om_tm_look_at_source(tm);
 	if (tm->facts.src.state != OM_SIDE_ABSENT)

@@ -63,6 +63,23 @@ static void open_link(struct om_session *s)
 	s->checkup.on = true;
 }
 
+/* Will the destination be asked, for all that is known before anything is? */
+static bool will_ask(struct om_tm *tm)
+{
+	bool dangers = om_tm_dangers(tm->facts.step, tm->facts.effects);
+
+	if (tm->facts.same_host)
+		return false;
+	switch (tm->facts.step) {
+	case OM_TM_PREMIGRATE:
+		return true;
+	case OM_TM_POSTMIGRATE:
+		return dangers && !om_tm_recorded(tm);
+	default:
+		return dangers || (om_tm_recall(tm) && om_tm_has_made(tm));
+	}
+}
+
 bool om_tm_begin(struct om_tm *tm, struct om_err *err)
 {
 	static struct om_shared nobody; /* there is no supervisor to share it with */
@@ -84,10 +101,10 @@ bool om_tm_begin(struct om_tm *tm, struct om_err *err)
 	if (!ok && tm->facts.step == OM_TM_PREMIGRATE)
 		return false;
 	/* First of all: its handshake takes longer than all that is asked here. */
-	if (tm->facts.step == OM_TM_PREMIGRATE && !tm->facts.same_host) {
+	if (tm->facts.step == OM_TM_PREMIGRATE && !tm->facts.same_host)
 		om_checkup_open(s);
+	if (will_ask(tm))
 		open_link(s);
-	}
 	open_libvirt(s);
 	return true;
 }

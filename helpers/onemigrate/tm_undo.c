@@ -24,6 +24,7 @@ static bool is_of_this_attempt(const struct om_tm *tm)
 
 bool om_tm_recall(struct om_tm *tm)
 {
+	om_tm_record_free(&tm->record);
 	tm->have_record = om_tm_record_read(&tm->record, uuid_of(tm)) && is_of_this_attempt(tm);
 	return tm->have_record;
 }
