@@ -65,6 +65,64 @@ action_disks() {
 	END
 }
 
+# The disks of --storage: images, volatile disks (raw, which have no image), CD-ROMs.
+action_storage() {
+	local vmid=$1 tm=$2 ds=$3 number kind mib target format type readonly
+	[[ -e $RUN/storage.$vmid ]] || return 0
+	while read -r number kind mib target _; do
+		format=raw type=FILE readonly=NO
+		[[ ! $kind =~ ^(qcow2|snap|internal)$ ]] || format=qcow2
+		[[ $kind != readonly && $target != sd* ]] || readonly=YES
+		[[ $target != sd* ]] || type=CDROM
+		[[ $kind != raw ]] || type=fs
+		[[ $kind != block ]] || type=BLOCK
+		if [[ $kind == context ]]; then
+			echo "<CONTEXT>$(action_element DISK_ID "$number")$(action_element TARGET "$target")</CONTEXT>"
+			continue
+		fi
+		echo "<DISK>"
+		action_element CLONE YES
+		action_element DATASTORE_ID "$([[ $kind == raw ]] && echo "$ds" || echo 1)"
+		action_element DEV_PREFIX "${target%?}"
+		action_element DISK_ID "$number"
+		action_element DISK_TYPE "$([[ $kind == block ]] && echo BLOCK || echo FILE)"
+		action_element DRIVER "$format"
+		action_element FORMAT "$format"
+		if [[ $kind != raw ]]; then
+			action_element IMAGE_ID "$((number + 7))"
+			action_element SOURCE "/var/lib/one//datastores/1/image$number"
+			action_element TM_MAD "$tm"
+		fi
+		action_element READONLY "$readonly"
+		action_element SIZE "$mib"
+		action_element TARGET "$target"
+		action_element TYPE "$type"
+		echo "</DISK>"
+	done <"$RUN/storage.$vmid"
+}
+
+# Those that have left a chain; the first of an image is its base.
+action_disk_snapshots() {
+	local vmid=$1 number kind layers i found=''
+	[[ ! -e $RUN/storage.$vmid ]] || while read -r number kind _ _ layers _; do
+		[[ $kind == snap ]] || continue
+		found=yes
+		echo "<SNAPSHOTS>$(action_element ALLOW_ORPHANS NO)$(action_element CURRENT_BASE "$((layers - 2))")"
+		action_element DISK_ID "$number"
+		action_element NEXT_SNAPSHOT "$((layers - 1))"
+		for ((i = 0; i < layers - 1; i++)); do
+			echo "<SNAPSHOT>$(action_element DATE "$((1700000000 + i))")$(action_element ID "$i")"
+			action_element NAME "snapshot $i"
+			action_element PARENT "$((i - 1))"
+			action_element SIZE 32
+			[[ $i != "$((layers - 2))" ]] || action_element ACTIVE YES
+			echo "</SNAPSHOT>"
+		done
+		echo "</SNAPSHOTS>"
+	done <"$RUN/storage.$vmid"
+	[[ -n $found ]] || echo '<SNAPSHOTS/>'
+}
+
 # HYPERVISOR_ID is libvirt's name of the snapshot, which is also the file's.
 action_snapshots() {
 	local i
@@ -87,7 +145,7 @@ action_vm() {
 	cat <<-END
 		<VM>
 		<ID>$vmid</ID><UID>0</UID><GID>0</GID><UNAME>oneadmin</UNAME><GNAME>oneadmin</GNAME>
-		<NAME>lab guest &amp; "$vmid"</NAME>
+		<NAME>$(storage_text "$(guest_vm_name "$vmid")")</NAME>
 		$(action_permissions)
 		<LAST_POLL>1784629422</LAST_POLL>
 		<STATE>3</STATE><LCM_STATE>4</LCM_STATE>
@@ -107,6 +165,7 @@ action_vm() {
 		$(action_element CPU 1)
 		<CPU_MODEL>$(action_element MODEL "$cpu")</CPU_MODEL>
 		$(action_disks "$disk" "$tm")
+		$(action_storage "$vmid" "$tm" "$ds")
 		<FEATURES>
 		$(action_element ACPI YES)
 		$(action_options FEATURES "$@")
@@ -135,7 +194,7 @@ action_vm() {
 		<ESTIME>0</ESTIME><EETIME>0</EETIME>
 		<ACTION>0</ACTION><UID>-1</UID><GID>-1</GID><REQUEST_ID>-1</REQUEST_ID>
 		</HISTORY></HISTORY_RECORDS>
-		<SNAPSHOTS/>
+		$(action_disk_snapshots "$vmid")
 		<BACKUPS><BACKUP_CONFIG/><BACKUP_IDS/></BACKUPS>
 		</VM>
 	END

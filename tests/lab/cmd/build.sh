@@ -45,7 +45,7 @@ build_root_path() {
 
 build_guest_path() {
 	local hash
-	hash=$(cat "$LAB_SRC/guest/init.c" "$LAB_SRC/guest/build" | sha256sum)
+	hash=$(cat "$LAB_SRC"/guest/* | sha256sum)
 	echo "$CACHE/guest-${hash:0:12}"
 }
 

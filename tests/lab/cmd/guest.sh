@@ -6,6 +6,11 @@ guest_uuid() {
 	md5sum <<<"one-$1" | up_uuid
 }
 
+# The VM's name, which is its owner's choice.
+guest_vm_name() {
+	echo "lab guest & \"$1\""
+}
+
 guest_console() {
 	echo "$RUN/shared/consoles/$1.log"
 }
@@ -65,13 +70,13 @@ guest_vnc_xml() {
 	[[ -z $1 ]] || echo "<graphics type='vnc' listen='${1%:*}' port='${1##*:}' autoport='no'/>"
 }
 
-# ROM, or CODE:VARIABLES for flash.
+# ROM, or CODE:VARIABLES for flash, whose file is $2.
 guest_loader_xml() {
 	case $1 in
 	'') ;;
 	*:*)
 		echo "<loader readonly='yes' type='pflash'>${1%:*}</loader>"
-		echo "<nvram template='${1#*:}'>$2/nvram</nvram>"
+		echo "<nvram template='${1#*:}'>$(storage_text "$2")</nvram>"
 		;;
 	*) echo "<loader type='rom'>$1</loader>" ;;
 	esac
@@ -90,7 +95,7 @@ guest_cpu_xml() {
 
 guest_domain_xml() {
 	local vmid=$1 name=$2 mem=$3 vcpus=$4 machine=$5 cpu=$6 vmdir=$7 cmdline=$8 disk=$9 nic=${10}
-	local agent=${11} vnc=${12} loader=${13}
+	local agent=${11} vnc=${12} loader=${13} nvram=${14}
 	cat <<-END
 		<domain type='qemu'>
 		  <name>$name</name>
@@ -99,7 +104,7 @@ guest_domain_xml() {
 		  <memory>$((mem * 1024))</memory>
 		  <os>
 		    <type arch='x86_64' machine='$machine'>hvm</type>
-		    $(guest_loader_xml "$loader" "$vmdir")
+		    $(guest_loader_xml "$loader" "$nvram")
 		    <kernel>/usr/share/onemigrate-lab/vmlinuz</kernel>
 		    <initrd>/usr/share/onemigrate-lab/initrd</initrd>
 		    <cmdline>$cmdline</cmdline>
@@ -115,6 +120,7 @@ guest_domain_xml() {
 		      <source path='/var/lib/one/consoles/$vmid.log' append='on'/>
 		      <target port='0'/>
 		    </serial>
+		    $(storage_xml "$vmid" "$vmdir")
 		    <memballoon model='none'/>
 		  </devices>
 		  <features><acpi/></features>
@@ -163,7 +169,7 @@ guest_snapshots() {
 guest_start() {
 	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
 	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' vnc='' loader=''
-	local user vmdir cmdline
+	local user vmdir cmdline storage='' nvram=''
 	shift
 	machine=$(guest_machine)
 	while [[ $# -gt 0 ]]; do
@@ -184,6 +190,8 @@ guest_start() {
 		--agent) agent=$2 ;;
 		--vnc) vnc=$2 ;;
 		--loader) loader=$2 ;;
+		--storage) storage=$2 ;;
+		--nvram) nvram=yes; shift; continue ;;
 		--disk) disk=yes; shift; continue ;;
 		--nic) nic=yes; shift; continue ;;
 		*) usage ;;
@@ -201,6 +209,12 @@ guest_start() {
 	cmdline+="${agent:+ om.agent=$agent}"
 
 	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
+	[[ $disk == no || -z $storage ]] || usage
+	if [[ -n $storage ]]; then
+		storage_drop "$vmid"
+		storage_parse "$vmid" "$storage"
+		cmdline+=$(storage_cmdline "$vmid")
+	fi
 	in_host "$host" "$user" mkdir -p "$vmdir"
 	in_host "$host" "$user" touch "/var/lib/one/consoles/$vmid.log"
 	echo "$name" >"$RUN/guest.$vmid"
@@ -209,8 +223,18 @@ guest_start() {
 		in_host "$host" "$user" qemu-img create -q -f qcow2 "$vmdir/disk.0" 64M
 		in_host "$host" "$user" truncate --size=372K "$vmdir/disk.1"
 	fi
+	if [[ -n $storage ]]; then
+		storage_make "$host" "$user" "$vmid" "$vmdir" "$ds"
+		in_host "$host" "$user" touch "/var/lib/one/consoles/$vmid.beat"
+	fi
+	if [[ -n $nvram ]]; then
+		loader=/usr/share/seabios/bios-256k.bin:/usr/share/onemigrate-lab/vars.fd
+		nvram="$vmdir/$(guest_vm_name "$vmid")_VARS.fd"
+		# Not what the template holds: one that was made again from there is seen.
+		head -c 128K < <(yes "variables of $vmid") | in_host "$host" "$user" tee "$nvram" >/dev/null
+	fi
 	guest_domain_xml "$vmid" "$name" "$mem" "$vcpus" "$machine" "$cpu" "$vmdir" "$cmdline" \
-		"$disk" "$nic" "$agent" "$vnc" "$loader" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
+		"$disk" "$nic" "$agent" "$vnc" "$loader" "${nvram:-$vmdir/nvram}" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
 	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" \
 		>/dev/null || { guest_stop "$vmid"; die "guest $vmid did not start"; }
 	guest_ready "$vmid"
@@ -249,19 +273,21 @@ guest_beat() {
 # One boot, no error, and all of the memory read back once more from now on: the pass that runs at
 # the time of the call may have begun before it, so two must end.
 guest_verify() {
-	local vmid=$1 console seq passes i
+	local vmid=$1 console seq passes i disks
 	console=$(guest_console "$vmid")
 	[[ -r $console ]] || die "no guest $vmid"
 	seq=$(guest_beat "$console" seq)
 	passes=$(guest_beat "$console" passes)
-	for ((i = 0; i < 300; i++)); do
+	mapfile -t disks < <(storage_passes "$vmid" "$console")
+	for ((i = 0; i < 600; i++)); do
 		(($(guest_beat "$console" seq) < seq + 2 ||
-			$(guest_beat "$console" passes) < passes + 2)) || break
+			$(guest_beat "$console" passes) < passes + 2)) ||
+			! storage_reread "$vmid" "$console" "${disks[@]}" || break
 		sleep 0.1
 	done
-	[[ $i -lt 300 ]] || guest_bad "$vmid" "its heartbeat or its check stands still"
+	[[ $i -lt 600 ]] || guest_bad "$vmid" "its heartbeat or its check stands still"
 	[[ $(grep -c '^BOOT ' "$console") == 1 ]] || guest_bad "$vmid" "it has booted again"
-	! grep -qE '^ERROR|Kernel panic|BUG:|Oops' "$console" || guest_bad "$vmid" "memory or kernel errors"
+	! grep -qE '^ERROR|Kernel panic|BUG:|Oops' "$console" || guest_bad "$vmid" "memory, disk or kernel errors"
 	[[ $(guest_beat "$console" errors) == 0 ]] || guest_bad "$vmid" "errors counted"
 }
 
@@ -279,7 +305,8 @@ guest_stop() {
 			in_host "$node" root rm -rf "/var/lib/one/datastores/$store/$vmid"
 		done
 	done
-	rm -f "$(guest_console "$vmid")"
+	storage_drop "$vmid"
+	rm -f "$RUN/shared/consoles/$vmid".{log,beat}
 	rm -f "$RUN/guest.$vmid" "$RUN/facts.$vmid"
 }
 
@@ -292,6 +319,8 @@ lab_guest() {
 	start) guest_start "$vmid" "$@" ;;
 	stop | where | verify | uuid | ready) "guest_$verb" "$vmid" ;;
 	console) cat "$(guest_console "$vmid")" ;;
+	verify-image) guest_verify_image "$vmid" ;;
+	beats) guest_beats "$vmid" ;;
 	xml) guest_xml "$vmid" ;;
 	*) usage ;;
 	esac

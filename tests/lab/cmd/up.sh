@@ -255,6 +255,9 @@ lab_down() {
 		done
 	done
 	down_userfaultfd
+	for file in "$RUN"/loops.*; do
+		[[ ! -e $file ]] || xargs -r -n 1 losetup --detach <"$file"
+	done
 	if mountpoint -q "$RUN"; then
 		umount "$RUN" 2>/dev/null || umount -l "$RUN"
 	fi

@@ -8,6 +8,7 @@
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
+ *   om.blk=... om.beat=...   disk.h;  om.cdrom=yes   there are SCSI drives
  *   om.agent=answers|deaf|old   there is a channel for the guest agent; the clock is an hour slow; an
  *                    old one starts no programs
  *
@@ -20,6 +21,7 @@
  * ..." for the first problems. Two BOOT lines mean that the guest has died and started again.
  */
 #define _GNU_SOURCE
+#include "disk.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +67,7 @@ static struct page *pages;
 static uint32_t *generations;
 static uint64_t checked, passes, errors, dirtied, disk_writes;
 static int disk = -1;
+static char command_line[2048];
 
 static uint64_t now_ms(void)
 {
@@ -214,18 +217,18 @@ static void disk_tick(void)
 		report_error("disk-write", disk_writes);
 }
 
-static void load_modules(void)
+static void load_modules(const char *dir)
 {
 	struct dirent **names;
 	char path[512];
-	int n = scandir("/modules", &names, NULL, alphasort);
+	int n = scandir(dir, &names, NULL, alphasort);
 
 	for (int i = 0; i < n; i++) {
 		int fd;
 
 		if (names[i]->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "/modules/%s", names[i]->d_name);
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
 			printf("MODULE %s: %s\n", names[i]->d_name, strerror(errno));
@@ -411,28 +414,27 @@ static uint64_t mib_option(const char *cmdline, const char *name, uint64_t dflt)
 
 static void configure(void)
 {
-	char cmdline[2048];
 	uint64_t hot;
 
-	read_line_of("/proc/cmdline", cmdline, sizeof(cmdline));
-	cfg.fill_pages = mib_option(cmdline, "om.fill=", 16) * PAGES_PER_MIB;
+	read_line_of("/proc/cmdline", command_line, sizeof(command_line));
+	cfg.fill_pages = mib_option(command_line, "om.fill=", 16) * PAGES_PER_MIB;
 	if (!cfg.fill_pages)
 		cfg.fill_pages = PAGES_PER_MIB;
-	hot = mib_option(cmdline, "om.hot=", 0) * PAGES_PER_MIB;
+	hot = mib_option(command_line, "om.hot=", 0) * PAGES_PER_MIB;
 	cfg.hot_pages = hot && hot < cfg.fill_pages ? hot : cfg.fill_pages;
-	cfg.dirty_mibps = mib_option(cmdline, "om.dirty=", 0);
-	cfg.verify_mibps = mib_option(cmdline, "om.verify=", 0);
+	cfg.dirty_mibps = mib_option(command_line, "om.dirty=", 0);
+	cfg.verify_mibps = mib_option(command_line, "om.verify=", 0);
 	if (!cfg.verify_mibps)
 		cfg.verify_mibps = cfg.fill_pages / PAGES_PER_MIB / 2 + 1;
-	cfg.disk = strstr(cmdline, "om.disk=yes");
-	cfg.agent = strstr(cmdline, "om.agent=");
-	cfg.agent_deaf = strstr(cmdline, "om.agent=deaf");
-	cfg.agent_old = strstr(cmdline, "om.agent=old");
-	if (strstr(cmdline, "om.kind=text"))
+	cfg.disk = strstr(command_line, "om.disk=yes");
+	cfg.agent = strstr(command_line, "om.agent=");
+	cfg.agent_deaf = strstr(command_line, "om.agent=deaf");
+	cfg.agent_old = strstr(command_line, "om.agent=old");
+	if (strstr(command_line, "om.kind=text"))
 		cfg.kind = KIND_TEXT;
-	else if (strstr(cmdline, "om.kind=zero"))
+	else if (strstr(command_line, "om.kind=zero"))
 		cfg.kind = KIND_ZERO;
-	else if (strstr(cmdline, "om.kind=mixed"))
+	else if (strstr(command_line, "om.kind=mixed"))
 		cfg.kind = KIND_MIXED;
 }
 
@@ -451,8 +453,10 @@ static void setup(void)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	configure();
-	if (cfg.disk || cfg.agent)
-		load_modules();
+	if (cfg.disk || cfg.agent || strstr(command_line, "om.blk="))
+		load_modules("/modules");
+	if (strstr(command_line, "om.cdrom=yes"))
+		load_modules("/cdrom");
 	if (cfg.agent && fork() == 0)
 		agent();
 	for (int i = 0; i < 100 && cfg.disk && disk < 0; i++) {
@@ -476,9 +480,12 @@ static void *memory(uint64_t bytes)
 
 static void heartbeat(uint64_t seq, uint64_t up_ms, uint64_t dirty_mibps, uint64_t gap_ms)
 {
+	uint64_t disk_errors = disks_report();
+
 	printf("HB seq=%ju up_ms=%ju checked=%ju passes=%ju errors=%ju dirtied=%ju rate=%ju "
 	       "gap_ms=%ju disk=%ju\n",
-	       seq, up_ms, checked, passes, errors, dirtied, dirty_mibps, gap_ms, disk_writes);
+	       seq, up_ms, checked, passes, errors + disk_errors, dirtied, dirty_mibps, gap_ms,
+	       disk_writes);
 }
 
 /*
@@ -532,6 +539,8 @@ int main(void)
 	generations = memory(cfg.fill_pages * sizeof(*generations));
 	for (uint64_t i = 0; i < cfg.fill_pages; i++)
 		fill_page(i);
+	disks_start(command_line);
+	beat_start(command_line);
 	printf("READY fill_mib=%ju hot_mib=%ju disk=%s\n", cfg.fill_pages / PAGES_PER_MIB,
 	       cfg.hot_pages / PAGES_PER_MIB, disk >= 0 ? "yes" : "no");
 	run();
