@@ -32,6 +32,9 @@ pid_t om_proc_start(const char *const argv[], int *to, int *from);
 /* The same, with stderr in *from too; `to` NULL: /dev/null as stdin. errno says why it fails. */
 pid_t om_proc_start_all(const char *const argv[], int *to, int *from);
 
+/* The same, with stderr in *errors, in the session of this process: a terminal's ^C ends both. */
+pid_t om_proc_start_apart(const char *const argv[], int *to, int *from, int *errors);
+
 /* Directory of this program's own file, without a final slash; false where unknown. */
 bool om_proc_own_dir(char *dir, size_t size) OM_MUST_CHECK;
 

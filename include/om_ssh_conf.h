@@ -27,6 +27,7 @@ struct om_ssh_conf {
 	uint32_t connect_s;
 	enum om_ssh_strict strict;
 	bool hash_known_hosts, identities_only;
+	bool proxy;		      /* the connection is made by another program or host */
 	char alias[256], agent[1024]; /* HostKeyAlias, IdentityAgent; "" where they are not set */
 	char kex[2048], hostkeys[2048], ciphers[2048], macs[2048];
 	struct om_strv user_files, global_files, identities;

@@ -129,6 +129,9 @@ static void take_line(struct om_ssh_conf *conf, const char *key, const char *val
 		if (strcmp(key, not_ours[i].key) == 0 && strcmp(value, not_ours[i].off) != 0 &&
 		    !(is_yes(not_ours[i].off) && is_yes(value)))
 			only_ssh(conf, not_ours[i].what);
+	if ((strcmp(key, "proxyjump") == 0 || strcmp(key, "proxycommand") == 0) &&
+	    strcmp(value, "none") != 0)
+		conf->proxy = true;
 	take_word(conf, key, value);
 }
 

@@ -232,6 +232,28 @@ pid_t om_proc_start_all(const char *const argv[], int *to, int *from)
 	return start_piped(argv, to, from, true);
 }
 
+pid_t om_proc_start_apart(const char *const argv[], int *to, int *from, int *errors)
+{
+	int in_pipe[2] = { -1, -1 }, out_pipe[2] = { -1, -1 }, err_pipe[2] = { -1, -1 };
+	pid_t pid = -1;
+
+	if (make_pipe(in_pipe) && make_pipe(out_pipe) && make_pipe(err_pipe))
+		pid = start(argv, in_pipe[0], out_pipe[1], err_pipe[1], 0);
+	if (pid < 0) {
+		close_pipe(in_pipe);
+		close_pipe(out_pipe);
+		close_pipe(err_pipe);
+		return -1;
+	}
+	close(in_pipe[0]);
+	close(out_pipe[1]);
+	close(err_pipe[1]);
+	*to = in_pipe[1];
+	*from = out_pipe[0];
+	*errors = err_pipe[0];
+	return pid;
+}
+
 bool om_proc_own_dir(char *dir, size_t size)
 {
 	ssize_t len = readlink("/proc/self/exe", dir, size - 1);

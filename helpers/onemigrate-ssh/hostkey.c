@@ -40,13 +40,15 @@ static void accept_new(struct link *link, const char *name, const char *type, co
 	char text[1200];
 	struct om_err err;
 
-	if (hostkey_remember(&link->conf, type, key, &err))
+	bool kept = hostkey_remember(&link->conf, type, key, &err);
+
+	if (kept)
 		snprintf(text, sizeof(text), "the %s key of %s was not known and is so now", type,
 			 name);
 	else
 		snprintf(text, sizeof(text), "the %s key of %s is accepted, but not remembered: %s",
 			 type, name, err.msg);
-	link->options->say(true, text);
+	link->options->say(!kept, text);
 }
 
 static bool verdict(struct link *link, const struct om_ssh_knowns *knowns, const char *type,
