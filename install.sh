@@ -41,7 +41,7 @@ stock  vmm/kvm/migrate_local
 TM_DRIVERS='ssh local ceph fs_lvm fs_lvm_ssh lvm shared qcow2'
 TM_STEPS='premigrate postmigrate failmigrate'
 # Programs that make up a helper for a platform; the first one must be there.
-HELPER_FILES='onemigrate'
+HELPER_FILES='onemigrate onemigrate-ssh'
 
 usage()
 {
