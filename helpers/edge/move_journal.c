@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME OM_STORAGE_MARK "move"
+#define NAME OM_DISKS_MARK "move"
 #define FIRST "onemigrate-move 1\n"
 #define FILE_MAX (4u << 20)
 
