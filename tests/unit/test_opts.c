@@ -231,19 +231,35 @@ static void what_would_define_the_domain_is_dropped_with_a_sentence(void **state
 static void what_this_release_does_not_do_is_left_to_stock(void **state)
 {
 	static const char *const words[] = {
-		"--offline",	       "--direct",
-		"--copy-storage-all",  "--copy-storage-inc",
-		"--xml /tmp/x",	       "--copy-storage-synchronous-writes",
-		"--dname x",	       "--migrate-disks vda",
-		"--disks-port 1",      "--migrate-disks-detect-zeroes=vda",
-		"--postcopy-resume",   "--disks-uri tcp://x",
-		"--persistent-xml /x", "--domain x",
-		"--desturi x",
+		"--offline",  "--direct",	   "--xml /tmp/x",
+		"--dname x",  "--postcopy-resume", "--persistent-xml /x",
+		"--domain x", "--desturi x",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++)
 		is_stock(words[i], " in MIGRATE_OPTIONS (");
+}
+
+static void options_of_storage_are_kept_for_where_it_is_not_shared(void **state)
+{
+	(void)state;
+	is_taken(
+		"--copy-storage-all --copy-storage-inc --copy-storage-synchronous-writes "
+		"--migrate-disks vda,vdb --migrate-disks-detect-zeroes=vda,,vdb --disks-port 49200");
+	assert_int_equal(opts.flags, OM_FLAG_LIVE);
+	assert_true(opts.sync_writes);
+	assert_int_equal(opts.storage.n, 5);
+	assert_string_equal(opts.storage.v[0], "--copy-storage-all");
+	assert_string_equal(opts.storage.v[3], "--migrate-disks");
+	assert_int_equal(opts.zero_disks.n, 2);
+	assert_string_equal(opts.zero_disks.v[1], "vdb");
+	assert_int_equal(om_params_get(&opts.params, "disks_port")->number, 49200);
+	is_taken("--copy-storage-all --disks-uri tcp://10.0.0.2");
+	assert_false(opts.sync_writes);
+	assert_string_equal(om_params_get(&opts.params, "disks_uri")->text, "tcp://10.0.0.2");
+	is_stock("--copy-storage-all --copy-storage-all", "given twice");
+	is_stock("--migrate-disks", "no value");
 }
 
 static void what_virsh_does_not_know_is_left_to_virsh(void **state)
@@ -375,7 +391,7 @@ static void the_printed_table_has_a_line_for_each_option(void **state)
 	for (const char *c = text; *c; c++)
 		lines += *c == '\n';
 	assert_int_equal(lines, om_opt_table_rows);
-	assert_non_null(strstr(text, "--copy-storage-all                 stock "));
+	assert_non_null(strstr(text, "--copy-storage-all                 taken "));
 	assert_non_null(strstr(man, ".TP\n.B \\-\\-bandwidth N\n(taken) limit in MiB/s"));
 	free(text);
 	free(man);
@@ -513,6 +529,7 @@ int main(void)
 		TEST(live_and_verbose_have_no_effect),
 		TEST(what_would_define_the_domain_is_dropped_with_a_sentence),
 		TEST(what_this_release_does_not_do_is_left_to_stock),
+		TEST(options_of_storage_are_kept_for_where_it_is_not_shared),
 		TEST(what_virsh_does_not_know_is_left_to_virsh),
 		TEST(a_flag_with_a_value_or_an_option_without_one_is_left_to_virsh),
 		TEST(an_option_takes_the_next_word_whatever_it_is),

@@ -430,8 +430,9 @@ static void every_part_of_a_plan_is_printed(void **unused)
 	text = om_plan_print(&plan);
 	assert_string_equal(
 		text,
-		"flags: live peer-to-peer tunnelled paused change-protection unsafe compressed "
-		"abort-on-error auto-converge rdma-pin-all post-copy tls parallel zero-copy\n"
+		"flags: live peer-to-peer tunnelled paused disks active-layers change-protection "
+		"unsafe compressed abort-on-error auto-converge rdma-pin-all post-copy tls "
+		"parallel synchronous-writes zero-copy\n"
 		"downtime limit: 1 ms, at most 2 ms\n"
 		"limits: some\n"
 		"post-copy: after one pass\npost-copy: never started\n"
