@@ -22,6 +22,7 @@ struct om_sample {
 	uint64_t elapsed_ms;					/* libvirt's, since the job began */
 	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
 	uint64_t disk_processed_bytes, disk_remaining_bytes, disk_total_bytes;
+	uint64_t guest_bytes;	 /* memory that was sent and is not zero, before compression */
 	uint64_t rate_bytes_ps;	 /* memory on the wire; 0 = not known yet */
 	uint64_t dirty_bytes_ps; /* QEMU's count at the end of the last pass; 0 until the second */
 	uint32_t iteration;	 /* pass, from 1; 0 = none yet */

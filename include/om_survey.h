@@ -118,6 +118,8 @@ struct om_survey {
 	enum om_answer tls_server, tls_client; /* certificates are there */
 	char tls_why[200];
 	char lock_manager[64]; /* of qemu.conf; "" = none; "?" = not known */
+	uint32_t cpus, cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */
+	uint64_t optmem_bytes;		  /* net.core.optmem_max; 0 = not known */
 	uint32_t migrations;   /* that run here, of other VMs, by their state files */
 
 	/* How many items the pointers above have. */

@@ -23,7 +23,7 @@ enum om_vir_role { OM_VIR_SRC, OM_VIR_MON, OM_VIR_DST, OM_VIR_ROLES };
 /* The statistics of a migration that has ended; zero where libvirt did not tell. */
 struct om_vir_completed {
 	bool known;
-	uint64_t elapsed_ms, downtime_ms, data_bytes, memory_bytes, rate_bytes_ps;
+	uint64_t elapsed_ms, downtime_ms, data_bytes, memory_bytes, guest_bytes, rate_bytes_ps;
 	uint32_t iterations;
 };
 
@@ -90,6 +90,23 @@ struct om_vir_dirty {
 	char why[160];	      /* why it is not known */
 };
 void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *dirty);
+/*
+ * The same with a sample alone, over so many seconds, without waiting: begun before a migration, as
+ * libvirt begins none during one, and read while that runs. QEMU reads 512 pages of each GiB twice, in
+ * a thread of its own; nothing is done to the guest. False: it is not measured, or not over.
+ */
+bool om_vir_sampling_begin(struct om_vir *vir, uint32_t seconds);
+bool om_vir_sampling_end(struct om_vir *vir, uint32_t seconds, uint64_t *bytes);
+/*
+ * Adds a few dozen pieces of the guest's memory, spread over all of it, as far as they can be read
+ * within budget_ms. Memory of an x86 machine alone: its map is known, and no device is ever read.
+ * QEMU is kept from its devices for as long as it copies a piece, and the guest goes on. By the
+ * connection of OM_VIR_MON, before there is a sampler; any thread.
+ */
+void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
+		 struct om_sampled *sampled);
+/* Time that its QEMU on that side has taken of processors, the guest's own aside; 0 = not known. */
+uint64_t om_vir_cpu_ms(struct om_vir *vir, enum om_vir_role role);
 /* The first disk with an active block job; false: none. */
 bool om_vir_block_job(struct om_vir *vir, const struct om_dom *dom, char *target, size_t size);
 

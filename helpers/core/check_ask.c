@@ -92,7 +92,7 @@ void om_check_ask(struct om_survey_ask *ask, const struct om_dom *dom, const str
 		add_port(ask, dom->graphics[i].port[0]);
 		add_port(ask, dom->graphics[i].port[1]);
 	}
-	ask->tls = opts->flags & OM_FLAG_TLS;
+	ask->tls = (opts->flags & OM_FLAG_TLS) || om_knob_number(knobs, OM_KNOB_MIGRATE_TLS);
 	ask->postcopy = (opts->flags & OM_FLAG_POSTCOPY) ||
 			om_knob_number(knobs, OM_KNOB_MIGRATE_POSTCOPY);
 }

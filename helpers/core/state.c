@@ -92,6 +92,11 @@ static const struct row {
 	KEPT(U64, acted_eta_high_ms),
 	KEPT(U32, acted_downtime_low_ms),
 	KEPT(U32, acted_downtime_high_ms),
+	KEPT(TEXT, transport),
+	KEPT(U64, guest_bytes),
+	KEPT(U32, packed_permille),
+	KEPT(U64, src_cpu_ms),
+	KEPT(U64, dst_cpu_ms),
 	KEPT(TEXT, result),
 };
 

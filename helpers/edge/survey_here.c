@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_survey.h"
 
+#include "om_host_cpu.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* What the thread that asks libvirt needs, for as long as it may last. */
 struct task {
@@ -130,9 +133,11 @@ void om_survey_here(struct om_survey *survey, const struct om_survey_ask *ask, c
 		    uint32_t timeout_ms)
 {
 	struct timespec until, now;
+	struct om_host_mark mark;
 	struct task *task;
 
 	memset(survey, 0, sizeof(*survey));
+	om_host_mark_take(&mark);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
@@ -144,6 +149,11 @@ void om_survey_here(struct om_survey *survey, const struct om_survey_ask *ask, c
 	om_survey_host(survey, ask);
 	if (task)
 		finish(task, survey, &until, timeout_ms);
+	if (!om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille)) {
+		usleep(OM_HOST_MARK_LEAST_MS * 1000);
+		(void)om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille);
+	}
+	survey->optmem_bytes = om_host_optmem_bytes();
 	(void)om_survey_fit(survey, ask); /* what libvirt did not answer is not known */
 	clock_gettime(CLOCK_REALTIME, &now);
 	survey->epoch_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;

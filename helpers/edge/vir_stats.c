@@ -32,6 +32,7 @@ static void read_sample(struct om_sample *s, virTypedParameterPtr params, int co
 	s->disk_processed_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_PROCESSED);
 	s->disk_remaining_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_REMAINING);
 	s->disk_total_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_TOTAL);
+	s->guest_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES);
 	s->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
 	s->dirty_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
 			    (page ? page : 4096);
@@ -71,6 +72,7 @@ void om_vir_read_completed(struct om_vir_completed *c, virTypedParameterPtr para
 		c->downtime_ms = net_ms;
 	c->data_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED);
 	c->memory_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
+	c->guest_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES);
 	c->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
 	c->iterations = (uint32_t)get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION);
 }

@@ -73,6 +73,7 @@ void om_checkup_open(struct om_session *s)
 {
 	struct om_checkup *c = &s->checkup;
 
+	om_transport_begin(s);
 	c->on = is_needed(s);
 	if (c->on)
 		c->dst_link = om_survey_link_open(s->args.dst);

@@ -54,7 +54,9 @@ static void ask_hosts(struct om_session *s)
 	if (om_state_uuid_valid(s->args.deploy_id) &&
 	    om_vir_identify(s->vir, s->args.deploy_id, &ignored))
 		(void)!om_session_read_domain(s, &ignored);
+	om_transport_peek(s);
 	om_checkup_ask(s);
+	om_transport_peeked(s);
 }
 
 bool om_session_connect(struct om_session *s, struct om_err *err)
@@ -87,10 +89,6 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 	return ok && s->identified && dst.ok;
 }
 
-/* Only combinations of these can be refused by one version and taken by another. */
-#define VERSIONED_FLAGS                                                                            \
-	(OM_FLAG_PARALLEL | OM_FLAG_POSTCOPY | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY | OM_FLAG_TLS)
-
 /* libvirt makes the migration of a paused guest one that cannot be post-copy. */
 static const char *postcopy_obstacle(struct om_session *s)
 {
@@ -114,12 +112,12 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 	s->facts.max_downtime_ms = om_vir_max_downtime_ms(s->vir, OM_VIR_SRC);
 	if (ask_postcopy)
 		s->facts.postcopy_obstacle = postcopy_obstacle(s);
-	if ((s->opts.flags & VERSIONED_FLAGS) || s->opts.params.n > 0 || ask_postcopy)
-		om_vir_versions(s->vir, &s->facts.versions);
+	om_vir_versions(s->vir, &s->facts.versions);
 	if (dst->libvirt_known &&
 	    !s->facts.versions.dst_libvirt) { /* no connection of ours to it */
 		s->facts.versions.dst_libvirt = dst->libvirt;
 		s->facts.versions.dst_qemu = dst->qemu;
 	}
+	om_transport_gather(s);
 	return true;
 }

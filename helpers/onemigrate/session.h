@@ -9,6 +9,7 @@
 #include "om_control_socket.h"
 #include "om_dom.h"
 #include "om_history.h"
+#include "om_host_cpu.h"
 #include "om_host.h"
 #include "om_knob.h"
 #include "om_opts.h"
@@ -73,6 +74,17 @@ struct om_checkup {
 	struct om_strv proven; /* names of checks that premigrate found in order */
 };
 
+/* What the way of sending is chosen by, while it is looked at. */
+struct om_transport_look {
+	struct om_host_mark mark;
+	char *net_before; /* counters of the interfaces, at net_ms; NULL: none */
+	uint64_t net_ms;
+	struct om_sampled sampled; /* the thread's while `peeking` */
+	pthread_t thread;
+	bool peeking;
+	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
+};
+
 struct om_session {
 	struct om_args args;
 	struct om_shared *shared;
@@ -90,6 +102,8 @@ struct om_session {
 	struct om_dom dom;
 	struct om_facts facts;
 	struct om_checkup checkup;
+	struct om_storage *storage; /* NULL: the hosts share it, or it was not looked at */
+	struct om_transport_look look;
 	uint64_t connect_ms; /* time spent waiting for connections */
 	bool identified;     /* the domain's UUID is known, both sides can be asked */
 
@@ -132,6 +146,16 @@ bool om_session_connect(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 bool om_session_gather(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 /* The domain's XML, read again where it was read before. */
 bool om_session_read_domain(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+
+/* transport.c, in this order: the clocks are read; memory of the guest is, beside what follows; all is
+ * put into s->facts.transport. */
+void om_transport_begin(struct om_session *s);
+void om_transport_peek(struct om_session *s);
+void om_transport_peeked(struct om_session *s); /* waits for it */
+void om_transport_gather(struct om_session *s);
+/* An attempt has ended: what it says of this pair of hosts is remembered. */
+void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
+			  const struct om_attempt_end *end);
 
 /* way.c: where the memory would go. `dst` has the destination's own addresses where it is known. */
 void om_way_find(struct om_session *s, const struct om_survey *dst);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the choice of the way of sending is made from, as far as it is not known by other questions. */
+#include "om_host_cpu.h"
+#include "om_log.h"
+#include "om_refused.h"
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PEEK_MS 100	   /* in all */
+#define HEADERS 0.94	   /* of a link's speed, less what frames and packets take */
+#define LEAST_BYTES 4000000 /* a shorter copy says nothing of its link */
+#define SEEN_FRESH_MS (30 * 86400 * UINT64_C(1000))
+
+void om_transport_begin(struct om_session *s)
+{
+	om_host_mark_take(&s->look.mark);
+	s->look.net_before = om_host_net_read();
+	s->look.net_ms = om_now_ms();
+}
+
+/* ---- the guest's memory ---- */
+
+/* Only where something may come of it, and the machine's map of memory is known. */
+static bool is_worth_a_look(const struct om_session *s)
+{
+	const unsigned int own = OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY |
+				 OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
+
+	return !(s->opts.flags & own) && s->dom.arch && strcmp(s->dom.arch, "x86_64") == 0 &&
+	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) == 0;
+}
+
+static void *peek(void *arg)
+{
+	struct om_session *s = arg;
+	uint64_t begun_ms = om_now_ms();
+
+	om_vir_peek(s->vir, s->dom.memory_kib * 1024, PEEK_MS, &s->look.sampled);
+	om_log(OM_LOG_DEBUG, "memory: %llu KiB read in %llu ms, %llu KiB zero, the rest is %u permille",
+	       (unsigned long long)s->look.sampled.bytes >> 10,
+	       (unsigned long long)(om_now_ms() - begun_ms),
+	       (unsigned long long)s->look.sampled.zero_bytes >> 10,
+	       om_sampled_permille(&s->look.sampled));
+	return NULL;
+}
+
+void om_transport_peek(struct om_session *s)
+{
+	if (s->look.peeking || s->look.sampled.bytes || !s->vir || !is_worth_a_look(s))
+		return;
+	s->look.peeking = pthread_create(&s->look.thread, NULL, peek, s) == 0;
+}
+
+void om_transport_peeked(struct om_session *s)
+{
+	if (s->look.peeking)
+		pthread_join(s->look.thread, NULL);
+	s->look.peeking = false;
+}
+
+/* ---- what was reached before ---- */
+
+struct seen {
+	const struct om_session *s;
+	char addr[OM_ADDR_TEXT];
+	uint64_t now_ms;
+	uint64_t plain_ms, plain_ps; /* the newest copy without compression */
+	uint64_t packed_ps;	     /* the fastest with it that came later */
+	uint64_t packed_ms;
+};
+
+static void see(const struct om_state *record, void *ctx)
+{
+	struct seen *seen = ctx;
+	uint64_t rate = om_history_rate(record);
+
+	if (record->phase != OM_PHASE_DONE || !rate || record->sent_bytes < LEAST_BYTES ||
+	    record->bandwidth_bytes_ps || strcmp(record->dst, seen->s->args.dst) != 0 ||
+	    strcmp(record->path_addr, seen->addr) != 0 ||
+	    record->updated_epoch_ms + SEEN_FRESH_MS < seen->now_ms)
+		return;
+	if (record->packed_permille) {
+		if (record->sent_bytes >= 4 * LEAST_BYTES && rate > seen->packed_ps)
+			seen->packed_ps = rate;
+	} else if (record->sent_bytes >= 4 * LEAST_BYTES &&
+		   record->updated_epoch_ms > seen->plain_ms) {
+		seen->plain_ms = record->updated_epoch_ms;
+		seen->plain_ps = rate;
+	}
+}
+
+static void look_back(struct om_session *s, struct om_transport_facts *f)
+{
+	struct seen seen = { .s = s, .now_ms = om_epoch_ms() };
+
+	if (s->facts.fast.have_addr)
+		om_addr_print(&s->facts.fast.addr, seen.addr);
+	om_history_each(see, &seen);
+	f->seen_packed = seen.packed_ps > seen.plain_ps;
+	f->seen_bytes_ps = f->seen_packed ? seen.packed_ps : seen.plain_ps;
+}
+
+/* ---- the link ---- */
+
+static bool find_route(struct om_session *s, struct om_route *route)
+{
+	struct om_addr addr;
+	struct om_err ignored;
+
+	if (s->facts.fast.routed && s->facts.fast.answer != OM_ANSWER_NO) {
+		*route = s->facts.fast.route;
+		return true;
+	}
+	return s->host.available && s->host.resolve(s->host.ctx, s->args.dst, &addr, &ignored) &&
+	       s->host.route(s->host.ctx, &addr, route, &ignored);
+}
+
+static void look_at_link(struct om_session *s, struct om_transport_facts *f)
+{
+	uint64_t ms = om_now_ms() - s->look.net_ms, before, after;
+	OM_AUTOFREE char *now = NULL;
+	struct om_route route = { 0 };
+
+	if (!find_route(s, &route))
+		return;
+	f->link_bytes_ps = (uint64_t)(route.speed_mbit * 1e6 / 8 * HEADERS);
+	if (s->args.local || !s->look.net_before || ms < OM_HOST_MARK_LEAST_MS)
+		return;
+	now = om_host_net_read();
+	before = om_host_net_sent(s->look.net_before, route.ifname);
+	after = om_host_net_sent(now, route.ifname);
+	if (before && after > before)
+		f->busy_bytes_ps = (after - before) * 1000 / ms;
+}
+
+/* ---- all of it ---- */
+
+static void take_tls(const struct om_session *s, struct om_transport_facts *f)
+{
+	const struct om_survey *src = &s->checkup.src, *dst = &s->checkup.dst;
+
+	if (src->tls_client == OM_ANSWER_NO || dst->tls_server == OM_ANSWER_NO) {
+		bool here = src->tls_client == OM_ANSWER_NO;
+
+		f->tls = OM_TLS_MISSING;
+		snprintf(f->tls_why, sizeof(f->tls_why), "no certificates on %.60s: %.110s",
+			 here ? s->args.src : s->args.dst, here ? src->tls_why : dst->tls_why);
+	} else if (src->tls_client == OM_ANSWER_YES && dst->tls_server == OM_ANSWER_YES) {
+		f->tls = OM_TLS_READY;
+	}
+}
+
+void om_transport_gather(struct om_session *s)
+{
+	struct om_transport_facts *f = &s->facts.transport;
+	const struct om_survey *src = &s->checkup.src, *dst = &s->checkup.dst;
+
+	if (!s->look.sampled.bytes) /* asked by hand, or by a name that had to be looked for */
+		om_transport_peek(s);
+	om_transport_peeked(s);
+	f->memory_bytes = s->facts.populated_bytes ? s->facts.populated_bytes
+						   : s->dom.memory_kib * 1024;
+	f->sampled = s->look.sampled;
+	if (!s->args.local)
+		(void)om_host_free_since(&s->look.mark, &f->src.cpus, &f->src.free_permille);
+	else if (src->known)
+		f->src = (struct om_transport_cpu){ src->cpus, src->cpu_free_permille };
+	if (dst->known)
+		f->dst = (struct om_transport_cpu){ dst->cpus, dst->cpu_free_permille };
+	f->lockable_bytes = s->args.local ? src->optmem_bytes : om_host_optmem_bytes();
+	look_at_link(s, f);
+	look_back(s, f);
+	take_tls(s, f);
+	f->refused = om_refused_read(s->args.dst, &s->facts.versions, om_epoch_ms());
+	free(s->look.net_before);
+	s->look.net_before = NULL;
+}
+
+void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
+			  const struct om_attempt_end *end)
+{
+	uint32_t refused = 0;
+
+	for (size_t i = 0; i < s->plan.attempt_count; i++)
+		if (&s->plan.attempts[i] == attempt)
+			refused = om_plan_refused(&s->plan, i, end);
+	if (refused)
+		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
+}

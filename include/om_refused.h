@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What pairs of hosts have refused of the ways of sending, kept in the state directory (0600) so that
+ * it is not tried again: for a week, and not once a version has changed. A failure costs time only. */
+#ifndef OM_REFUSED_H
+#define OM_REFUSED_H
+
+#include "om_opts.h"
+
+#define OM_REFUSED_LINES 128
+#define OM_REFUSED_FRESH_MS (7 * 86400 * UINT64_C(1000))
+
+/* OM_REFUSED_* of om_transport.h. */
+uint32_t om_refused_read(const char *dst_host, const struct om_versions *versions,
+			 uint64_t epoch_ms);
+void om_refused_add(const char *dst_host, const struct om_versions *versions, uint32_t refused,
+		    uint64_t epoch_ms);
+
+#endif
