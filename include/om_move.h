@@ -204,7 +204,8 @@ void om_move_settle(const struct om_move_ops *ops, const struct om_move *move,
  * OpenNebula's removes anything. */
 int om_move_exit_status(enum om_move_verdict verdict);
 /* "the VM's disks are in /..." */
-void om_move_whereabouts(const struct om_move_end *end, const struct om_move *move, char *text,
-			 size_t size);
+/* "the VM still runs on node01 with its disks in ..."; `move` may be empty. */
+void om_move_whereabouts(const struct om_move_end *end, const struct om_move *move,
+			 const char *host, char *text, size_t size);
 
 #endif

@@ -65,6 +65,7 @@ struct om_move_xml_disk {
 	char *mirror;	       /* what a copy is made onto; "" = none */
 	bool job;	       /* a copy, a commit, ... */
 	bool ready;
+	struct om_strv formats; /* of the files below it, as om_dom_disk.chain has their paths */
 };
 /* On failure nothing is owned. */
 bool om_xml_move_disks(const char *xml, struct om_move_xml_disk **disks, size_t *count,

@@ -113,3 +113,39 @@ void om_move_tell(struct om_move *move, const struct om_move_facts *facts)
 		    om_xstrdup("the domain is defined, and its definition goes on naming the old "
 			       "paths"));
 }
+
+int om_move_exit_status(enum om_move_verdict verdict)
+{
+	return verdict == OM_MOVE_DONE ? 0 : 1;
+}
+
+void om_move_whereabouts(const struct om_move_end *end, const struct om_move *move,
+			 const char *host, char *text, size_t size)
+{
+	const char *guest = end->guest_ended ? "the VM has ended on" : "the VM still runs on";
+	const char *src = move->src_dir ? move->src_dir : "the old datastore";
+	const char *dst = move->dst_dir ? move->dst_dir : "the new one";
+
+	switch (end->verdict) {
+	case OM_MOVE_DONE:
+		snprintf(text, size, "%s %s with its disks in %s", guest, host, dst);
+		return;
+	case OM_MOVE_NOT:
+		snprintf(text, size, "%s %s with its disks in %s, as before%s%s", guest, host, src,
+			 end->left ? "; something was left in " : "", end->left ? dst : "");
+		return;
+	case OM_MOVE_MIXED:
+		snprintf(text, size,
+			 "%s %s with its disks in two places, and nothing was removed: %s. %s", guest,
+			 host, end->where,
+			 end->guest_ended
+				 ? "Put them together by hand before it is started again"
+				 : "Move it to the same datastore again before it is powered off");
+		return;
+	default:
+		snprintf(text, size,
+			 "it is not known whether the VM's disks are in %s or in %s: look at `virsh "
+			 "domblklist` on %s; nothing was removed",
+			 src, dst, host);
+	}
+}

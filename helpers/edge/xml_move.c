@@ -19,6 +19,7 @@ void om_move_xml_disks_free(struct om_move_xml_disk *disks, size_t count)
 		free(disks[i].target);
 		free(disks[i].source);
 		free(disks[i].mirror);
+		om_strv_free(&disks[i].formats);
 	}
 	free(disks);
 }
@@ -29,6 +30,17 @@ static char *path_of(struct _xmlNode *node)
 	OM_AUTOFREE char *file = om_xml_attr(source, "file");
 
 	return *file ? om_xstrdup(file) : om_xml_attr(source, "dev");
+}
+
+static void read_formats(struct om_strv *formats, struct _xmlNode *node)
+{
+	while ((node = om_xml_child(node, "backingStore"))) {
+		OM_AUTOFREE char *format = om_xml_attr(om_xml_child(node, "format"), "type");
+		OM_AUTOFREE char *path = path_of(node);
+
+		if (*path)
+			om_strv_add(formats, format);
+	}
 }
 
 static void read_disk(struct om_move_xml_disk *disk, struct _xmlNode *node)
@@ -42,6 +54,7 @@ static void read_disk(struct om_move_xml_disk *disk, struct _xmlNode *node)
 		.job = mirror != NULL,
 		.ready = om_xml_attr_is(mirror, "ready", "yes"),
 	};
+	read_formats(&disk->formats, node);
 }
 
 static bool load(struct _xmlDoc **doc, const char *xml, struct om_err *err)

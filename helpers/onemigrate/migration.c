@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One migration from the request to the answer, as the worker thread goes through it. */
+#include "move.h"
 #include "om_log.h"
 #include "session.h"
 
@@ -131,8 +132,10 @@ void om_session_refuse(struct om_session *s, const struct om_err *err)
 /* What this release leaves to the stock script, or NULL. */
 const char *om_session_stock_case(const struct om_session *s)
 {
+	/* The options are of `virsh migrate`, which has no part in a move between datastores. */
 	if (strcmp(s->req.src_host, s->req.dst_host) == 0)
-		return "a move between datastores of one host";
+		return s->args.local ? "a move between datastores of one host, from the front-end"
+				     : NULL;
 	return s->opts.stock_reason;
 }
 
@@ -270,6 +273,10 @@ void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
 	struct om_run_end end;
 	struct om_err err = { 0 };
 
+	if (om_session_is_move(s)) {
+		om_session_move(s);
+		return;
+	}
 	if (!prepare(s, ops))
 		return;
 	publish_plan(s);
@@ -306,6 +313,10 @@ void om_session_settle(struct om_session *s, const struct om_run_ops *ops)
 	struct om_run_end end = { .has_err = true, .verdict = OM_VERDICT_UNKNOWN };
 	struct om_err err = { 0 };
 
+	if (om_session_is_move(s)) {
+		om_session_move_settle(s);
+		return;
+	}
 	om_err_set(&end.err, OM_E_UNKNOWN, "the migration's working process ended unexpectedly");
 	set_asking(s, true);
 	/* A side that cannot be reached now is asked again while settling. */

@@ -518,11 +518,14 @@ void om_move_settle(const struct om_move_ops *ops, const struct om_move *move,
 	begin(&m, ops, move, end);
 	m.touched = true;
 	om_mover_blame(&m, OM_E_UNKNOWN, "the migration's working process ended unexpectedly");
-	if (!om_mover_look(&m))
+	if (!om_mover_look(&m)) {
 		end->verdict = OM_MOVE_UNKNOWN;
-	else if (any_new(&m))
-		om_mover_resolve(&m);
-	else
-		give_up(&m);
+	} else {
+		forget_pivots(&m); /* what was about to pivot and has not */
+		if (om_mover_count(&m, OM_MOVE_NEW))
+			om_mover_resolve(&m);
+		else
+			give_up(&m);
+	}
 	finally(&m);
 }
