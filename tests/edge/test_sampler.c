@@ -163,6 +163,11 @@ static void it_asks_one_thing_at_a_time_and_not_too_often(void **unused)
 	assert_int_equal(warnings, 0);
 	assert_true(s.first_pass_ms > 0);
 	end();
+	begin(OM_POLICY_AUTO);
+	om_vir_events(s.vir)->iteration = 1; /* announced: it need not be waited for */
+	runs_for(600);
+	assert_in_range(asked, 2, 4);
+	end();
 }
 
 static void without_a_job_nothing_has_moved_and_nothing_is_set(void **unused)
