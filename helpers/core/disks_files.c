@@ -215,7 +215,7 @@ static void check_space(struct om_disks *disks, const struct om_disks_facts *fac
 {
 	const struct om_file *dir = om_disks_file(facts, facts->dir).dst;
 	uint64_t most = virtual_bytes(disks, facts);
-	char need[OM_DISKS_SIZE_TEXT], room[OM_DISKS_SIZE_TEXT];
+	char need[OM_DISKS_SIZE_TEXT], room[OM_DISKS_SIZE_TEXT], lack[OM_DISKS_SIZE_TEXT];
 
 	disks->space_bytes = disks->send_bytes;
 	for (size_t i = 0; i < disks->disk_count; i++)
@@ -226,9 +226,11 @@ static void check_space(struct om_disks *disks, const struct om_disks_facts *fac
 	om_disks_size(room, dir->free_bytes);
 	if (disks->space_bytes > dir->free_bytes)
 		om_disks_refuse(disks, "make room there, or choose another host",
-				"the VM's files have %s, and %s are free for %.150s on %s",
+				"the VM's files have %s, and %s are free for %.150s on %s: %s too "
+				"little",
 				om_disks_size(need, disks->space_bytes), room, facts->dir,
-				facts->dst_host);
+				facts->dst_host,
+				om_disks_size(lack, disks->space_bytes - dir->free_bytes));
 	else if (most > dir->free_bytes)
 		om_disks_warn(disks,
 			      "the VM's disks may grow to %s, and %s are free for %.150s on %s",

@@ -66,11 +66,12 @@ static void decide_sync(struct om_disks *disks, const struct om_disks_facts *fac
 		if (!plan->sync_wanted)
 			continue;
 		wanted = true;
-		om_disks_inform(disks, "%s is written to with %s/s, faster than it can be copied%s",
+		om_disks_inform(disks,
+				"%s is written to with %s/s, too much for its share of the way%s",
 				facts->dom->disks[i].target,
 				om_disks_size(rate, facts->disks[i].written_bps),
 				both_have(&facts->versions, LIBVIRT(8, 0))
-					? ": writes wait for the destination"
+					? ": while it is copied, writes wait for the destination"
 					: "");
 	}
 	if (asked && one_lacks(&facts->versions, LIBVIRT(8, 0)))
@@ -79,8 +80,9 @@ static void decide_sync(struct om_disks *disks, const struct om_disks_facts *fac
 				"--copy-storage-synchronous-writes needs libvirt 8.0");
 	disks->sync_writes = asked || (wanted && both_have(&facts->versions, LIBVIRT(8, 0)));
 	if (wanted && !disks->sync_writes)
-		om_disks_warn(disks, "a disk is written to faster than it can be copied, and only "
-				     "libvirt 8.0 can make writes wait: the copy may not end");
+		om_disks_warn(disks,
+			      "a disk is written to so much that its copy may never be in sync; "
+			      "only libvirt 8.0 on both hosts can make writes wait");
 }
 
 /* ---- the limit ---- */

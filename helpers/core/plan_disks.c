@@ -40,26 +40,34 @@ void om_plan_drop_storage(struct om_plan *plan, struct om_opts *opts, const stru
 					"disk that the hosts do not share is copied"));
 	if (!names)
 		return;
-	om_plan_warn(plan, om_xasprintf("%s in MIGRATE_OPTIONS is left out: the disks are shared "
-					"and stay where they are",
-					names));
+	om_plan_warn(plan,
+		     om_xasprintf("left out of MIGRATE_OPTIONS, as the disks are shared and stay "
+				  "where they are: %s",
+				  names));
 	om_params_drop(&opts->params, "disks_port");
 	om_params_drop(&opts->params, "disks_uri");
+}
+
+static void add_part(struct om_buf *buf, const char *what, size_t count, uint64_t bytes,
+		     const char *how)
+{
+	char size[OM_DISKS_SIZE_TEXT];
+
+	if (count)
+		om_buf_addf(buf, "%s%zu %s%s (%s) %s %s", buf->len ? "; " : "", count, what,
+			    count == 1 ? "" : "s", om_disks_size(size, bytes),
+			    count == 1 ? "is" : "are", how);
 }
 
 static void tell(struct om_plan *plan)
 {
 	const struct om_disks *disks = &plan->disks;
-	char mirrored[OM_DISKS_SIZE_TEXT], sent[OM_DISKS_SIZE_TEXT];
+	struct om_buf buf = { 0 };
 
-	om_plan_info(plan,
-		     om_xasprintf("%zu disk%s (%s) %s copied while the guest runs, %zu file%s "
-				  "(%s) before that",
-				  disks->mirrors, disks->mirrors == 1 ? "" : "s",
-				  om_disks_size(mirrored, disks->mirror_bytes),
-				  disks->mirrors == 1 ? "is" : "are", disks->sent_files,
-				  disks->sent_files == 1 ? "" : "s",
-				  om_disks_size(sent, disks->send_bytes)));
+	add_part(&buf, "disk", disks->mirrors, disks->mirror_bytes, "copied while the guest runs");
+	add_part(&buf, "file", disks->sent_files, disks->send_bytes, "sent before the start");
+	if (buf.text)
+		om_plan_info(plan, buf.text);
 	for (size_t i = 0; i < disks->infos.n; i++)
 		om_plan_info(plan, om_xstrdup(disks->infos.v[i]));
 	for (size_t i = 0; i < disks->warnings.n; i++)

@@ -7,8 +7,10 @@
  *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), addr, name,
  *           ifname (routed by it), speed_mbit, answer, own (yes, no), why, mgmt (interface),
  *           max_downtime_ms, obstacle (to post-copy)
+ *   disks   disks that the hosts do not share: see golden_disks.h
  * The clock stands at 23:00 of 2027-01-31, UTC, and the migration began 1000 ms after the boot.
  */
+#include "golden_disks.h"
 #include "om_plan.h"
 
 #include <stdio.h>
@@ -192,6 +194,29 @@ static void name_fast(struct om_facts *facts, const struct om_req *req,
 		om_str_copy(facts->fast.name, sizeof(facts->fast.name), candidates[0]);
 }
 
+static void read_disks(const char *dir, struct golden_disks *g, struct om_facts *facts)
+{
+	OM_AUTOFREE char *text = slurp(dir, "disks");
+
+	if (!text)
+		return;
+	g->dom.disks = g->disks;
+	g->facts = (struct om_disks_facts){ .dom = &g->dom,
+					    .vm_id = "31",
+					    .dir = "/ds/100/31",
+					    .disks = g->known,
+					    .items = g->items,
+					    .ask = &g->ask,
+					    .src = &g->src,
+					    .dst = &g->dst,
+					    .versions = facts->versions,
+					    .src_host = "node01",
+					    .dst_host = "node02" };
+	each_pair(text, golden_set, g);
+	golden_survey(g);
+	facts->disks = &g->facts;
+}
+
 static void print(const struct om_req *req, const struct om_knobs *knobs, struct om_opts *opts,
 		  const struct om_facts *facts)
 {
@@ -217,6 +242,7 @@ int main(int argc, char **argv)
 	struct om_opts opts = { 0 };
 	struct om_facts facts = { .begun_ms = 1000 };
 	struct sources sources = { .origin = OM_ORIGIN_KVMRC };
+	static struct golden_disks disks;
 	struct om_err err;
 
 	if (argc != 2)
@@ -231,6 +257,7 @@ int main(int argc, char **argv)
 	sources.origin = OM_ORIGIN_VM;
 	each_pair(vm, add_source, &sources);
 	each_pair(fact_text, set_fact, &facts);
+	read_disks(argv[1], &disks, &facts);
 	if (!resolve(&knobs, &sources, &err)) {
 		printf("bad setting: %s\n", err.msg);
 	} else if (!om_opts_parse(&opts, om_knob_text(&knobs, OM_KNOB_MIGRATE_OPTIONS), &err)) {
@@ -244,5 +271,6 @@ int main(int argc, char **argv)
 	om_opts_free(&opts);
 	om_knobs_free(&knobs);
 	om_req_free(&req);
+	golden_free(&disks);
 	return 0;
 }

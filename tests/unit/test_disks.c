@@ -601,7 +601,8 @@ static void what_is_allocated_has_to_fit(void **state)
 	add_file(&w, "disk.0");
 	add_file(&w, "disk.1");
 	set_free(2 * GIB - 1);
-	is_refused("the VM's files have 2.0 GiB, and 2.0 GiB are free");
+	is_refused("the VM's files have 2.0 GiB, and 2.0 GiB are free for " DIR
+		   " on node02: 1 bytes too little");
 	set_free(2 * GIB);
 	is_decided();
 	warns("may grow to 11.0 GiB");
@@ -630,7 +631,7 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	w.facts.versions.dst_libvirt = 7000000;
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
-	warns("only libvirt 8.0");
+	warns("only libvirt 8.0 on both");
 	w.facts.versions.dst_libvirt = 0;
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
