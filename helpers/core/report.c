@@ -70,6 +70,30 @@ static size_t add_size(char *text, size_t size, uint64_t bytes)
 	return (size_t)snprintf(text, size, "%.0f MiB", (double)bytes / (1u << 20));
 }
 
+/* What the way of sending was worth. */
+static void add_transport(const struct om_report *r, char *text, size_t size)
+{
+	char memory[32], rate[32] = "?";
+	size_t len = strlen(text);
+
+	if (!r->transport)
+		return;
+	len += (size_t)snprintf(text + len, size - len, "; %s", r->transport);
+	if (r->guest_bytes && r->copy_ms && len < size) {
+		add_size(memory, sizeof(memory), r->guest_bytes);
+		add_size(rate, sizeof(rate), r->guest_bytes * 1000 / r->copy_ms);
+		len += (size_t)snprintf(text + len, size - len, ": %s of memory at %s/s", memory,
+					rate);
+		if (r->packed && len < size)
+			len += (size_t)snprintf(text + len, size - len, ", %.0f %% of it sent",
+						(double)r->data_bytes * 100 /
+							(double)r->guest_bytes);
+	}
+	if (r->src_cpu_ms && r->dst_cpu_ms && len < size)
+		snprintf(text + len, size - len, ", CPU %.1f s + %.1f s",
+			 (double)r->src_cpu_ms / 1000, (double)r->dst_cpu_ms / 1000);
+}
+
 void om_report_summary(const struct om_report *r, char *text, size_t size)
 {
 	char data[32] = "", rate[32] = "", downtime[48] = "";
@@ -79,6 +103,7 @@ void om_report_summary(const struct om_report *r, char *text, size_t size)
 	if (!r->data_bytes) {
 		snprintf(text, size, "done in %.1f s%s, by %s", (double)r->total_ms / 1000,
 			 downtime, r->via);
+		add_transport(r, text, size);
 		return;
 	}
 	add_size(data, sizeof(data), r->data_bytes);
@@ -88,4 +113,5 @@ void om_report_summary(const struct om_report *r, char *text, size_t size)
 		 (double)r->total_ms / 1000, downtime, data, r->passes,
 		 r->passes == 1 ? "pass" : "passes", *rate ? " at " : "", rate, *rate ? "/s" : "",
 		 r->via);
+	add_transport(r, text, size);
 }

@@ -36,6 +36,7 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	uint64_t copy_ms;
 
 	om_vir_completed(s->vir, &done);
+	s->state.dst_cpu_ms = om_vir_cpu_ms(s->vir, OM_VIR_DST);
 	describe_way(s, end->attempt, way, sizeof(way));
 	copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms : done.elapsed_ms;
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
@@ -43,6 +44,12 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 					       .data_bytes = done.data_bytes,
 					       .copy_ms = copy_ms,
 					       .passes = done.iterations,
+					       .transport = *s->state.transport ? s->state.transport
+										: NULL,
+					       .guest_bytes = done.guest_bytes,
+					       .packed = om_transport_packs(s),
+					       .src_cpu_ms = s->look.src_cpu_ms,
+					       .dst_cpu_ms = s->state.dst_cpu_ms,
 					       .via = way },
 			  text, sizeof(text));
 	om_log(OM_LOG_INFO, "%s", text);
@@ -50,6 +57,11 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.downtime_ms = (uint32_t)done.downtime_ms;
 	s->state.sent_bytes = done.data_bytes;
 	s->state.copy_ms = copy_ms;
+	s->state.guest_bytes = done.guest_bytes;
+	s->state.src_cpu_ms = s->look.src_cpu_ms;
+	if (done.guest_bytes && om_transport_packs(s))
+		s->state.packed_permille =
+			(uint32_t)(done.data_bytes * 1000 / done.guest_bytes) + 1;
 	if (done.iterations)
 		s->state.iteration = done.iterations;
 	om_trace_half(&s->trace, s->begun_ms, s->call_ended_ms, &s->state);

@@ -161,6 +161,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	s->guest_suspended = false;
 	s->watch_ended = (struct om_action){ .kind = OM_ACTION_NONE };
 	s->trace = (struct om_trace){ .count = 0 };
+	om_transport_attempt(s, attempt);
 	om_vir_events_reset(s->vir);
 	om_requests_begin(s, attempt->flags);
 	sampler = om_sampler_start(s);

@@ -59,7 +59,8 @@ static void act(struct om_sampler *sampler, const struct om_action *action)
 
 	switch (action->kind) {
 	case OM_ACTION_DOWNTIME:
-		ok = om_vir_set_downtime(s->vir, action->downtime_ms, &err);
+		ok = om_vir_set_downtime(s->vir, om_transport_limit_ms(s, action->downtime_ms),
+					 &err);
 		break;
 	case OM_ACTION_POSTCOPY:
 		ok = om_vir_start_postcopy(s->vir, &err);
@@ -145,6 +146,7 @@ static void take_sample(struct om_sampler *sampler)
 		sample.stopped = false;
 	}
 	action = om_watch_step(&s->watch, &sample);
+	om_transport_sample(s, &sample);
 	publish(s, &sample);
 	act(sampler, &action);
 	debug_sample(s, &sample);

@@ -82,6 +82,7 @@ struct om_transport_look {
 	struct om_sampled sampled; /* the thread's while `peeking` */
 	pthread_t thread;
 	bool peeking;
+	unsigned int flags;			/* of the attempt, of what the plan's transport has */
 	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
 };
 
@@ -153,6 +154,12 @@ void om_transport_begin(struct om_session *s);
 void om_transport_peek(struct om_session *s);
 void om_transport_peeked(struct om_session *s); /* waits for it */
 void om_transport_gather(struct om_session *s);
+/* Around an attempt; sampler's thread: what its QEMU takes of processors. */
+void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt);
+void om_transport_sample(struct om_session *s, const struct om_sample *sample);
+bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
+/* The downtime limit that QEMU needs to be given, for one of the watch's. */
+uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
 /* An attempt has ended: what it says of this pair of hosts is remembered. */
 void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end);

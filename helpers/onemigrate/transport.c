@@ -179,6 +179,63 @@ void om_transport_gather(struct om_session *s)
 	s->look.net_before = NULL;
 }
 
+/* ---- while it runs ---- */
+
+void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt)
+{
+	const unsigned int ours = s->plan.transport.flags;
+
+	s->look.flags = attempt->flags & (OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY |
+					  OM_FLAG_TLS);
+	s->look.src_cpu_ms = 0;
+	s->look.src_cpu_before_ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
+	pthread_mutex_lock(&s->lock);
+	if (!s->look.flags)
+		*s->state.transport = '\0';
+	else if ((attempt->flags & ours) == ours)
+		om_str_copy(s->state.transport, sizeof(s->state.transport),
+			    s->plan.transport.text);
+	else
+		om_str_copy(s->state.transport, sizeof(s->state.transport),
+			    attempt->flags & OM_FLAG_TLS ? "TLS" : "without TLS");
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool om_transport_packs(const struct om_session *s)
+{
+	return s->look.flags & OM_FLAG_COMPRESSED;
+}
+
+void om_transport_sample(struct om_session *s, const struct om_sample *sample)
+{
+	uint64_t ms;
+
+	if (!*s->state.transport)
+		return;
+	s->state.guest_bytes = sample->guest_bytes;
+	ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
+	if (ms > s->look.src_cpu_before_ms)
+		s->look.src_cpu_ms = ms - s->look.src_cpu_before_ms;
+}
+
+/*
+ * QEMU holds memory against the bandwidth of the wire: where it is compressed, as much more memory goes
+ * by within the limit. What comes last may be compressed less than what came before, and the guest must
+ * not stand still for longer than it may even then.
+ */
+uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms)
+{
+	const struct om_watch *w = &s->watch;
+	double wire = w->model.wire_fast, memory = om_model_bandwidth(&w->model), ms = limit_ms;
+	uint32_t most = w->reach == OM_REACH_HARD ? w->limits.pause_max_ms
+						  : w->limits.downtime_max_ms;
+
+	if (!om_transport_packs(s) || wire <= 0 || memory <= wire)
+		return limit_ms;
+	ms *= memory / wire;
+	return ms < most ? (uint32_t)ms : most > limit_ms ? most : limit_ms;
+}
+
 void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end)
 {
