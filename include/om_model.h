@@ -67,6 +67,10 @@ double om_model_unsent(const struct om_model *model);
 /* The last second was as good as those before; nothing is decided for ever on a bad one. */
 bool om_model_healthy(const struct om_model *model);
 
+/* The last pass was sent as fast as the best of the last ones; one with a dip of the link in it leaves
+ * more than the guest's next ones will. */
+bool om_model_steady(const struct om_model *model);
+
 /* What remains to be sent after a count `ms` into a pass that began with `remaining` bytes. */
 double om_model_after(const struct om_model *model, double remaining, double ms);
 /* The least that ever remains, with passes as short as can be: the bytes that the guest keeps dirty

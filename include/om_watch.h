@@ -63,7 +63,9 @@ struct om_watch {
 
 	uint64_t begun_ms; /* now_ms of the first call; 0 = none yet */
 	struct om_model model;
-	uint32_t limit_ms; /* set last; 0 = none yet */
+	uint64_t sampled_ms,
+		sampled_bytes; /* distinct memory dirtied within that time; 0 = not known */
+	uint32_t limit_ms;     /* set last; 0 = none yet */
 	uint64_t limit_set_ms;
 	bool limit_lost;	/* another one holds than what was set last: to be set at once */
 	uint64_t paused_ms;	/* since when the guest is paused; 0 = it is not */
@@ -71,10 +73,11 @@ struct om_watch {
 	enum om_reach reach;
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
 	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */
-	bool refused;		  /* QEMU does not stop the guest for what it was asked with */
-	double best_end_ms;	  /* earliest end that a switch-over would have had; 0 = none */
-	uint32_t counts;	  /* since the reach changed */
-	double least_bytes;	  /* that remained after a count, since the reach changed */
+	uint64_t asked_since_ms;
+	bool refused;	    /* QEMU does not stop the guest for what it was asked with */
+	double best_end_ms; /* earliest end that a switch-over would have had; 0 = none */
+	uint32_t counts;    /* since the reach changed */
+	double least_bytes; /* that remained after a count, since the reach changed */
 	bool timed_out, postcopy_started, ended_early, throttled, tell_need, told_need;
 	struct om_forecast forecast;
 };
@@ -84,6 +87,14 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
 /* The action that was returned last could not be carried out. */
 void om_watch_failed(struct om_watch *watch, const struct om_action *action);
+/*
+ * So many seconds QEMU should compare a sample of the guest's pages, from just before the migration
+ * on, for the end to be foreseen in the first pass; 0: that pass is a short one. `speed_mbit`: of
+ * the interface, 0 = not known.
+ */
+uint32_t om_watch_sampling_s(const struct om_plan *plan, uint32_t speed_mbit);
+/* What came of it: distinct memory that the guest dirtied within that time. Decides nothing. */
+void om_watch_sampled(struct om_watch *watch, uint64_t ms, uint64_t bytes);
 /* The operator changes the limits of a migration that runs. */
 void om_watch_set_limits(struct om_watch *watch, const struct om_limits *limits);
 

@@ -14,6 +14,9 @@
 #define PASSES_MAX 1000
 #define STEADY 1e-3 /* no pass changes what remains any more */
 #define FITTED_PASSES 4
+#define COUNT_GROWTH 0.2
+#define STEADY_PART 0.75 /* of the best bandwidth of the last passes */
+#define STEADY_PASSES 3
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
 #define SATURATED 2.0
@@ -84,6 +87,19 @@ const struct om_pass *om_model_pass(const struct om_model *m, uint32_t ago)
 	if (ago >= m->pass_count || ago >= OM_MODEL_PASSES)
 		return NULL;
 	return &m->passes[(m->pass_count - 1 - ago) % OM_MODEL_PASSES];
+}
+
+bool om_model_steady(const struct om_model *m)
+{
+	const struct om_pass *last = om_model_pass(m, 0), *before = om_model_pass(m, 1), *pass;
+	double best = 0, ms;
+
+	if (!before) /* the first pass has zeros, of which nothing is known */
+		return true;
+	for (uint32_t ago = 0; ago < STEADY_PASSES && (pass = om_model_pass(m, ago)); ago++)
+		best = fmax(best, pass->rate);
+	ms = fmax(1, (double)last->ms - m->count_ms);
+	return (before->after - last->left) * 1000 / ms >= STEADY_PART * best;
 }
 
 /* Of a hot set of `hot` bytes of which `left` are unsent, so much is dirty `ms` after a count. */
@@ -176,7 +192,8 @@ static void fit(struct om_model *m)
 }
 
 /* What of the pass was not spent on sending. Counting the pages of a guest of 1 TiB takes a second,
- * in which it goes on writing. */
+ * in which it goes on writing. What a dip of the link adds is not to be taken for it: the least one
+ * counts, and grows slowly. */
 static void note_count_time(struct om_model *m, const struct om_pass *pass)
 {
 	const struct om_pass *before = om_model_pass(m, 0);
@@ -186,7 +203,10 @@ static void note_count_time(struct om_model *m, const struct om_pass *pass)
 		return;
 	sent_ms = (before->after - pass->left) * 1000 / m->drain;
 	count_ms = fmax(0, (double)pass->ms - sent_ms);
-	m->count_ms = m->count_ms > 0 ? 0.5 * (m->count_ms + count_ms) : count_ms;
+	if (m->pass_count == 1 || count_ms < m->count_ms)
+		m->count_ms = count_ms;
+	else
+		m->count_ms += COUNT_GROWTH * (count_ms - m->count_ms);
 }
 
 static void take_pass(struct om_model *m, const struct om_sample *s)

@@ -24,12 +24,16 @@ static void foresee_pause(struct om_forecast *f, double limit_ms)
 	f->downtime_low_ms = high < 100 ? f->downtime_high_ms - 50 : (uint32_t)(high / 2 + 1);
 }
 
+static void foresee_between(struct om_forecast *f, double low_ms, double high_ms)
+{
+	f->eta_low_ms = whole(low_ms);
+	f->eta_high_ms = whole(high_ms) + 1;
+}
+
 static void foresee_end(struct om_forecast *f, double ms, double unsure_ms)
 {
-	if (ms > FORESEEABLE_MS)
-		return;
-	f->eta_low_ms = whole(ms * 0.9);
-	f->eta_high_ms = whole(ms * 1.15 + unsure_ms) + 1;
+	if (ms <= FORESEEABLE_MS)
+		foresee_between(f, ms * 0.9, ms * 1.15 + unsure_ms);
 }
 
 static void foresee_precopy(struct om_watch *w)
@@ -37,11 +41,16 @@ static void foresee_precopy(struct om_watch *w)
 	const struct om_model *m = &w->model;
 	uint32_t first_ms = w->limits.policy == OM_POLICY_STOCK ? w->own_ms : w->start_ms;
 	double limit_ms = w->limit_ms ? w->limit_ms : first_ms;
+	double low_ms, high_ms;
 	struct om_projection p;
-	bool ends = om_model_project(m, limit_ms, &p);
 
 	foresee_pause(&w->forecast, limit_ms);
-	if (ends || om_model_project(m, om_watch_reach_ms(w), &p))
+	if (om_watch_ahead(w, limit_ms, &low_ms, &high_ms)) {
+		if (high_ms <= FORESEEABLE_MS)
+			foresee_between(&w->forecast, low_ms, high_ms);
+		return;
+	}
+	if (om_model_project(m, limit_ms, &p) || om_model_project(m, om_watch_reach_ms(w), &p))
 		foresee_end(&w->forecast, p.ms + p.pause_ms, m->pass_count ? 0 : p.ms * 0.2);
 }
 

@@ -42,4 +42,8 @@ struct om_action om_watch_follow(struct om_watch *w);
 /* Fills w->forecast; before a decision, which reads it, and after one, which may change it. */
 void om_watch_foresee(struct om_watch *w);
 
+/* The end as the sample of the guest's pages lets expect it, until two passes tell it better; high_ms
+ * INFINITY: none is in sight. False: there is no sample. */
+bool om_watch_ahead(const struct om_watch *w, double limit_ms, double *low_ms, double *high_ms);
+
 #endif

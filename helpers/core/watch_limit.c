@@ -18,6 +18,7 @@
 /* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
 #define LOUDER 1.5
 #define ASKED_MOST 16
+#define REFUSED_MS 5000 /* passes of 50 ms are soon over; their link may have failed for a moment */
 /* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
 #define PATIENCE 2.0
 #define FALLING_RATIO 0.85
@@ -181,9 +182,11 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 {
 	double ms = stop_ms * MARGIN * pow(LOUDER, w->asked);
 
+	if (!w->asked)
+		w->asked_since_ms = w->model.last.now_ms;
 	if (w->asked < ASKED_MOST)
 		w->asked++;
-	else
+	else if (w->model.last.now_ms - w->asked_since_ms >= REFUSED_MS)
 		w->refused = true;
 	return ms;
 }

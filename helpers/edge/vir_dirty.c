@@ -134,3 +134,27 @@ void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *d
 		dirty->in_3s_bytes = 0;
 	}
 }
+
+bool om_vir_sampling_begin(struct om_vir *vir, uint32_t seconds)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
+
+	if (dom && virDomainStartDirtyRateCalc(dom, (int)seconds,
+					       VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING) == 0)
+		return true;
+	virResetLastError();
+	return false;
+}
+
+bool om_vir_sampling_end(struct om_vir *vir, uint32_t seconds, uint64_t *bytes)
+{
+	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
+	uint64_t mibps;
+
+	if (!dom || !read_result(dom, (int)seconds, &mibps)) {
+		virResetLastError();
+		return false;
+	}
+	*bytes = (mibps * seconds) << 20;
+	return true;
+}

@@ -149,6 +149,21 @@ static void restore_downtime(struct om_session *s)
 		om_log_syslog("%s", err.msg);
 }
 
+/* What the guest writes in the first pass, for the forecast. */
+static void begin_sampling(struct om_session *s, const struct om_attempt *attempt)
+{
+	uint32_t speed_mbit = 0;
+
+	if (attempt->path == OM_PATH_FAST)
+		speed_mbit = s->plan.fast.route.speed_mbit;
+	else if (s->facts.mgmt_routed)
+		speed_mbit = s->facts.mgmt_route.speed_mbit;
+	s->sampling_s = om_watch_sampling_s(&s->plan, speed_mbit);
+	if (s->sampling_s && !om_vir_sampling_begin(s->vir, s->sampling_s))
+		s->sampling_s = 0;
+	s->sampling_due_ms = om_now_ms() + (uint64_t)s->sampling_s * 1000;
+}
+
 static void memory(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end)
 {
 	struct om_session *s = ctx;
@@ -164,6 +179,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	om_transport_attempt(s, attempt);
 	om_vir_events_reset(s->vir);
 	om_requests_begin(s, attempt->flags);
+	begin_sampling(s, attempt);
 	sampler = om_sampler_start(s);
 	s->call_begun_ms = om_now_ms();
 	om_vir_migrate(s->vir, attempt, s->plan.peer_to_peer, end);

@@ -12,6 +12,8 @@
 #define FIRST_SAMPLES_MS 100 /* until the first pass is announced; QEMU's own window is 100 ms */
 #define SAMPLE_MS 250
 #define SYSLOG_EVERY_MS 60000
+#define LOOK_AGAIN_MS 1000 /* for the sample of the pages */
+#define LOOK_MOST 5
 
 struct om_sampler {
 	struct om_session *s;
@@ -20,7 +22,7 @@ struct om_sampler {
 	atomic_bool ended;
 	bool moved; /* memory has moved */
 	bool abort_sent;
-	unsigned int iteration, refusals;
+	unsigned int iteration, looks, refusals;
 	uint64_t next_sample_ms, next_syslog_ms;
 };
 
@@ -128,6 +130,24 @@ static void note_moved(struct om_sampler *sampler)
 		sampler->s->first_pass_ms = om_now_ms();
 }
 
+/* How much the guest wrote in the first seconds; QEMU is a little late with it. */
+static void take_sampled(struct om_sampler *sampler)
+{
+	struct om_session *s = sampler->s;
+	uint64_t bytes;
+
+	if (!s->sampling_s || om_now_ms() < s->sampling_due_ms)
+		return;
+	s->sampling_due_ms = om_now_ms() + LOOK_AGAIN_MS;
+	if (om_vir_sampling_end(s->vir, s->sampling_s, &bytes)) {
+		om_watch_sampled(&s->watch, (uint64_t)s->sampling_s * 1000, bytes);
+		om_log(OM_LOG_DEBUG, "the guest dirtied %llu MiB within %u s",
+		       (unsigned long long)bytes >> 20, s->sampling_s);
+	} else if (++sampler->looks < LOOK_MOST)
+		return;
+	s->sampling_s = 0;
+}
+
 static void take_sample(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
@@ -222,6 +242,7 @@ static void *run(void *arg)
 		if (om_now_ms() < sampler->next_sample_ms)
 			continue;
 		abort_if_needed(sampler);
+		take_sampled(sampler);
 		take_sample(sampler);
 		sampler->next_sample_ms = om_now_ms() +
 					  (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);

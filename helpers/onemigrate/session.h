@@ -122,6 +122,8 @@ struct om_session {
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
 	atomic_bool call_ok;		       /* it succeeded */
+	uint32_t sampling_s; /* over which a sample of the pages is compared; 0 = none, or it is read */
+	uint64_t sampling_due_ms;	       /* when to look for the result next */
 	bool guest_suspended;		       /* by the watch */
 	struct om_action watch_ended; /* it had the call cancelled, to throttle or for good */
 	uint64_t phase_since_ms;      /* under lock */

@@ -12,7 +12,7 @@ static struct {
 	unsigned int starts, lists, freed, bitmap_refused_from, refused_from;
 	int seconds, mode, modes[8];
 	uint64_t late_us; /* after the period */
-	long long mibps[4], more_each_time;
+	long long mibps[8], more_each_time;
 	bool never, stale, silent;
 } qemu;
 
@@ -268,6 +268,47 @@ static void without_the_domain_nothing_is_known(void **unused)
 	assert_int_equal(qemu.starts, 0);
 }
 
+/* For a migration: begun, not waited for, and read by somebody else. */
+static void a_sample_is_read_when_it_is_over(void **unused)
+{
+	struct om_vir *vir = begin();
+	uint64_t bytes = 1;
+
+	(void)unused;
+	qemu.mibps[7] = 30;
+	assert_true(om_vir_sampling_begin(vir, 7));
+	assert_int_equal(qemu.now_us, 0);
+	assert_int_equal(qemu.seconds, 7);
+	assert_int_equal(qemu.mode, VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING);
+	qemu.now_us = 6900000;
+	assert_false(om_vir_sampling_end(vir, 7, &bytes));
+	assert_int_equal(bytes, 1);
+	qemu.now_us = 7000000;
+	assert_true(om_vir_sampling_end(vir, 7, &bytes));
+	assert_int_equal(bytes, 210 * MIB);
+	/* One of another length is none of ours. */
+	assert_false(om_vir_sampling_end(vir, 6, &bytes));
+	assert_int_equal(qemu.lists, qemu.freed);
+	fake_end(vir);
+}
+
+static void a_sample_that_is_refused_is_no_failure(void **unused)
+{
+	struct om_vir *vir = begin();
+	uint64_t bytes;
+
+	(void)unused;
+	qemu.refused_from = 1;
+	assert_false(om_vir_sampling_begin(vir, 7));
+	qemu.silent = true;
+	assert_false(om_vir_sampling_end(vir, 7, &bytes));
+	fake.lookup_code = VIR_ERR_NO_DOMAIN;
+	assert_false(om_vir_sampling_begin(vir, 7));
+	assert_false(om_vir_sampling_end(vir, 7, &bytes));
+	assert_int_equal(qemu.starts, 1);
+	fake_end(vir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +325,8 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_told_in_libvirts_words),
 		cmocka_unit_test(the_second_count_may_fail),
 		cmocka_unit_test(without_the_domain_nothing_is_known),
+		cmocka_unit_test(a_sample_is_read_when_it_is_over),
+		cmocka_unit_test(a_sample_that_is_refused_is_no_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "--fit") == 0)
 		return sim_fit(argv + 2);
 	choice = choose(argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* a class at a time, in a file too */
 	sim_table(&choice);
 	if (!choice.class && !choice.policy) {
 		sim_light();

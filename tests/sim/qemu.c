@@ -189,7 +189,7 @@ bool sim_copy_run(struct sim_copy *c, double until)
 {
 	const struct sim_link *link = &c->guest->link;
 
-	while (c->state == SIM_RUNNING && c->now < until - 1e-6) {
+	while (c->state == SIM_RUNNING && c->now < until - SIM_INSTANT_MS) {
 		double rate = sim_link_rate(link, c->now), jitter = sim_link_jitter(link, c->now);
 		double end = fmin(until, sim_link_change(link, c->now));
 		double leap = leap_ms(c, rate);

@@ -39,7 +39,7 @@ static void judge(struct run *run)
 	shadow.paused = false;
 	sim_copy_limit(&shadow, SIM_SOFT_MS);
 	shadow.threshold = shadow.bandwidth * shadow.limit_ms;
-	while (shadow.state == SIM_RUNNING && shadow.now < until)
+	while (shadow.state == SIM_RUNNING && shadow.now < until - SIM_INSTANT_MS)
 		sim_copy_run(&shadow, until);
 	run->r.wrong = shadow.state == SIM_SWITCHING;
 }
@@ -172,10 +172,10 @@ struct sim_result sim_run(const struct sim_guest *g, const struct sim_policy *p)
 		}
 		if (run.copy.state == SIM_SWITCHING)
 			switch_over(&run);
-		else if (run.copy.now >= cut_off - 1e-6 || run.copy.steps > STEPS_MAX)
+		else if (run.copy.now >= cut_off - SIM_INSTANT_MS || run.copy.steps > STEPS_MAX)
 			give_up(&run, SIM_CUT_OFF);
-		else if (p->poll_ms &&
-			 ((boundary && p->events) || run.copy.now >= run.state.next_ms - 1e-6))
+		else if (p->poll_ms && ((boundary && p->events) ||
+					run.copy.now >= run.state.next_ms - SIM_INSTANT_MS))
 			ask(&run);
 	}
 	run.r.passes = run.copy.pass;

@@ -15,6 +15,7 @@
 #define GIB 1073741824.0
 #define GB_PS 1e6		       /* 1 GB/s in bytes per ms */
 #define ZERO_PAGES_PS (4 * GIB / 1000) /* zero pages that QEMU's one thread finds */
+#define SIM_INSTANT_MS 1e-6	       /* so near to a time it is that time */
 #define GBIT_PS 115e3		       /* what 1 Gbit/s carries of memory, in bytes per ms */
 
 /* ---- chance: the same seed and number give the same value, in any order ---- */

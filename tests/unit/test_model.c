@@ -39,15 +39,15 @@ static struct feed begin(double hot_mib, double rate_mibps)
 	return f;
 }
 
-/* A pass down to `left` bytes, with a sample every 250 ms. */
-static void pass(struct feed *f, double left)
+/* A pass down to `left` bytes on such a link, with a sample every 250 ms. */
+static void pass_on(struct feed *f, double left, double link)
 {
 	double begun_ms = f->now_ms, clean;
 
 	while (f->remaining > left) {
-		double bytes = fmin(LINK / 4, f->remaining - left);
+		double bytes = fmin(link / 4, f->remaining - left);
 
-		f->now_ms += bytes / LINK * 1000;
+		f->now_ms += bytes / link * 1000;
 		f->sent += bytes;
 		f->remaining -= bytes;
 		if (f->remaining > left)
@@ -57,6 +57,11 @@ static void pass(struct feed *f, double left)
 	f->remaining = left + clean * (1 - exp(-f->rate / f->hot * (f->now_ms - begun_ms) / 1000));
 	f->pass++;
 	sample(f);
+}
+
+static void pass(struct feed *f, double left)
+{
+	pass_on(f, left, LINK);
 }
 
 static void near(double value, double expected, double part, const char *what)
@@ -340,6 +345,36 @@ static void counting_takes_time_in_which_the_guest_goes_on(void **unused)
 	assert_true(p.ms > p.passes * f.model.count_ms);
 }
 
+static void a_dip_is_not_taken_for_the_time_of_a_count(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	pass(&f, 0);
+	assert_true(om_model_steady(&f.model));
+	pass(&f, 0);
+	assert_true(om_model_steady(&f.model));
+	pass_on(&f, 0, LINK / 3);
+	assert_false(om_model_steady(&f.model));
+	assert_true(f.model.count_ms < 600); /* of the 2 s that the dip has cost */
+	pass(&f, 0);
+	assert_true(om_model_steady(&f.model));
+	assert_true(f.model.count_ms < 50);
+}
+
+/* What lasts is no dip: the link is slower now. */
+static void a_link_that_stays_slow_is_steady_again(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	pass(&f, 0);
+	pass(&f, 0);
+	for (int i = 0; i < 12; i++)
+		pass_on(&f, 0, LINK / 3);
+	assert_true(om_model_steady(&f.model));
+}
+
 static void what_is_unsent_stays_unsent(void **unused)
 {
 	struct feed f = begin(500, 50);
@@ -441,6 +476,8 @@ int main(void)
 		cmocka_unit_test(a_guest_that_is_always_dirty_is_taken_for_the_slowest_of_those),
 		cmocka_unit_test(a_change_is_believed_before_what_was),
 		cmocka_unit_test(counting_takes_time_in_which_the_guest_goes_on),
+		cmocka_unit_test(a_dip_is_not_taken_for_the_time_of_a_count),
+		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),
 		cmocka_unit_test(odd_samples_do_no_harm),
