@@ -28,7 +28,11 @@ static void add_quoted(struct om_buf *xml, const char *text)
 			om_buf_add(xml, "&apos;", 6);
 			break;
 		default:
-			om_buf_add(xml, text, 1);
+			/* A newline would become a blank. */
+			if ((unsigned char)*text < 0x20)
+				om_buf_addf(xml, "&#%d;", *text);
+			else
+				om_buf_add(xml, text, 1);
 		}
 }
 
