@@ -12,6 +12,7 @@
 #define OM_CHECK_H
 
 #include "om_buf.h"
+#include "om_disks.h"
 #include "om_dom.h"
 #include "om_knob.h"
 #include "om_opts.h"
@@ -60,8 +61,10 @@ struct om_check_facts {
 	bool persistent;
 	bool shared;	   /* the document or the driver says so */
 	bool shared_known; /* it does say */
-	bool other_way;	   /* premigrate brings the files there (ceph, fs_lvm_ssh, ...) */
-	bool same_host;	   /* a move between datastores of one host */
+	/* Where it is not shared: what would be copied, with the surveys above; NULL = not looked at. */
+	const struct om_disks_facts *storage;
+	bool other_way; /* premigrate brings the files there (ceph, fs_lvm_ssh, ...) */
+	bool same_host; /* a move between datastores of one host */
 	const struct om_opts *opts;
 	const struct om_knobs *knobs;
 	const struct om_check_way *way;

@@ -219,10 +219,10 @@ static void sum_up(struct om_check *c, const struct tally *tally)
 			       tally->same, tally->unproven, tally->brought);
 }
 
-/* Storage of its own: OpenNebula's script copies it, and destroys what is the same file in truth. */
+/* Storage of its own is copied; what is the same file in truth would be destroyed by that. */
 static void check_not_shared(struct om_check *c)
 {
-	for (size_t i = 0; i < c->dom->disk_count; i++) {
+	for (size_t i = 0; i < c->dom->disk_count && !c->facts->storage; i++) {
 		const struct om_dom_disk *disk = &c->dom->disks[i];
 		struct om_check_file file = om_check_file(c, disk->source);
 
@@ -235,8 +235,7 @@ static void check_not_shared(struct om_check *c)
 		om_check_remedy(c, "set SHARED=YES in the system datastore");
 		return;
 	}
-	om_check_found(c, OM_SEVERITY_OK,
-		       "the storage is not shared: OpenNebula's own script moves the VM");
+	om_check_storage(c);
 }
 
 static void check_disk(struct om_check *c, const struct om_dom_disk *disk, struct tally *tally)

@@ -74,6 +74,7 @@ void om_check_hugepages(struct om_check *c);
 void om_check_memlock(struct om_check *c);
 void om_check_userfaultfd(struct om_check *c);
 void om_check_disks(struct om_check *c);    /* check_disks.c */
+void om_check_storage(struct om_check *c);  /* check_storage.c, of om_check_disks() */
 void om_check_firmware(struct om_check *c); /* check_files.c */
 void om_check_nvram(struct om_check *c);
 void om_check_secrets(struct om_check *c);

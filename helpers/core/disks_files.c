@@ -38,6 +38,13 @@ static bool is_in_dir(const struct om_disks_facts *facts, size_t i)
 
 /* ---- each of them ---- */
 
+static bool is_ours(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return om_str_starts(slash ? slash + 1 : name, OM_DISKS_MARK);
+}
+
 static bool is_mirrored(const struct om_disks *disks, size_t item)
 {
 	for (size_t i = 0; i < disks->disk_count; i++)
@@ -134,7 +141,7 @@ void om_disks_decide_files(struct om_disks *disks, const struct om_disks_facts *
 		if (!is_sound(name) || !is_in_dir(facts, i))
 			om_disks_refuse(disks, WITHOUT_LIVE,
 					"%.200s is no name of a file in %.150s", name, facts->dir);
-		else if (!om_str_starts(name, OM_DISKS_MARK) && !is_refused(disks, i))
+		else if (!is_ours(name) && !is_refused(disks, i))
 			decide_file(disks, facts, i);
 	}
 	for (size_t i = 0; i < facts->item_count; i++)

@@ -79,6 +79,53 @@ static void a_vm_of_nothing_but_memory_is_in_order_too(void **unused)
 	world_free(&w);
 }
 
+/* ---- storage of its own ---- */
+
+static struct om_item items[2];
+static struct om_disk_facts known[3];
+static struct om_disks_facts storage;
+
+static void local_file(struct world *w, size_t i)
+{
+	w->src_files[i].fs_type = w->dst_files[i].fs_type = EXT4;
+	w->dst_files[i].kind = OM_FILE_MISSING;
+}
+
+/* A disk on a base that both hosts have, and a context CD-ROM. */
+static void local(struct world *w)
+{
+	w->facts.shared = false;
+	local_file(w, VM_DIR);
+	local_file(w, VDA);
+	local_file(w, CDROM);
+	w->dst_files[VM_DIR].free_known = true;
+	w->dst_files[VM_DIR].free_bytes = UINT64_C(1) << 40;
+	items[0] = (struct om_item){ .name = text("disk.0"),
+				     .allocated_bytes = 2048,
+				     .readable = true };
+	items[1] = items[0];
+	items[1].name = text("disk.1");
+	memset(known, 0, sizeof(known));
+	known[0].have_image = true;
+	known[0].image = (struct om_image){ .format = OM_IMAGE_QCOW2,
+					    .virtual_bytes = 4096,
+					    .backing = "/ds/1/base" };
+	w->disks[1].format = w->disks[2].format = text("raw");
+	storage = (struct om_disks_facts){ .dom = &w->dom,
+					   .vm_id = "31",
+					   .dir = "/ds/0/31",
+					   .disks = known,
+					   .items = items,
+					   .item_count = 2,
+					   .dst_items_known = true,
+					   .ask = &w->ask,
+					   .src = &w->src,
+					   .dst = &w->dst,
+					   .src_host = "node01",
+					   .dst_host = "node02" };
+	w->facts.storage = &storage;
+}
+
 /* ---- what spoils it ---- */
 
 #define SPOIL(name, ...)                                                                           \
@@ -197,6 +244,16 @@ SPOIL(no_base, w->dst_files[BASE].kind = OM_FILE_MISSING)
 SPOIL(disk_unknown, w->dst_files[VDA].kind = OM_FILE_UNKNOWN)
 SPOIL(not_shared, w->facts.shared = false; no_disk(w))
 SPOIL(not_shared_but_same, w->facts.shared = false)
+SPOIL(left_to_stock, not_shared(w); WORLD_SETTINGS(w, { "MIGRATE_LOCAL_DISKS", "no", OM_ORIGIN_KVMRC }))
+SPOIL(copied, local(w))
+SPOIL(copied_unknown, local(w); w->dst.known = false)
+SPOIL(copied_snapshots, local(w); known[0].image.snapshots = 1)
+SPOIL(copied_unreadable, local(w); items[1].readable = false)
+SPOIL(copied_no_space, local(w); w->dst_files[VM_DIR].free_bytes = 4095)
+SPOIL(copied_may_grow, local(w); w->dst_files[VM_DIR].free_bytes = 4096)
+SPOIL(copied_same, local(w); w->dst_files[VDA] = w->src_files[VDA] = w->dst_files[BASE])
+SPOIL(copied_over, local(w); storage.dst_items = items; storage.dst_item_count = 1)
+SPOIL(copied_elsewhere, local(w); storage.dir = "/ds/31"; w->disks[0].source = text("/ds/31/disk.0"))
 SPOIL(other_disk, w->src_files[VDA].fs_type = w->dst_files[VDA].fs_type = EXT4;
       w->opts.flags |= OM_FLAG_UNSAFE)
 SPOIL(other_disk_yet, other_disk(w); w->facts.other_way = true)
@@ -397,7 +454,17 @@ static const struct row {
 	{ "disks", unsafe_no_type, { O, O, O }, "" },
 	{ "disks", no_base, { B, B, B }, "vda: /ds/1/base is not on node02" },
 	{ "disks", disk_unknown, { N, N, N }, "vda: /ds/0/31/disk.0 could not be looked at" },
-	{ "disks", not_shared, { O, O, O }, "OpenNebula's own script moves the VM" },
+	{ "disks", not_shared, { N, N, N }, "the VM's directory was not looked at" },
+	{ "disks", left_to_stock, { O, O, O }, "OpenNebula's own script moves the VM" },
+	{ "disks", copied, { O, O, O }, "not shared: 1 copied while the VM runs (2.0 KiB), 1 files sent (2.0 KiB)" },
+	{ "disks", copied_unknown, { N, N, N }, "" },
+	{ "disks", copied_snapshots, { B, B, B }, "vda: /ds/0/31/disk.0 has internal snapshots" },
+	{ "disks", copied_unreadable, { B, B, B }, "disk.1 in /ds/0/31 cannot be read" },
+	{ "disks", copied_no_space, { B, B, B }, "1 bytes too little" },
+	{ "disks", copied_may_grow, { W, W, W }, "may grow to" },
+	{ "disks", copied_same, { B, B, B }, "is not proven to be another directory" },
+	{ "disks", copied_over, { W, W, B }, "disk.0 is in /ds/0/31 on node02 already" },
+	{ "disks", copied_elsewhere, { B, B, B }, "does not end in the numbers" },
 	{ "disks", not_shared_but_same, { W, W, W }, "vda: /ds/0/31/disk.0 is the same on both hosts" },
 	{ "disks", other_disk, { B, B, B }, "the VM's data would be lost" },
 	{ "disks", other_disk_yet, { O, O, B }, "" },

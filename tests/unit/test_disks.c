@@ -429,6 +429,7 @@ static void every_file_is_sent_or_said(void **state)
 	add_file(&w, "sub/file");
 	add_item(&w, OM_ITEM_LINK, "link", "/etc/passwd");
 	add_file(&w, OM_DISKS_MARK "0123");
+	add_file(&w, "sub/" OM_DISKS_MARK "4567");
 	is_decided();
 	assert_int_equal(w.disk_plan.file[0], OM_FILE_SEND_IT);
 	assert_int_equal(w.disk_plan.file[1], OM_FILE_SEND_IT);
@@ -436,11 +437,12 @@ static void every_file_is_sent_or_said(void **state)
 	assert_int_equal(w.disk_plan.file[3], OM_FILE_SEND_IT);
 	assert_int_equal(w.disk_plan.file[4], OM_FILE_LINK_IT);
 	assert_int_equal(w.disk_plan.file[5], OM_FILE_LEAVE);
+	assert_int_equal(w.disk_plan.file[6], OM_FILE_LEAVE);
 	assert_int_equal(w.disk_plan.nvram, OM_DISKS_NONE);
 	add_item(&w, OM_ITEM_OTHER, "socket", NULL);
 	is_decided();
 	warns("socket in " DIR " is no file");
-	assert_int_equal(w.disk_plan.file[6], OM_FILE_LEAVE);
+	assert_int_equal(w.disk_plan.file[7], OM_FILE_LEAVE);
 }
 
 static void the_nvram_is_known(void **state)
