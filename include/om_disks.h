@@ -149,6 +149,7 @@ struct om_disks_refusal {
 	bool exists; /* a file is where one would be written: premigrate may yet remove it */
 };
 
+/* om_plan_make() makes it of om_facts.disks; it can be asked for before that, to refuse early. */
 struct om_disks {
 	struct om_disk_plan *disk; /* by dom->disks */
 	size_t disk_count;

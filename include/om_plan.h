@@ -48,7 +48,7 @@ struct om_facts {
 	bool has_guest_agent;
 	bool persistent;
 	/* Where the hosts do not share the VM's storage and it is ours to move; else NULL. Borrowed by
-	 * the plan. */
+	 * the plan, which decides on them, adds their parameters to each attempt and tells it. */
 	const struct om_disks_facts *disks;
 	struct om_transport_facts transport;
 };
