@@ -29,6 +29,8 @@ struct om_predict_facts {
 				       page was counted */
 	uint32_t dirty_1s_times, dirty_3s_times; /* measurements that the counts are the mean of;
 						    0 = 1 */
+	/* Of disks and files that go first, and what their streams may take in all; 0 = none. */
+	uint64_t disk_bytes, disk_limit_bytes_ps;
 	struct om_limits limits; /* deadline_ms: here the time that is left, 0 = none */
 	bool paused;		 /* the guest does not run: nothing is dirtied */
 	uint32_t start_ms;	 /* lowest downtime limit that is set */
@@ -50,6 +52,7 @@ struct om_prediction {
 	char why[160];
 	uint64_t bandwidth_low_bytes_ps, bandwidth_high_bytes_ps;
 	struct om_range_ms bulk;     /* the first pass */
+	struct om_range_ms disks;    /* before that; 0 = none is copied */
 	struct om_range_ms total;    /* from the start of the program to its end */
 	struct om_range_ms downtime; /* pause at the switch-over; of post-copy its pause alone */
 	bool converges;		     /* within the downtime that is allowed without asking */

@@ -369,6 +369,7 @@ void om_predict(struct om_prediction *p, const struct om_predict_facts *f)
 {
 	OM_AUTOFREE struct outcomes *o = om_xcalloc(1, sizeof(*o));
 	struct om_predict_fit fitting = { 0 };
+	struct om_predict_facts memory;
 	enum om_predict_how how;
 	struct speeds s;
 
@@ -378,9 +379,11 @@ void om_predict(struct om_prediction *p, const struct om_predict_facts *f)
 		return;
 	p->known = true;
 	om_predict_fit(&fitting, f, written(f, 0));
-	run_cases(o, f, &s, &fitting);
+	memory = om_predict_disks(p, f);
+	run_cases(o, &memory, &s, &fitting);
 	how = likeliest(o);
 	ranges_of(p, o, how);
+	om_predict_add_disks(p);
 	p->converges = how == OM_PREDICT_SWITCHED && o->throttled * 2 <= OM_PREDICT_CASES &&
 		       o->beyond_soft * 2 <= o->count[how];
 	p->hot_low_bytes = f->paused ? 0 : (uint64_t)quantile(o, hot_of, 0.1);

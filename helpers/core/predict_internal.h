@@ -47,4 +47,10 @@ struct om_predict_end {
 void om_predict_run(struct om_predict_end *end, const struct om_predict_case *c,
 		    const struct om_predict_facts *facts);
 
+/* How long the disks take, and the facts as they are for the memory behind them. Then, with the total known:
+ * of both. */
+struct om_predict_facts om_predict_disks(struct om_prediction *prediction,
+					 const struct om_predict_facts *facts);
+void om_predict_add_disks(struct om_prediction *prediction);
+
 #endif

@@ -60,6 +60,16 @@ static void print_guest(struct om_buf *buf, const struct om_prediction *p)
 		om_buf_addf(buf, "does not run\n");
 }
 
+static void print_disks(struct om_buf *buf, const struct om_prediction *p)
+{
+	if (!p->facts.disk_bytes)
+		return;
+	add_label(buf, "disks first");
+	om_buf_addf(buf, "%.0f MiB, ", (double)p->facts.disk_bytes / MIB);
+	add_range(buf, &p->disks);
+	om_buf_addf(buf, "\n");
+}
+
 static void print_downtime(struct om_buf *buf, const struct om_prediction *p)
 {
 	add_label(buf, "downtime");
@@ -83,6 +93,7 @@ void om_predict_print_text(struct om_buf *buf, const struct om_prediction *p)
 		return;
 	}
 	print_guest(buf, p);
+	print_disks(buf, p);
 	add_label(buf, "first pass");
 	add_range(buf, &p->bulk);
 	om_buf_addf(buf, "\n");
@@ -135,6 +146,10 @@ void om_predict_print_json(struct om_buf *buf, const struct om_prediction *p)
 		    p->bandwidth_high_bytes_ps);
 	json_text(buf, "why", p->why);
 	json_range(buf, "bulk", &p->bulk);
+	om_buf_addf(buf,
+		    ",\"disk_bytes\":%" PRIu64 ",\"disks_low_ms\":%" PRIu64
+		    ",\"disks_high_ms\":%" PRIu64,
+		    p->facts.disk_bytes, p->disks.low, p->disks.high);
 	json_range(buf, "total", &p->total);
 	json_range(buf, "downtime", &p->downtime);
 	om_buf_addf(buf,
