@@ -67,12 +67,12 @@ action_disks() {
 
 # The disks of --storage: images, volatile disks (raw, which have no image), CD-ROMs.
 action_storage() {
-	local vmid=$1 tm=$2 ds=$3 number kind mib target format type readonly
+	local vmid=$1 tm=$2 ds=$3 number kind mib target format type fixed
 	[[ -e $RUN/storage.$vmid ]] || return 0
 	while read -r number kind mib target _; do
-		format=raw type=FILE readonly=NO
+		format=raw type=FILE fixed=NO
 		[[ ! $kind =~ ^(qcow2|snap|internal)$ ]] || format=qcow2
-		[[ $kind != readonly && $target != sd* ]] || readonly=YES
+		[[ $kind != readonly && $target != sd* ]] || fixed=YES
 		[[ $target != sd* ]] || type=CDROM
 		[[ $kind != raw ]] || type=fs
 		[[ $kind != block ]] || type=BLOCK
@@ -93,7 +93,7 @@ action_storage() {
 			action_element SOURCE "/var/lib/one//datastores/1/image$number"
 			action_element TM_MAD "$tm"
 		fi
-		action_element READONLY "$readonly"
+		action_element READONLY "$fixed"
 		action_element SIZE "$mib"
 		action_element TARGET "$target"
 		action_element TYPE "$type"

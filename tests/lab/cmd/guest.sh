@@ -169,7 +169,7 @@ guest_snapshots() {
 guest_start() {
 	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
 	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' vnc='' loader=''
-	local user vmdir cmdline storage='' nvram=''
+	local user vmdir cmdline storage='' nvram='' phases=''
 	shift
 	machine=$(guest_machine)
 	while [[ $# -gt 0 ]]; do
@@ -180,6 +180,7 @@ guest_start() {
 		--dirty) dirty=$2 ;;
 		--hot) hot=$2 ;;
 		--verify) verify=$2 ;;
+		--phases) phases=$2 ;;
 		--vcpus) vcpus=$2 ;;
 		--cpu) cpu=$2 ;;
 		--machine) machine=$2 ;;
@@ -199,6 +200,7 @@ guest_start() {
 		shift 2
 	done
 	[[ $agent =~ ^(|answers|deaf|old)$ ]] || usage
+	[[ $phases =~ ^([0-9]+:[0-9]+(,|$))*$ ]] || usage
 	((mem >= fill + 64)) || die "--mem $mem is too little for --fill $fill"
 	user=$(lab_user)
 	vmdir=/var/lib/one/datastores/$ds/$vmid
@@ -206,7 +208,7 @@ guest_start() {
 	cmdline="console=ttyS0 loglevel=4 panic=1 tsc=unstable clocksource=acpi_pm"
 	cmdline+=" mitigations=off nokaslr no_timer_check lpj=4000000 cryptomgr.notests audit=0"
 	cmdline+=" om.fill=$fill om.kind=$kind om.dirty=$dirty om.hot=$hot om.verify=$verify om.disk=$disk"
-	cmdline+="${agent:+ om.agent=$agent}"
+	cmdline+="${agent:+ om.agent=$agent}${phases:+ om.phases=$phases}"
 
 	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
 	[[ $disk == no || -z $storage ]] || usage
@@ -283,6 +285,7 @@ guest_verify() {
 		(($(guest_beat "$console" seq) < seq + 2 ||
 			$(guest_beat "$console" passes) < passes + 2)) ||
 			! storage_reread "$vmid" "$console" "${disks[@]}" || break
+		! grep -q '^ERROR' "$console" || break
 		sleep 0.1
 	done
 	[[ $i -lt 600 ]] || guest_bad "$vmid" "its heartbeat or its check stands still"

@@ -30,7 +30,7 @@ storage_is_cdrom() {
 # storage_item VMID NUMBER TARGET ITEM: a line of the record.
 storage_item() {
 	local vmid=$1 number=$2 target=$3 rest=$4 kind mib='' layers='' rate=1 region='' unit=4 cache=writeback
-	local name=disk.$2 blocks key
+	local name=disk.$2 blocks key chain start units
 	kind=${rest%%:*}
 	while [[ $rest == *:* ]]; do
 		rest=${rest#*:}
@@ -60,8 +60,11 @@ storage_item() {
 	[[ $rate == *k ]] && rate=${rate%k} || rate=$((rate * 1024))
 	blocks=$((mib * 256))
 	printf '%s' "$name" >"$RUN/storage.$vmid.$number"
-	echo "$number $kind $mib $target $layers $number:$blocks:$([[ $kind == snap ]] && echo "$layers" || echo 1):$((
-		blocks / 64 * 16)):$((region * 1024 / unit)):$((unit / 4)):$rate $cache" >>"$RUN/storage.$vmid"
+	# The region begins with a cluster of qcow2.
+	[[ $kind == snap ]] && chain=$layers || chain=1
+	start=$((blocks / 4 - blocks / 4 % 16)) units=$((region * 1024 / unit))
+	echo "$number $kind $mib $target $layers $number:$blocks:$chain:$start:$units:$((unit / 4)):$rate $cache" \
+		>>"$RUN/storage.$vmid"
 }
 
 # storage_parse VMID LIST

@@ -154,7 +154,6 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "verify"))
 		return verify(argv[2], &l, strtoull(argv[4], NULL, 10));
 	if (!strcmp(argv[1], "make") && argc == 6)
-		return make(argv[2], &l, strtoull(argv[4], NULL, 10),
-			    strtoull(argv[5], NULL, 10));
+		return make(argv[2], &l, strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
 	return 2;
 }

@@ -19,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DISKS_MAX = 24, TICK_MS = 20, SYNC_MS = 200, PASS_S = 10, WAIT_S = 20 };
+/* A pass over a disk is to take PASS_S, at no more than CHECKS_MAX blocks a second. */
+enum { DISKS_MAX = 24, TICK_MS = 20, SYNC_MS = 200, PASS_S = 3, CHECKS_MAX = 1024, WAIT_S = 20 };
 
 struct disk {
 	char name[16];
@@ -114,7 +115,9 @@ static void *disk_run(void *arg)
 {
 	struct disk *d = arg;
 	uint64_t last = now_ms(), sync_at = last + SYNC_MS, write_due = 0, check_due = 0;
-	uint64_t write_cost = d->layout.unit * 4 * 1000, check_cost = CHUNK_BLOCKS * PASS_S * 1000;
+	uint64_t write_cost = d->layout.unit * 4 * 1000, check_cost = CHUNK_BLOCKS * 1000;
+	uint64_t checks = d->layout.blocks / PASS_S < CHECKS_MAX ? d->layout.blocks / PASS_S
+								 : CHECKS_MAX;
 
 	for (;;) {
 		uint64_t now, passed;
@@ -126,7 +129,7 @@ static void *disk_run(void *arg)
 		write_due += passed * d->layout.rate_kibps;
 		for (; write_due >= write_cost; write_due -= write_cost)
 			disk_write(d);
-		check_due += passed * d->layout.blocks;
+		check_due += passed * checks;
 		for (; check_due >= check_cost; check_due -= check_cost)
 			disk_check(d);
 		if (now >= sync_at) {

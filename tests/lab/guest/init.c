@@ -6,6 +6,7 @@
  * Kernel command line (MiB and MiB/s):
  *   om.fill=N    memory to fill                      om.kind=random|text|zero|mixed
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
+ *   om.phases=SECOND:MIBPS,...   other rates of dirtying, from these seconds after READY on
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
  *   om.blk=... om.beat=...   disk.h;  om.cdrom=yes   there are SCSI drives
@@ -438,6 +439,23 @@ static void configure(void)
 		cfg.kind = KIND_MIXED;
 }
 
+/* Quiet to busy and back: the rate at this time after READY. */
+static uint64_t dirty_mibps_at(uint64_t ms)
+{
+	const char *at = strstr(command_line, "om.phases=");
+	uint64_t mibps = cfg.dirty_mibps, second;
+	char *end;
+
+	for (at = at ? at + strlen("om.phases=") : ""; *at >= '0' && *at <= '9';
+	     at = end + (*end == ',')) {
+		second = strtoull(at, &end, 10);
+		if (*end != ':' || ms < second * 1000)
+			break;
+		mibps = strtoull(end + 1, &end, 10);
+	}
+	return mibps;
+}
+
 static void setup(void)
 {
 	int console;
@@ -508,7 +526,7 @@ static void run(void)
 		gap = passed > gap ? passed : gap;
 		worked = passed < 1000 ? passed : 1000;
 
-		dirty_due += worked * cfg.dirty_mibps * PAGES_PER_MIB;
+		dirty_due += worked * dirty_mibps_at(now - start) * PAGES_PER_MIB;
 		dirty_some(dirty_due / 1000);
 		dirty_due %= 1000;
 		check_due += worked * cfg.verify_mibps * PAGES_PER_MIB;
