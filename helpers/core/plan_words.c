@@ -40,6 +40,10 @@ static const char *const timeout_words[] = {
 const char *om_plan_words_moves(const struct om_plan_words *w, const struct om_dom_disk *disk,
 				const char **key)
 {
+	const struct om_disk_plan *decided = w->plan->disk_facts
+						     ? &w->plan->disks.disk[disk - w->dom->disks]
+						     : NULL;
+
 	switch (disk->kind) {
 	case OM_DISK_EMPTY:
 		*key = "empty";
@@ -48,6 +52,10 @@ const char *om_plan_words_moves(const struct om_plan_words *w, const struct om_d
 		*key = "network";
 		return "a volume on the network, which the destination opens as well";
 	default:
+		if (decided) {
+			*key = om_disk_way_name(decided->way);
+			return decided->why;
+		}
 		*key = image_keys[w->images];
 		return image_words[w->images];
 	}
@@ -59,6 +67,8 @@ const char *om_plan_words_stage(const struct om_plan_words *w, enum om_plan_stag
 		[OM_STAGE_LOOK] = "both hosts are asked for the state of the VM",
 		[OM_STAGE_BLOCK_JOBS] = "active block jobs of its disks are waited for",
 		[OM_STAGE_SNAPSHOTS] = "its snapshots' metadata, if any, is taken from the source",
+		[OM_STAGE_FILES] = "files that nobody writes to are sent, and empty images made",
+		[OM_STAGE_DISKS] = "disks are copied while the guest runs, and kept in sync",
 		[OM_STAGE_MEMORY] =
 			"the memory is copied while the guest runs; then it is switched over",
 		[OM_STAGE_POSTCOPY] = "post-copy begins after the first pass",
@@ -69,6 +79,8 @@ const char *om_plan_words_stage(const struct om_plan_words *w, enum om_plan_stag
 	static_assert(OM_ARRAY_LEN(words) == OM_STAGE_COUNT, "words for each stage");
 
 	if ((stage == OM_STAGE_BLOCK_JOBS && !w->dom->disk_count) ||
+	    (stage == OM_STAGE_FILES && !w->plan->disk_facts) ||
+	    (stage == OM_STAGE_DISKS && !w->plan->disks.mirrors) ||
 	    (stage == OM_STAGE_POSTCOPY && !w->plan->postcopy_after_precopy) ||
 	    (stage == OM_STAGE_TIME && !(w->sync_time && w->dom->has_guest_agent)))
 		return NULL;
@@ -168,6 +180,17 @@ static void add_limits(struct om_buf *buf, const struct om_plan *plan)
 	}
 }
 
+/* Of a disk that is copied. */
+static void add_amount(struct om_buf *buf, const struct om_plan *plan, size_t i)
+{
+	const struct om_disk_plan *disk = plan->disk_facts ? &plan->disks.disk[i] : NULL;
+	char size[OM_DISKS_SIZE_TEXT];
+
+	if (disk && disk->way == OM_DISK_MIRROR)
+		om_buf_addf(buf, ", %s%s", om_disks_size(size, disk->copy_bytes),
+			    disk->chain ? " of its active layer" : "");
+}
+
 static void add_disks(struct om_buf *buf, const struct om_plan_words *w)
 {
 	const char *key;
@@ -181,7 +204,9 @@ static void add_disks(struct om_buf *buf, const struct om_plan_words *w)
 			om_buf_addf(buf, " ");
 			add_clean(buf, disk->source);
 		}
-		om_buf_addf(buf, ": %s\n", om_plan_words_moves(w, disk, &key));
+		om_buf_addf(buf, ": %s", om_plan_words_moves(w, disk, &key));
+		add_amount(buf, w->plan, i);
+		om_buf_addf(buf, "\n");
 	}
 	if (!w->dom->disk_count) {
 		add_label(buf, "disks");

@@ -114,7 +114,34 @@ static void json_disks(struct om_buf *buf, const struct om_plan_words *w)
 		om_buf_addf(buf, ",");
 		json_text(buf, "source", disk->source);
 		om_plan_words_moves(w, disk, &key);
-		om_buf_addf(buf, ",\"moves\":\"%s\"}", key);
+		om_buf_addf(buf, ",\"moves\":\"%s\"", key);
+		if (w->plan->disk_facts)
+			om_buf_addf(buf, ",\"copy_bytes\":%" PRIu64,
+				    w->plan->disks.disk[i].copy_bytes);
+		om_buf_addf(buf, "}");
+	}
+	om_buf_addf(buf, "]");
+}
+
+/* What of the VM's directory is sent before the start; null where nothing is. */
+static void json_files(struct om_buf *buf, const struct om_plan *plan)
+{
+	size_t n = 0;
+
+	om_buf_addf(buf, ",\"files_sent\":");
+	if (!plan->disk_facts) {
+		om_buf_addf(buf, "null");
+		return;
+	}
+	om_buf_addf(buf, "[");
+	for (size_t i = 0; i < plan->disks.file_count; i++) {
+		const struct om_item *item = &plan->disk_facts->items[i];
+
+		if (plan->disks.file[i] != OM_FILE_SEND_IT)
+			continue;
+		om_buf_addf(buf, "%s{", n++ ? "," : "");
+		json_text(buf, "name", item->name);
+		om_buf_addf(buf, ",\"bytes\":%" PRIu64 "}", item->allocated_bytes);
 	}
 	om_buf_addf(buf, "]");
 }
@@ -148,6 +175,7 @@ void om_plan_words_json(struct om_buf *buf, const struct om_plan_words *w)
 	json_way(buf, w->plan);
 	json_limits(buf, w->plan);
 	json_disks(buf, w);
+	json_files(buf, w->plan);
 	json_stages(buf, w);
 	json_list(buf, "hooks", &w->hooks);
 	json_list(buf, "hooks_skipped", &w->hooks_skipped);

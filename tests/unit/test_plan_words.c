@@ -103,6 +103,44 @@ static void it_names_the_way_flags_parameters_and_their_origins(void **unused)
 	end(&f);
 }
 
+static void disks_that_are_copied_are_told_with_their_size(void **unused)
+{
+	struct om_item items[] = { { .name = (char[]){ "disk.0" } },
+				   { .name = (char[]){ "a\"b" }, .allocated_bytes = 5 } };
+	struct om_disks_facts facts = { .items = items };
+	struct om_disk_plan *disk;
+	struct fixture f;
+
+	(void)unused;
+	begin(&f);
+	facts.dom = &f.dom;
+	f.plan.disk_facts = &facts;
+	f.plan.disks = (struct om_disks){ .disk = om_xcalloc(3, sizeof(*f.plan.disks.disk)),
+					  .disk_count = 3,
+					  .file = om_xcalloc(2, sizeof(*f.plan.disks.file)),
+					  .file_count = 2,
+					  .mirrors = 1 };
+	disk = &f.plan.disks.disk[0];
+	*disk = (struct om_disk_plan){ .way = OM_DISK_MIRROR,
+				       .why = "copied while the guest runs",
+				       .copy_bytes = 3u << 29,
+				       .chain = true };
+	f.plan.disks.file[0] = OM_FILE_MIRRORED;
+	f.plan.disks.file[1] = OM_FILE_SEND_IT;
+	has(text(&f), "disk.0: copied while the guest runs, 1.5 GiB of its active layer\n");
+	has(f.buf.text, "sda: empty\n");
+	has(f.buf.text, "files that nobody writes to are sent, and empty images made\n");
+	has(f.buf.text, "disks are copied while the guest runs, and kept in sync\n");
+	has(json(&f), "\"moves\":\"mirrored\",\"copy_bytes\":1610612736}");
+	has(f.buf.text, "\"files_sent\":[{\"name\":\"a\\\"b\",\"bytes\":5}]");
+	f.plan.disks.mirrors = 0;
+	assert_null(strstr(text(&f), "kept in sync"));
+	f.plan.disk_facts = NULL;
+	assert_null(strstr(text(&f), "are sent"));
+	has(json(&f), "\"files_sent\":null");
+	end(&f);
+}
+
 static void hooks_are_named(void **unused)
 {
 	struct fixture f;
@@ -246,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_names_the_way_flags_parameters_and_their_origins),
+		cmocka_unit_test(disks_that_are_copied_are_told_with_their_size),
 		cmocka_unit_test(hooks_are_named),
 		cmocka_unit_test(limits_that_were_set_are_found_among_the_lines),
 		cmocka_unit_test(each_disk_says_how_it_moves),

@@ -46,6 +46,35 @@ static struct om_prediction predict(const struct om_predict_facts *f)
 	return p;
 }
 
+/* ---- disks that go first ---- */
+
+static void disks_take_their_time_before_the_memory(void **unused)
+{
+	struct om_predict_facts f = idle();
+	struct om_prediction alone = predict(&f), p;
+	struct om_buf buf = { 0 };
+
+	(void)unused;
+	assert_true(!alone.disks.low && !alone.disks.high);
+	f.disk_bytes = 10 * GBIT;
+	p = predict(&f);
+	assert_true(p.disks.low >= 10000 && p.disks.high >= p.disks.low && p.disks.high < 30000);
+	assert_true(p.total.low == alone.total.low + p.disks.low);
+	assert_true(p.total.high == alone.total.high + p.disks.high);
+	assert_true(p.bulk.high == alone.bulk.high && p.downtime.high == alone.downtime.high);
+	om_predict_print_text(&buf, &p);
+	assert_non_null(strstr(buf.text, "  disks first 1121 MiB, "));
+	free(buf.text);
+	f.disk_limit_bytes_ps = GBIT / 10;
+	p = predict(&f);
+	assert_true(p.disks.low == 100001 && p.disks.high == 100001);
+	/* The memory has what they leave of the time. */
+	f.limits.deadline_ms = 100500;
+	p = predict(&f);
+	f.limits.deadline_ms = 200000;
+	assert_string_not_equal(p.action, predict(&f).action);
+}
+
 /* ---- the model ---- */
 
 /* Least and most of three runs between two hosts of the lab: 256 MiB of 512 filled, 1 Gbit/s. */
@@ -547,6 +576,7 @@ static void it_is_told_to_programs(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(disks_take_their_time_before_the_memory),
 		cmocka_unit_test(it_goes_as_it_went_in_the_lab),
 		cmocka_unit_test(the_switch_over_goes_as_fast_as_the_link),
 		cmocka_unit_test(the_shortest_pause_follows_the_bandwidth),
