@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onemigrate check: what would keep a VM from being migrated to a host, before anything is touched. */
 #include "cmd.h"
+#include "move.h"
 #include "session.h"
 #include "vm_args.h"
 
@@ -43,7 +44,8 @@ int om_cmd_check(int argc, char **argv)
 
 	if (!om_vm_host_args(&args, argc, argv, usage, &own, &exit_status))
 		return exit_status;
-	if (!om_session_by_hand(&s, args.vm, NULL, args.host, &err)) {
+	if (!om_session_by_hand(&s, args.vm, NULL, args.host, &err) ||
+	    !om_mover_by_hand(&s, &err)) {
 		fprintf(stderr, "onemigrate: %s\n", err.msg);
 		return EXIT_NOT_KNOWN;
 	}

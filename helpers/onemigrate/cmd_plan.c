@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onemigrate plan: what `migrate` would do with a VM, and how it would go. */
 #include "cmd.h"
+#include "move.h"
 #include "session.h"
 #include "vm_args.h"
 
@@ -286,6 +287,16 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	om_strv_free(&words.hooks_skipped);
 }
 
+static bool tell(struct om_session *s, const struct om_vm_args *args, struct om_err *err)
+{
+	if (args->own && om_session_is_move(s))
+		return om_mover_plan(s, args->json, err);
+	if (!om_mover_by_hand(s, err) || !make_plan(s, err))
+		return false;
+	print(s, args);
+	return true;
+}
+
 int om_cmd_plan(int argc, char **argv)
 {
 	static const struct option own = { "document", required_argument, NULL, 0 };
@@ -296,10 +307,9 @@ int om_cmd_plan(int argc, char **argv)
 
 	if (!om_vm_host_args(&args, argc, argv, usage, &own, &exit_status))
 		return exit_status;
-	if (!open_session(&s, &args, &err) || !make_plan(&s, &err)) {
+	if (!open_session(&s, &args, &err) || !tell(&s, &args, &err)) {
 		fprintf(stderr, "onemigrate: %s\n", err.msg);
 		return EXIT_NO_PLAN;
 	}
-	print(&s, &args);
 	return 0;
 }

@@ -38,7 +38,7 @@ static bool connect_here(struct om_session *s, struct om_err *err)
 }
 
 /* What is asked of the copies: other limits are for memory. */
-static void set_limits(struct om_session *s)
+void om_mover_set_limits(struct om_session *s)
 {
 	const struct om_param *option = om_params_get(&s->opts.params, "bandwidth");
 	uint64_t left_ms = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEADLINE);
@@ -133,7 +133,7 @@ static bool prepare(struct om_mover_session *ms, struct om_err *err)
 	struct om_session *s = ms->s;
 	bool ok;
 
-	set_limits(s);
+	om_mover_set_limits(s);
 	set_asking(s, true);
 	ok = connect_here(s, err);
 	set_asking(s, false);
@@ -141,7 +141,7 @@ static bool prepare(struct om_mover_session *ms, struct om_err *err)
 		return false;
 	lock_vm(ms);
 	set_asking(s, true);
-	ok = is_running(s, err) && om_mover_gather(ms, false, err);
+	ok = is_running(s, err) && om_mover_gather(ms, OM_MOVER_RUN, err);
 	publish(ms);
 	set_asking(s, false);
 	return ok && wait_for_block_jobs(s, err) && om_move_decide(&ms->move, &ms->facts, err);
@@ -283,7 +283,7 @@ static void settle(struct om_mover_session *ms, struct om_move_end *end)
 	struct om_err err = { 0 };
 
 	lock_vm(ms);
-	if (!om_mover_gather(ms, true, &err) || !om_move_decide(&ms->move, &ms->facts, &err)) {
+	if (!om_mover_gather(ms, OM_MOVER_SETTLE, &err) || !om_move_decide(&ms->move, &ms->facts, &err)) {
 		om_log(OM_LOG_WARN, "%s", err.msg);
 		return;
 	}
@@ -300,7 +300,7 @@ void om_session_move_settle(struct om_session *s)
 	bool known;
 
 	om_err_set(&end.err, OM_E_UNKNOWN, "the migration's working process ended unexpectedly");
-	set_limits(s);
+	om_mover_set_limits(s);
 	set_asking(s, true);
 	known = s->shared->touched && connect_here(s, &err);
 	set_asking(s, false);

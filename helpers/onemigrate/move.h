@@ -21,8 +21,14 @@ struct om_mover_session {
 	uint64_t next_syslog_ms;
 };
 
-/* move_gather.c. `settling`: what was made by the process that has died is taken for in use. */
-bool om_mover_gather(struct om_mover_session *ms, bool settling, struct om_err *err) OM_MUST_CHECK;
+enum om_mover_why {
+	OM_MOVER_RUN,	 /* what an earlier attempt has left, and nobody uses, is removed */
+	OM_MOVER_SETTLE, /* for a process that has died: all that it made is there still */
+	OM_MOVER_LOOK,	 /* nothing is changed */
+};
+/* move_gather.c */
+bool om_mover_gather(struct om_mover_session *ms, enum om_mover_why why,
+		     struct om_err *err) OM_MUST_CHECK;
 void om_mover_free(struct om_mover_session *ms);
 /* What the running VM uses: files that are named anywhere in its XML. */
 struct om_in_use {
@@ -38,7 +44,16 @@ bool om_mover_clean(struct om_mover_session *ms, struct om_err *err);
 /* move_ports.c */
 void om_mover_ops(struct om_mover_session *ms, struct om_move_ops *ops);
 
-/* move.c: in the place of om_session_migrate() and om_session_settle(). */
+/* move_requests.c: in the place of what a migration of memory answers; returns false, as done. */
+bool om_mover_request(struct om_session *s, struct om_request *request);
+
+/* move_plan.c: tells on stdout; s is one by document. False: there is no plan. */
+bool om_mover_plan(struct om_session *s, bool json, struct om_err *err) OM_MUST_CHECK;
+/* False: to its own host a VM is not migrated by hand. */
+bool om_mover_by_hand(const struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+
+/* move.c: limits of the settings; in the place of om_session_migrate() and om_session_settle(). */
+void om_mover_set_limits(struct om_session *s);
 bool om_session_is_move(const struct om_session *s);
 void om_session_move(struct om_session *s);
 void om_session_move_settle(struct om_session *s);

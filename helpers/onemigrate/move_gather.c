@@ -232,7 +232,7 @@ static void end_copies(struct om_mover_session *ms, const char *xml)
 }
 
 /* Before anything else: what nobody uses is ours to remove, as the journal proves. */
-static bool open_journal(struct om_mover_session *ms, bool settling, struct om_err *err)
+static bool open_journal(struct om_mover_session *ms, enum om_mover_why why, struct om_err *err)
 {
 	OM_AUTOFREE char *xml = NULL;
 	struct om_err left = { 0 };
@@ -241,7 +241,7 @@ static bool open_journal(struct om_mover_session *ms, bool settling, struct om_e
 		return true;
 	if (!om_move_journal_open(&ms->journal, ms->dst_dir, err))
 		return false;
-	if (settling)
+	if (why != OM_MOVER_RUN)
 		return true;
 	if (om_vir_move_xml(ms->s->vir, &xml) == OM_MOVE_ACTIVE)
 		end_copies(ms, xml);
@@ -297,27 +297,27 @@ static void set_facts(struct om_mover_session *ms)
 	ms->facts.free_known = om_move_free_bytes(ms->dst_dir, &ms->facts.free_bytes);
 }
 
-bool om_mover_gather(struct om_mover_session *ms, bool settling, struct om_err *err)
+bool om_mover_gather(struct om_mover_session *ms, enum om_mover_why why, struct om_err *err)
 {
 	struct om_session *s = ms->s;
 	OM_AUTOFREE char *xml = NULL;
 	struct om_in_use use;
 	bool ok;
 
-	if (!take_dirs(ms, err) || !open_journal(ms, settling, err))
+	if (!take_dirs(ms, err) || !open_journal(ms, why, err))
 		return false;
 	if (om_vir_move_xml(s->vir, &xml) != OM_MOVE_ACTIVE)
 		return om_err_set(err, OM_E_INPUT, "the VM does not run here");
 	if (!gather_disks(ms, xml, err))
 		return false;
-	if (!settling)
+	if (why != OM_MOVER_SETTLE)
 		measure_writes(ms);
 	om_in_use_find(&use, xml);
 	ok = list_destination(ms, &use, err);
 	om_in_use_free(&use);
 	s->facts.persistent = om_vir_domain_persistent(s->vir);
 	set_facts(ms);
-	ms->facts.free_known &= !settling;
+	ms->facts.free_known &= why != OM_MOVER_SETTLE;
 	return ok;
 }
 

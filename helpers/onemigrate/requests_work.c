@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What operators ask of the migration while it runs, as the sampler's thread carries it out. */
+#include "move.h"
 #include "om_log.h"
 #include "session.h"
 
@@ -152,6 +153,8 @@ static bool carry_out(struct om_session *s, struct om_request *request)
 	};
 	struct om_side side;
 
+	if (om_session_is_move(s))
+		return om_mover_request(s, request);
 	om_vir_side(s->vir, OM_VIR_MON, &side);
 	facts.paused = side.state == OM_SIDE_PAUSED || side.state == OM_SIDE_INCOMING;
 	if (!om_control_judge(&request->what, &facts, &request->answer))
