@@ -195,6 +195,8 @@ static void gather(struct om_session *s, struct om_predict_facts *facts, struct 
 		.emulated = is_emulated(s),
 		.link_bytes_ps = link_bytes_ps(s),
 		.limit_bytes_ps = plan->limits.bandwidth_bytes_ps,
+		.disk_bytes = plan->disks.mirror_bytes + plan->disks.send_bytes,
+		.disk_limit_bytes_ps = plan->disks.mirrors * (plan->disks.mirror_mibps << 20),
 		.seen_bytes_ps = seen_before(s),
 		.limits = plan->limits,
 		.paused = side.state == OM_SIDE_PAUSED,
@@ -273,7 +275,8 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	struct om_buf buf = { 0 };
 
 	find_hooks(s, &words);
-	if (!words.stock_reason && words.images == OM_IMAGES_APART && has_files(&s->dom))
+	if (!words.stock_reason && words.images == OM_IMAGES_APART && has_files(&s->dom) &&
+	    !s->plan.disk_facts)
 		words.stock_reason = "storage that the hosts do not share";
 	if (words.stock_reason)
 		om_str_copy(prediction.why, sizeof(prediction.why),
