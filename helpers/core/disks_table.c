@@ -173,8 +173,7 @@ static void count_layers(struct work *w, const struct found *found)
 	size_t item;
 
 	for (size_t n = 0; found->path && om_disks_layer(w->facts, found->i, n); n++) {
-		OM_AUTOFREE char *path = layer_path(w, found, n, &item);
-
+		free(layer_path(w, found, n, &item));
 		if (item != OM_DISKS_NONE)
 			w->use[item].read++;
 	}
