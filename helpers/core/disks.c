@@ -48,6 +48,7 @@ const char *om_disks_size(char text[OM_DISKS_SIZE_TEXT], uint64_t bytes)
 /* ---- what is found ---- */
 
 /* Names are the owner's: one line, and none so long that the remedy is cut off. */
+static char *sentence(const char *fmt, va_list args) OM_PRINTF(1, 0);
 static char *sentence(const char *fmt, va_list args)
 {
 	char text[400];
@@ -72,6 +73,7 @@ struct om_disks_refusal *om_disks_refuse(struct om_disks *disks, const char *rem
 	return refusal;
 }
 
+static void add_sentence(struct om_strv *list, const char *fmt, va_list args) OM_PRINTF(2, 0);
 static void add_sentence(struct om_strv *list, const char *fmt, va_list args)
 {
 	OM_AUTOFREE char *text = sentence(fmt, args);
