@@ -44,8 +44,24 @@ LIBSSH2_CHANNEL *channel_open(struct link *link, const char *command, struct om_
 	return channel;
 }
 
+/* With its window used up nothing is on its way, and so the other end may be heard: it may have ended, after
+ * which nobody would open the window again. */
+static bool hear(struct link *link, LIBSSH2_CHANNEL *channel, struct om_buf *in, struct om_err *err)
+{
+	char text[4096];
+	ssize_t n;
+
+	if (!in || libssh2_channel_window_write(channel) != 0)
+		return true;
+	while ((n = channel_read(link, channel, 0, text, sizeof(text))) > 0)
+		om_buf_add(in, text, (size_t)n);
+	if (n < 0 || libssh2_channel_eof(channel))
+		return link_lost(link, "the other end has ended", err);
+	return true;
+}
+
 bool channel_write(struct link *link, LIBSSH2_CHANNEL *channel, const char *bytes, size_t len,
-		   uint64_t *blocked_us, struct om_err *err)
+		   struct om_buf *in, uint64_t *blocked_us, struct om_err *err)
 {
 	while (len) {
 		ssize_t n = libssh2_channel_write(channel, bytes, len);
@@ -53,6 +69,8 @@ bool channel_write(struct link *link, LIBSSH2_CHANNEL *channel, const char *byte
 		if (n == LIBSSH2_ERROR_EAGAIN) {
 			uint64_t begun = now_us();
 
+			if (!hear(link, channel, in, err))
+				return false;
 			if (!link_wait(link, now_ms() + STALL_MS))
 				return link_lost(link, "it stands still", err);
 			*blocked_us += now_us() - begun;

@@ -142,7 +142,11 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	while ((option = getopt_long(argc, argv, "+hV", long_options, NULL)) != -1) {
 		if (option == 'h' || option == 'V') {
-			fputs(option == 'h' ? help : "onemigrate-ssh " OM_VERSION "\n", stdout);
+			if (option == 'h')
+				fputs(help, stdout);
+			else
+				printf("onemigrate-ssh %s (libssh2 %s)\n", OM_VERSION,
+				       libssh2_version(0));
 			return 0;
 		}
 		if (option == '?' || !take_option(&o, option))

@@ -187,7 +187,7 @@ bool peer_flush(struct peer *peer, struct om_err *err)
 	size_t len = peer->out.len;
 
 	peer->out.len = 0;
-	if (len && !channel_write(peer->link, peer->channel, peer->out.text, len,
+	if (len && !channel_write(peer->link, peer->channel, peer->out.text, len, &peer->in,
 				  &peer->squeeze.blocked_us, err))
 		return false;
 	peer->sent_bytes += len;

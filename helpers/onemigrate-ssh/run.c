@@ -40,10 +40,10 @@ static bool listen(struct link *link, LIBSSH2_CHANNEL *channel, int64_t deadline
 static bool send_script(struct link *link, LIBSSH2_CHANNEL *channel, const char *script, size_t len,
 			struct om_err *err)
 {
-	uint64_t blocked;
+	uint64_t blocked = 0;
 	int ret;
 
-	if (!channel_write(link, channel, script, len, &blocked, err))
+	if (!channel_write(link, channel, script, len, NULL, &blocked, err))
 		return false;
 	while ((ret = libssh2_channel_send_eof(channel)) == LIBSSH2_ERROR_EAGAIN)
 		if (!link_wait(link, now_ms() + 30000))

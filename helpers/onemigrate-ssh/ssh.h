@@ -54,8 +54,9 @@ bool auth(struct link *link, struct om_err *err) OM_MUST_CHECK;
 
 /* A channel that runs `command`; NULL with the reason in err. */
 LIBSSH2_CHANNEL *channel_open(struct link *link, const char *command, struct om_err *err);
+/* What comes of stdout while it waits is added to `in`, if that is not NULL. */
 bool channel_write(struct link *link, LIBSSH2_CHANNEL *channel, const char *bytes, size_t len,
-		   uint64_t *blocked_us, struct om_err *err) OM_MUST_CHECK;
+		   struct om_buf *in, uint64_t *blocked_us, struct om_err *err) OM_MUST_CHECK;
 /* Bytes that have come; 0: none now; -1: the connection is lost. */
 ssize_t channel_read(struct link *link, LIBSSH2_CHANNEL *channel, int stream, char *to,
 		     size_t size);
