@@ -54,11 +54,11 @@ struct om_move_facts {
 	size_t dst_item_count;
 	const char *nvram; /* its name below the source's directory, or NULL */
 	bool free_known;
-	uint64_t free_bytes;  /* for us, where the destination is */
-	uint64_t limit_bps;   /* on all copies together; 0 = none */
-	uint64_t libvirt;     /* version; 0 = not known */
+	uint64_t free_bytes; /* for us, where the destination is */
+	uint64_t limit_bps;  /* on all copies together; 0 = none */
+	uint64_t libvirt;    /* version; 0 = not known */
 	bool persistent;
-	uint32_t uid, gid;    /* of new images */
+	uint32_t uid, gid; /* of new images */
 };
 
 /* ---- the decision ---- */
@@ -77,7 +77,7 @@ struct om_move_disk {
 	bool shallow, media, sync;   /* media: a drive whose medium can be changed */
 	struct om_blank blank;	     /* the placeholder; its texts are owned */
 	uint64_t copy_bytes;
-	char why[80];		     /* it stays: half a sentence */
+	char why[80]; /* it stays: half a sentence */
 };
 
 enum om_move_file_way {
@@ -93,8 +93,8 @@ enum om_move_file_way {
 /* By the items of the source. */
 struct om_move_file {
 	enum om_move_file_way way;
-	char *target;			 /* of a link */
-	char *backing;			 /* the copy's backing file gets this name; NULL: it stays as it is */
+	char *target;  /* of a link */
+	char *backing; /* the copy's backing file gets this name; NULL: it stays as it is */
 	const char *backing_format;
 };
 
@@ -131,9 +131,9 @@ enum om_move_where {
 };
 struct om_move_seen {
 	enum om_move_where where;
-	bool job, ready;     /* a copy to the other directory's file is under way; in sync */
-	bool foreign;	     /* or another block job */
-	uint64_t cur, end;   /* bytes, while there is a job */
+	bool job, ready;   /* a copy to the other directory's file is under way; in sync */
+	bool foreign;	   /* or another block job */
+	uint64_t cur, end; /* bytes, while there is a job */
 };
 enum om_move_domain { OM_MOVE_ACTIVE, OM_MOVE_ENDED, OM_MOVE_SILENT };
 
@@ -191,8 +191,8 @@ struct om_move_end {
 	bool has_err;
 	struct om_err err; /* why it is not DONE, without where the disks are */
 	bool guest_ended;
-	bool left;	   /* NOT: something that was made could not be removed */
-	char where[500];   /* MIXED: disk by disk */
+	bool left;	 /* NOT: something that was made could not be removed */
+	char where[500]; /* MIXED: disk by disk */
 };
 void om_move_run(const struct om_move_ops *ops, const struct om_move *move,
 		 struct om_move_end *end);

@@ -108,7 +108,6 @@ enum om_move_domain om_vir_move_xml(struct om_vir *vir, char **xml);
 /* OpenNebula's element of the running domain's metadata; malloc'ed. */
 bool om_vir_metadata_get(struct om_vir *vir, char **element, struct om_err *err) OM_MUST_CHECK;
 /* The running domain's alone: nothing is defined by it. */
-bool om_vir_metadata_set(struct om_vir *vir, const char *element,
-			 struct om_err *err) OM_MUST_CHECK;
+bool om_vir_metadata_set(struct om_vir *vir, const char *element, struct om_err *err) OM_MUST_CHECK;
 
 #endif

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYNC_LIBVIRT 8000000	     /* has synchronous writes for copies */
-#define ASSUMED_BPS (200ull << 20)   /* of storage whose speed nobody knows */
+#define SYNC_LIBVIRT 8000000	   /* has synchronous writes for copies */
+#define ASSUMED_BPS (200ull << 20) /* of storage whose speed nobody knows */
 #define POWERED_OFF "move the VM while it is powered off"
 
 /* ---- the backing file that an image on the destination gets ---- */
@@ -30,8 +30,8 @@ static char *new_backing(const struct om_move_facts *facts, const struct om_move
 			 size_t layer)
 {
 	const char *now = disk->layers[layer].image.backing;
-	const struct om_move_layer *below =
-		layer + 1 < disk->layer_count ? &disk->layers[layer + 1] : NULL;
+	const struct om_move_layer *below = layer + 1 < disk->layer_count ? &disk->layers[layer + 1]
+									  : NULL;
 
 	if (!*now || !below)
 		return om_xstrdup(now);
@@ -116,9 +116,10 @@ static bool disk_movable(const struct om_dom_disk *dom, const struct om_move_dis
 			      "is shared with other VMs, which would not see what is written to a "
 			      "copy: " POWERED_OFF);
 	if (dom->transient)
-		return refuse(err, OM_E_INPUT, dom->target, name,
-			      "is one that libvirt discards at the end (<transient/>), and cannot be "
-			      "copied while the VM runs: " POWERED_OFF);
+		return refuse(
+			err, OM_E_INPUT, dom->target, name,
+			"is one that libvirt discards at the end (<transient/>), and cannot be "
+			"copied while the VM runs: " POWERED_OFF);
 	return image_movable(dom, &facts->layers[0], err);
 }
 

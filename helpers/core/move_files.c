@@ -9,8 +9,7 @@
 static bool is_disk(const struct om_move *move, const char *name)
 {
 	for (size_t i = 0; i < move->disk_count; i++)
-		if (move->disks[i].way == OM_MOVE_COPY &&
-		    strcmp(move->disks[i].name, name) == 0)
+		if (move->disks[i].way == OM_MOVE_COPY && strcmp(move->disks[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -89,8 +88,7 @@ static bool decide_file(struct om_move_file *file, const struct om_move *move,
 	for (size_t k = 0; k < facts->dst_item_count; k++)
 		if (strcmp(facts->dst_items[k].name, item->name) == 0)
 			return meet(file, facts, k, err);
-	if (!item->readable &&
-	    (file->way == OM_MOVE_FILE_COPY || file->way == OM_MOVE_FILE_LATER))
+	if (!item->readable && (file->way == OM_MOVE_FILE_COPY || file->way == OM_MOVE_FILE_LATER))
 		return om_err_set(err, OM_E_INPUT, "%.160s/%.160s cannot be read by this user",
 				  facts->src_dir, item->name);
 	return true;

@@ -84,9 +84,9 @@ void om_move_tell(struct om_move *move, const struct om_move_facts *facts)
 {
 	size_t copies = count(move, OM_MOVE_COPY), there = count(move, OM_MOVE_THERE);
 	size_t files = count_files(move);
-	OM_AUTOFREE char *limit =
-		move->limit_bps ? om_xasprintf(", %" PRIu64 " MiB/s in all", move->limit_bps >> 20)
-				: om_xstrdup("");
+	OM_AUTOFREE char *limit = move->limit_bps ? om_xasprintf(", %" PRIu64 " MiB/s in all",
+								 move->limit_bps >> 20)
+						  : om_xstrdup("");
 
 	add(&move->infos,
 	    om_xasprintf("%zu %s (%" PRIu64 " MiB) and %zu %s (%" PRIu64 " MiB) go to %s%s", copies,
@@ -136,16 +136,17 @@ void om_move_whereabouts(const struct om_move_end *end, const struct om_move *mo
 		return;
 	case OM_MOVE_MIXED:
 		snprintf(text, size,
-			 "%s %s with its disks in two places, and nothing was removed: %s. %s", guest,
-			 host, end->where,
+			 "%s %s with its disks in two places, and nothing was removed: %s. %s",
+			 guest, host, end->where,
 			 end->guest_ended
 				 ? "Put them together by hand before it is started again"
 				 : "Move it to the same datastore again before it is powered off");
 		return;
 	default:
-		snprintf(text, size,
-			 "it is not known whether the VM's disks are in %s or in %s: look at `virsh "
-			 "domblklist` on %s; nothing was removed",
-			 src, dst, host);
+		snprintf(
+			text, size,
+			"it is not known whether the VM's disks are in %s or in %s: look at `virsh "
+			"domblklist` on %s; nothing was removed",
+			src, dst, host);
 	}
 }

@@ -16,7 +16,7 @@ struct work {
 	const struct om_file_copy *copy;
 	int in, out;
 	struct stat before;
-	char *buffer;	 /* NULL while the kernel copies */
+	char *buffer; /* NULL while the kernel copies */
 	bool given_up;
 };
 

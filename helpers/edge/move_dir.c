@@ -68,9 +68,10 @@ bool om_move_dirs_differ(const char *src, const char *dst, struct om_err *err)
 				  strerror(errno));
 	if (is_inside(from, to) || is_inside(to, from) ||
 	    (om_move_identity(to, &b) && a.device == b.device && a.inode == b.inode))
-		return om_err_set(err, OM_E_INPUT,
-				  "%.160s and %.160s are the same directory, or one is in the other",
-				  src, dst);
+		return om_err_set(
+			err, OM_E_INPUT,
+			"%.160s and %.160s are the same directory, or one is in the other", src,
+			dst);
 	return true;
 }
 
@@ -92,7 +93,7 @@ bool om_move_free_bytes(const char *dir, uint64_t *bytes)
 
 bool om_move_rebase(const char *image, const char *backing, const char *format, struct om_err *err)
 {
-	const char *argv[] = { "qemu-img", "rebase", "-q", "-u",   "-f", "qcow2",
+	const char *argv[] = { "qemu-img", "rebase", "-q", "-u",    "-f",  "qcow2",
 			       "-F",	   format,   "-b", backing, image, NULL };
 	char out[64];
 

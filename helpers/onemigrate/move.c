@@ -178,8 +178,8 @@ static void keep_everything(struct om_mover_session *ms)
 			bool kept;
 
 			om_move_journal_name(ms->journal, i, &kept);
-			half = half || (d->way == OM_MOVE_COPY && !kept &&
-					strcmp(d->name, name) == 0);
+			half = half ||
+			       (d->way == OM_MOVE_COPY && !kept && strcmp(d->name, name) == 0);
 		}
 		if (*name && !half && !om_move_journal_keep(ms->journal, name, true, &err))
 			om_log(OM_LOG_WARN, "%s", err.msg);
@@ -237,7 +237,8 @@ static void answer(struct om_mover_session *ms, const struct om_move_end *end)
 		what = s->requests.cancelled;
 	om_move_whereabouts(end, &ms->move, s->args.src, where, sizeof(where));
 	set_result(s, end->verdict == OM_MOVE_NOT ? OM_PHASE_FAILED : OM_PHASE_UNKNOWN, what);
-	om_log_syslog("ends with status %d: %s; %s", om_move_exit_status(end->verdict), what, where);
+	om_log_syslog("ends with status %d: %s; %s", om_move_exit_status(end->verdict), what,
+		      where);
 	om_session_answer(s, om_move_exit_status(end->verdict), "%s; %s%s", what,
 			  s->shared->touched ? "" : "nothing was touched, ", where);
 }
@@ -283,7 +284,8 @@ static void settle(struct om_mover_session *ms, struct om_move_end *end)
 	struct om_err err = { 0 };
 
 	lock_vm(ms);
-	if (!om_mover_gather(ms, OM_MOVER_SETTLE, &err) || !om_move_decide(&ms->move, &ms->facts, &err)) {
+	if (!om_mover_gather(ms, OM_MOVER_SETTLE, &err) ||
+	    !om_move_decide(&ms->move, &ms->facts, &err)) {
 		om_log(OM_LOG_WARN, "%s", err.msg);
 		return;
 	}

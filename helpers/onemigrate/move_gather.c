@@ -76,13 +76,14 @@ static void read_image(struct om_move_layer *layer)
 
 	if (!om_image_head(layer->path, head, &len, &file_bytes, layer->why, sizeof(layer->why)))
 		return;
-	layer->have_image = om_image_parse(&layer->image, layer->format, head, len, file_bytes, &err);
+	layer->have_image = om_image_parse(&layer->image, layer->format, head, len, file_bytes,
+					   &err);
 	if (!layer->have_image)
 		om_str_copy(layer->why, sizeof(layer->why), err.msg);
 }
 
-static void add_layer(struct om_mover_session *ms, struct om_move_disk_facts *disk, const char *path,
-		      const char *format)
+static void add_layer(struct om_mover_session *ms, struct om_move_disk_facts *disk,
+		      const char *path, const char *format)
 {
 	struct om_move_layer *layer;
 
@@ -144,9 +145,9 @@ static void measure_writes(struct om_mover_session *ms)
 
 		if (!disk->measured)
 			continue;
-		disk->measured =
-			om_vir_written_bytes(ms->s->vir, ms->s->dom.disks[i].target, &now) &&
-			now >= before[i];
+		disk->measured = om_vir_written_bytes(ms->s->vir, ms->s->dom.disks[i].target,
+						      &now) &&
+				 now >= before[i];
 		disk->written_bps = disk->measured ? (now - before[i]) * 1000 / took_ms : 0;
 	}
 }
@@ -183,7 +184,8 @@ static bool drop_all(struct om_mover_session *ms, const struct om_in_use *use, s
 		if (!*name) {
 			made_dir = true;
 		} else if (keep) {
-			ok = om_err_set(err, OM_E_SOURCE, "%.200s/%.200s may hold newer data, and was kept",
+			ok = om_err_set(err, OM_E_SOURCE,
+					"%.200s/%.200s may hold newer data, and was kept",
 					ms->dst_dir, name);
 		} else if (!drop(ms, name, use, &one)) {
 			*err = one;
@@ -259,13 +261,11 @@ static bool list_destination(struct om_mover_session *ms, const struct om_in_use
 		return false;
 	ms->dst_in_use = om_xcalloc(ms->dst_item_count + 1, sizeof(*ms->dst_in_use));
 	for (size_t i = 0; i < ms->dst_item_count; i++) {
-		OM_AUTOFREE char *path =
-			om_xasprintf("%s/%s", ms->dst_dir, ms->dst_items[i].name);
+		OM_AUTOFREE char *path = om_xasprintf("%s/%s", ms->dst_dir, ms->dst_items[i].name);
 		struct om_identity identity;
 
 		ms->dst_in_use[i] =
-			(ms->journal &&
-			 om_move_journal_has(ms->journal, ms->dst_items[i].name)) ||
+			(ms->journal && om_move_journal_has(ms->journal, ms->dst_items[i].name)) ||
 			(om_move_identity(path, &identity) && om_in_use_has(use, &identity));
 	}
 	return true;

@@ -21,9 +21,9 @@ static void add_text(struct om_buf *buf, const char *key, const char *text, cons
 
 static void add_disks(struct om_buf *buf, const struct om_move *move)
 {
-	static const char *const ways[OM_MOVE_WAY_COUNT] = { [OM_MOVE_STAYS] = "stays",
-							     [OM_MOVE_COPY] = "copied",
-							     [OM_MOVE_THERE] = "there" };
+	static const char *const ways[OM_MOVE_WAY_COUNT] = {
+		[OM_MOVE_STAYS] = "stays", [OM_MOVE_COPY] = "copied", [OM_MOVE_THERE] = "there"
+	};
 
 	om_buf_addf(buf, "\"disks\": [");
 	for (size_t i = 0; i < move->disk_count; i++) {
@@ -104,8 +104,9 @@ bool om_mover_plan(struct om_session *s, bool json, struct om_err *err)
 bool om_mover_by_hand(const struct om_session *s, struct om_err *err)
 {
 	return strcmp(s->args.src, s->args.dst) != 0 ||
-	       om_err_set(err, OM_E_INPUT,
-			  "VM %s is on %s: there it can move to another datastore, which "
-			  "`onemigrate plan --document` tells of, as OpenNebula's document names it",
-			  s->args.vm_id, s->args.src);
+	       om_err_set(
+		       err, OM_E_INPUT,
+		       "VM %s is on %s: there it can move to another datastore, which "
+		       "`onemigrate plan --document` tells of, as OpenNebula's document names it",
+		       s->args.vm_id, s->args.src);
 }

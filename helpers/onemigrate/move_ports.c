@@ -176,8 +176,8 @@ static bool copy_file(struct om_mover_session *ms, size_t item, struct om_err *e
 
 	for (int i = 0; i < CHANGED_TRIES && !ok && (!i || changed); i++)
 		ok = om_file_copy(&copy, &changed, err);
-	return ok && (!file->backing ||
-		      om_move_rebase(to, file->backing, file->backing_format, err));
+	return ok &&
+	       (!file->backing || om_move_rebase(to, file->backing, file->backing_format, err));
 }
 
 static bool make_subdir(const struct om_place *place, struct om_err *err)
@@ -214,9 +214,8 @@ static bool drop_blank(struct om_mover_session *ms, const char *name, struct om_
 	if (!there)
 		return true;
 	if (!is_ours(ms, name) || om_vir_move_xml(ms->s->vir, &xml) != OM_MOVE_ACTIVE)
-		return om_err_set(err, OM_E_SOURCE,
-				  "%.200s/%.200s exists, and may hold newer data", ms->dst_dir,
-				  name);
+		return om_err_set(err, OM_E_SOURCE, "%.200s/%.200s exists, and may hold newer data",
+				  ms->dst_dir, name);
 	om_in_use_find(&use, xml);
 	used = om_in_use_has(&use, &identity);
 	om_in_use_free(&use);
@@ -241,7 +240,8 @@ static bool make_file(void *ctx, size_t item, struct om_err *err)
 	if (there && file->way == OM_MOVE_FILE_DIR)
 		return true;
 	if (there)
-		return om_err_set(err, OM_E_SOURCE, "%.200s/%.200s exists", ms->dst_dir, place.name);
+		return om_err_set(err, OM_E_SOURCE, "%.200s/%.200s exists", ms->dst_dir,
+				  place.name);
 	if (!om_move_journal_add(ms->journal, place.name, err))
 		return false;
 	if (file->way == OM_MOVE_FILE_DIR)
@@ -314,8 +314,8 @@ static void look_at(struct om_mover_session *ms, const struct om_move_disk *d,
 		om_vir_copy_progress(ms->s->vir, d->target, &seen->cur, &seen->end);
 }
 
-static void look_at_all(struct om_mover_session *ms, const struct om_move_xml_disk *xml, size_t count,
-			struct om_move_seen *seen)
+static void look_at_all(struct om_mover_session *ms, const struct om_move_xml_disk *xml,
+			size_t count, struct om_move_seen *seen)
 {
 	for (size_t i = 0; i < ms->move.disk_count; i++) {
 		seen[i] = (struct om_move_seen){ .where = OM_MOVE_AWAY };

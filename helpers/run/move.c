@@ -84,8 +84,7 @@ static size_t count_unready(const struct mover *m)
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->move->disk_count; i++)
-		n += om_mover_copied(m, i) && m->seen[i].where != OM_MOVE_AWAY &&
-		     !m->seen[i].ready;
+		n += om_mover_copied(m, i) && m->seen[i].where != OM_MOVE_AWAY && !m->seen[i].ready;
 	return n;
 }
 
@@ -223,7 +222,8 @@ static bool stopped(struct mover *m)
 	if (m->ops->stop_requested(m->ops->ctx))
 		om_mover_blame(m, OM_E_ABORTED, "cancelled on request");
 	else if (deadline_ms && m->ops->now_ms(m->ops->ctx) >= deadline_ms)
-		om_mover_blame(m, OM_E_SOURCE, "MIGRATE_DEADLINE came before the disks were copied");
+		om_mover_blame(m, OM_E_SOURCE,
+			       "MIGRATE_DEADLINE came before the disks were copied");
 	else
 		return false;
 	return true;
@@ -255,8 +255,7 @@ static bool make_all(struct mover *m)
 			return stopped(m) ? false : fail(m, &err);
 	}
 	for (size_t i = 0; i < move->disk_count; i++)
-		if (move->disks[i].way == OM_MOVE_COPY &&
-		    !m->ops->make_blank(m->ops->ctx, i, &err))
+		if (move->disks[i].way == OM_MOVE_COPY && !m->ops->make_blank(m->ops->ctx, i, &err))
 			return fail(m, &err);
 	return true;
 }
@@ -290,12 +289,12 @@ static bool restart_stalled(struct mover *m, size_t disk)
 	const struct om_move_disk *d = &m->move->disks[disk];
 	struct om_err err = { 0 };
 
-	om_mover_say(m, OM_LOG_INFO,
-		     "disk %s is written to as fast as it is copied: the copy begins again, and its "
-		     "writes wait for it",
-		     d->target);
-	if (!m->ops->abort(m->ops->ctx, disk, &err) ||
-	    !m->ops->make_blank(m->ops->ctx, disk, &err))
+	om_mover_say(
+		m, OM_LOG_INFO,
+		"disk %s is written to as fast as it is copied: the copy begins again, and its "
+		"writes wait for it",
+		d->target);
+	if (!m->ops->abort(m->ops->ctx, disk, &err) || !m->ops->make_blank(m->ops->ctx, disk, &err))
 		return fail(m, &err);
 	return om_mover_start(m, disk, false, true);
 }
@@ -356,8 +355,7 @@ static bool wait_ready(struct mover *m)
 /* What a pivot may have made a guest's disk is never removed, whatever becomes of this process. */
 bool om_mover_pivot(struct mover *m, size_t disk, struct om_err *err)
 {
-	return m->ops->keep(m->ops->ctx, disk, true, err) &&
-	       m->ops->pivot(m->ops->ctx, disk, err);
+	return m->ops->keep(m->ops->ctx, disk, true, err) && m->ops->pivot(m->ops->ctx, disk, err);
 }
 
 /* False: one was refused; who has pivoted is asked after it. */
@@ -446,8 +444,8 @@ static void set_metadata(struct mover *m)
 			return;
 		m->ops->sleep_ms(m->ops->ctx, TRY_AGAIN_MS);
 	}
-	om_mover_say(m, OM_LOG_WARN,
-		     "the domain's metadata goes on naming the old datastore: %s", err.msg);
+	om_mover_say(m, OM_LOG_WARN, "the domain's metadata goes on naming the old datastore: %s",
+		     err.msg);
 }
 
 static void copy_later(struct mover *m)

@@ -7,12 +7,12 @@
 
 /* Of one disk, as far as it is not in what the domain says. */
 struct mover_disk {
-	bool by_media;	     /* libvirt does not copy it: its medium is changed at the end */
+	bool by_media; /* libvirt does not copy it: its medium is changed at the end */
 	bool sync;
 	uint64_t first_end;  /* bytes of the copy at its begin */
 	uint64_t least_left; /* in its whole life */
 	uint64_t least_at_ms;
-	uint64_t speed_bps;  /* set last */
+	uint64_t speed_bps; /* set last */
 };
 
 struct mover {
