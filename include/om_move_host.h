@@ -10,13 +10,12 @@
 
 struct om_file_copy {
 	const char *from, *to; /* paths; no link as the last name of either */
-	uint32_t uid, gid;     /* of a copy made by root; others own what they make */
 	void *ctx;
 	/* After each piece; false: it is given up, without an error of its own. NULL: go on. */
 	bool (*progress)(void *ctx, uint64_t bytes);
 };
 /*
- * A new file with the same contents, holes, mode and times, on stable storage. Nothing that exists is
+ * A new file with the same contents, holes, mode, times and (made by root) owner, on stable storage. Nothing that exists is
  * replaced. False: `err`, and there is no copy; OM_E_ABORTED where progress() ended it. A file that
  * changes while it is copied is an error (`changed`, where not NULL, tells it from others).
  */
@@ -28,6 +27,8 @@ bool om_file_copy(const struct om_file_copy *copy, bool *changed, struct om_err 
 char *om_move_real(const char *path);
 /* What a path leads to; false: nothing, or it cannot be looked at. */
 bool om_move_identity(const char *path, struct om_identity *identity) OM_MUST_CHECK;
+/* Mode and owner of what is at `path`, for a blank; where it cannot be looked at they stay as they are. */
+void om_move_owner(const char *path, struct om_blank *blank);
 /* Are two directories, of which the second one may be missing, different ones, and neither in the other? */
 bool om_move_dirs_differ(const char *src, const char *dst, struct om_err *err) OM_MUST_CHECK;
 /* Bytes that we may still write there; for a missing directory where it would be. */

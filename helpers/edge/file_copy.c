@@ -99,7 +99,8 @@ static bool dress(const struct work *w, struct om_err *err)
 	const struct om_file_copy *c = w->copy;
 	const struct timespec times[2] = { w->before.st_atim, w->before.st_mtim };
 
-	if (fchown(w->out, c->uid, c->gid) < 0 && geteuid() == 0)
+	/* Who is not root owns what he makes. */
+	if (fchown(w->out, w->before.st_uid, w->before.st_gid) < 0 && geteuid() == 0)
 		return failed(err, "given to its owner", c->to);
 	return (fchmod(w->out, w->before.st_mode & 07777) == 0 && futimens(w->out, times) == 0 &&
 		fsync(w->out) == 0) ||

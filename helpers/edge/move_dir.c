@@ -28,6 +28,17 @@ bool om_move_identity(const char *path, struct om_identity *identity)
 	return true;
 }
 
+void om_move_owner(const char *path, struct om_blank *blank)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return;
+	blank->mode = st.st_mode & 07777;
+	blank->uid = st.st_uid;
+	blank->gid = st.st_gid;
+}
+
 /* Of a path whose end may be missing: the real path of what is there, and the rest as it stands. */
 static char *real_as_far(const char *path)
 {

@@ -132,6 +132,21 @@ static struct om_place place_of(const struct om_mover_session *ms, const char *n
 	return (struct om_place){ .dir = ms->dst_dir, .vm_id = ms->s->req.vm_id, .name = name };
 }
 
+static bool need_journal(struct om_mover_session *ms, struct om_err *err)
+{
+	return ms->journal || om_move_journal_open(&ms->journal, ms->dst_dir, err);
+}
+
+/* As the source's is. */
+static uint32_t dir_mode(const struct om_mover_session *ms, const char *name)
+{
+	OM_AUTOFREE char *path = om_xasprintf("%s/%s", ms->src_dir, name);
+	struct om_blank like = { .mode = 0755 };
+
+	om_move_owner(path, &like);
+	return like.mode;
+}
+
 static bool make_dir(void *ctx, struct om_err *err)
 {
 	struct om_mover_session *ms = ctx;
@@ -139,11 +154,8 @@ static bool make_dir(void *ctx, struct om_err *err)
 	struct om_identity identity;
 	bool made;
 
-	if (!om_storage_mkdir(&place, 0755, &made, &identity, err))
-		return false;
-	if (!ms->journal && !om_move_journal_open(&ms->journal, ms->dst_dir, err))
-		return false;
-	return !made || om_move_journal_add(ms->journal, "", err);
+	return om_storage_mkdir(&place, dir_mode(ms, ""), &made, &identity, err) &&
+	       need_journal(ms, err) && (!made || om_move_journal_add(ms->journal, "", err));
 }
 
 static bool copy_progress(void *ctx, uint64_t bytes)
@@ -166,12 +178,9 @@ static bool copy_file(struct om_mover_session *ms, size_t item, struct om_err *e
 	const char *name = ms->items[item].name;
 	OM_AUTOFREE char *from = om_xasprintf("%s/%s", ms->src_dir, name);
 	OM_AUTOFREE char *to = om_xasprintf("%s/%s", ms->dst_dir, name);
-	const struct om_file_copy copy = { .from = from,
-					   .to = to,
-					   .uid = ms->facts.uid,
-					   .gid = ms->facts.gid,
-					   .ctx = ms,
-					   .progress = copy_progress };
+	const struct om_file_copy copy = {
+		.from = from, .to = to, .ctx = ms, .progress = copy_progress
+	};
 	bool changed = false, ok = false;
 
 	for (int i = 0; i < CHANGED_TRIES && !ok && (!i || changed); i++)
@@ -180,18 +189,19 @@ static bool copy_file(struct om_mover_session *ms, size_t item, struct om_err *e
 	       (!file->backing || om_move_rebase(to, file->backing, file->backing_format, err));
 }
 
-static bool make_subdir(const struct om_place *place, struct om_err *err)
+static bool make_subdir(struct om_mover_session *ms, const struct om_place *place,
+			struct om_err *err)
 {
 	struct om_identity identity;
 	bool made;
 
-	return om_storage_mkdir(place, 0755, &made, &identity, err);
+	return om_storage_mkdir(place, dir_mode(ms, place->name), &made, &identity, err);
 }
 
 /* Is it ours to remove, as far as the journal knows? */
 static bool is_ours(const struct om_mover_session *ms, const char *name)
 {
-	for (size_t i = 0; i < om_move_journal_count(ms->journal); i++) {
+	for (size_t i = 0; ms->journal && i < om_move_journal_count(ms->journal); i++) {
 		bool kept;
 
 		if (strcmp(om_move_journal_name(ms->journal, i, &kept), name) == 0)
@@ -232,7 +242,8 @@ static bool make_file(void *ctx, size_t item, struct om_err *err)
 	struct om_identity identity;
 	bool there;
 
-	if (file->way == OM_MOVE_FILE_DISK && !drop_blank(ms, place.name, err))
+	if (!need_journal(ms, err) ||
+	    (file->way == OM_MOVE_FILE_DISK && !drop_blank(ms, place.name, err)))
 		return false;
 	/* What is there already is not ours to remove. */
 	if (!om_storage_look(&place, &there, &identity, err))
@@ -245,7 +256,7 @@ static bool make_file(void *ctx, size_t item, struct om_err *err)
 	if (!om_move_journal_add(ms->journal, place.name, err))
 		return false;
 	if (file->way == OM_MOVE_FILE_DIR)
-		return make_subdir(&place, err);
+		return make_subdir(ms, &place, err);
 	if (file->way == OM_MOVE_FILE_LINK)
 		return om_storage_link(&place, file->target, &identity, err);
 	return copy_file(ms, item, err);
@@ -256,12 +267,15 @@ static bool make_blank(void *ctx, size_t disk, struct om_err *err)
 	struct om_mover_session *ms = ctx;
 	const struct om_move_disk *d = &ms->move.disks[disk];
 	const struct om_place place = place_of(ms, d->name);
+	struct om_blank blank = d->blank;
 	struct om_identity identity;
 	char token[OM_TM_TOKEN_SIZE];
 
+	om_move_owner(d->from, &blank);
 	om_tm_token(token);
-	return drop_blank(ms, d->name, err) && om_move_journal_add(ms->journal, d->name, err) &&
-	       om_storage_make(&place, &d->blank, token, &identity, err);
+	return need_journal(ms, err) && drop_blank(ms, d->name, err) &&
+	       om_move_journal_add(ms->journal, d->name, err) &&
+	       om_storage_make(&place, &blank, token, &identity, err);
 }
 
 static bool undo(void *ctx, struct om_err *err)
@@ -273,7 +287,8 @@ static bool keep(void *ctx, size_t disk, bool yes, struct om_err *err)
 {
 	struct om_mover_session *ms = ctx;
 
-	return om_move_journal_keep(ms->journal, ms->move.disks[disk].name, yes, err);
+	return !ms->journal ||
+	       om_move_journal_keep(ms->journal, ms->move.disks[disk].name, yes, err);
 }
 
 static bool full(void *ctx)

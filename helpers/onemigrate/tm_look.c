@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What both hosts say of the VM and of its directory. */
 #include "om_log.h"
+#include "om_move_host.h"
 #include "tm.h"
 
 #include <stdlib.h>
@@ -318,27 +319,24 @@ static bool would_go(const struct om_tm *tm, const char *path)
 	return om_tm_path_in_other(path, tm->dir, tm->vm_id);
 }
 
+/* Whatever is named anywhere in the running domain's XML: images and their layers, copies that are being made,
+ * NVRAM, logs. */
 void om_tm_look_at_use(struct om_tm *tm)
 {
-	const struct om_dom *dom = &tm->s.dom;
+	struct om_strv paths = { 0 };
+	OM_AUTOFREE char *xml = NULL;
+	struct om_err ignored;
 
 	tm->facts.in_use = OM_ANSWER_NOT_CHECKED;
 	om_tm_look_at_source(tm);
 	if (tm->facts.src.state == OM_SIDE_UNREACHABLE)
 		return;
-	read_domain(tm);
-	if (!dom->uuid) /* it runs no more, or could not be read */
-		return;
+	if (om_vir_move_xml(tm->s.vir, &xml) != OM_MOVE_ACTIVE ||
+	    !om_xml_move_paths(xml, &paths, &ignored))
+		return; /* it runs no more, or could not be read */
 	tm->facts.in_use = OM_ANSWER_NO;
-	for (size_t i = 0; i < dom->disk_count; i++) {
-		const struct om_dom_disk *disk = &dom->disks[i];
-
-		if (would_go(tm, disk->source))
+	for (size_t i = 0; i < paths.n; i++)
+		if (would_go(tm, paths.v[i]))
 			tm->facts.in_use = OM_ANSWER_YES;
-		for (size_t k = 0; k < disk->chain.n; k++)
-			if (would_go(tm, disk->chain.v[k]))
-				tm->facts.in_use = OM_ANSWER_YES;
-	}
-	if (dom->nvram && would_go(tm, dom->nvram))
-		tm->facts.in_use = OM_ANSWER_YES;
+	om_strv_free(&paths);
 }

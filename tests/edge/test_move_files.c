@@ -55,8 +55,6 @@ static bool copy(const char *from, const char *to, bool (*progress)(void *, uint
 {
 	const struct om_file_copy c = { .from = from,
 					.to = to,
-					.uid = getuid(),
-					.gid = getgid(),
 					.ctx = ctx,
 					.progress = progress };
 

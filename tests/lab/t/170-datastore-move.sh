@@ -239,8 +239,9 @@ lab guest stop 32
 
 # ---- NVRAM
 lab guest start 33 --mem 128 --fill 16 --ds 110 --nvram --storage raw:16
-drive 33 --from node01 --ds 110 --to-ds 111
+drive 33 --from node01 --ds 110 --to-ds 111 --tm
 check "NVRAM: the VM moves" succeeded 33
+check "NVRAM: postmigrate keeps the directory that it is in" grep 'the VM uses files in a directory' "$T/tm.err"
 check "NVRAM: a WARN" said "WARN: migrate: the running VM goes on with its firmware's variables in $STORE/110/33/"
 check "NVRAM: it is in both directories, the same" lab exec node01 -- sh -c "cmp $STORE/11[01]/33/*_VARS.fd"
 check "NVRAM: its data is right" right 33
