@@ -377,6 +377,11 @@ static void a_volume_of_the_destinations_own_is_mirrored_onto(void **state)
 	assert_false(w.disk_plan.disk[0].placeholder);
 	assert_string_equal(w.disk_plan.disk[0].device, LV);
 	assert_true(w.disk_plan.disk[0].copy_bytes == GIB && !w.disk_plan.space_bytes);
+	/* Whatever the domain calls it. */
+	w.disks[0].kind = OM_DISK_FILE;
+	goes(0, OM_DISK_MIRROR);
+	assert_string_equal(w.disk_plan.disk[0].device, LV);
+	w.disks[0].kind = OM_DISK_BLOCK;
 	add_device(device("LVM-a", GIB), device("LVM-b", GIB + 1));
 	goes(0, OM_DISK_MIRROR);
 	w.facts.versions.src_libvirt = 9000000;
@@ -400,6 +405,8 @@ static void another_device_is_never_written_to(void **state)
 	add_device(device("naa.5000", GIB), device("naa.6000", GIB));
 	is_refused("is another device on node02");
 	add_device(device("LVM-a", GIB), device("naa.6000", GIB));
+	is_refused("is another device on node02");
+	add_device(device("naa.5000", GIB), device("LVM-a", GIB));
 	is_refused("is another device on node02");
 }
 
@@ -498,6 +505,23 @@ static void names_that_lead_elsewhere_are_refused(void **state)
 	is_refused("is no name of a file");
 	w.items[1].name = text("b/x");
 	is_refused("is no name of a file");
+}
+
+static void more_files_than_can_be_are_refused(void **state)
+{
+	static struct om_item many[OM_DISKS_FILES_MAX + 1];
+	static char names[OM_DISKS_FILES_MAX + 1][8];
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(many); i++) {
+		snprintf(names[i], sizeof(names[i]), "%zu", i);
+		many[i] = (struct om_item){ .name = names[i], .readable = true };
+	}
+	w.facts.items = many;
+	w.facts.item_count = OM_DISKS_FILES_MAX;
+	is_decided();
+	w.facts.item_count++;
+	is_refused("more than 4096 files");
 }
 
 static void what_exists_there_is_not_overwritten(void **state)
@@ -781,6 +805,8 @@ static void old_versions_and_the_operators_words_are_minded(void **state)
 	assert_int_equal(count_of(&params, "disks_uri"), 0);
 	om_disks_add_params(&w.disk_plan, &w.facts, NULL, &flags, &params, "10.0.0.2");
 	assert_int_equal(count_of(&params, "disks_uri"), 1);
+	om_disks_add_params(&w.disk_plan, &w.facts, NULL, &flags, &params, "10.0.0.3");
+	assert_string_equal(om_params_get(&params, "disks_uri")->text, "tcp://10.0.0.2");
 	om_params_free(&params);
 }
 
@@ -910,6 +936,7 @@ int main(void)
 		TEST(the_nvram_is_known),
 		TEST(what_cannot_be_read_is_refused_by_name),
 		TEST(names_that_lead_elsewhere_are_refused),
+		TEST(more_files_than_can_be_are_refused),
 		TEST(what_exists_there_is_not_overwritten),
 		TEST(only_a_vms_directory_is_made),
 		TEST(what_is_not_proven_another_is_taken_for_the_same),
