@@ -167,6 +167,9 @@ static void take_sample(struct om_sampler *sampler)
 	}
 	action = om_watch_step(&s->watch, &sample);
 	om_transport_sample(s, &sample);
+	if (om_transport_holds(s) && sample.iteration > 1 && s->watch.limit_ms)
+		return;
+	action = om_watch_step(&s->watch, &sample);
 	publish(s, &sample);
 	act(sampler, &action);
 	debug_sample(s, &sample);
@@ -244,8 +247,10 @@ static void *run(void *arg)
 		abort_if_needed(sampler);
 		take_sampled(sampler);
 		take_sample(sampler);
-		sampler->next_sample_ms = om_now_ms() +
-					  (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);
+		sampler->next_sample_ms =
+			om_now_ms() + (sampler->iteration && !om_transport_holds(s)
+					       ? SAMPLE_MS
+					       : FIRST_SAMPLES_MS);
 	}
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #define OM_SESSION_H
 
 #include "hooks.h"
+#include "om_backlog.h"
 #include "om_check.h"
 #include "om_control_socket.h"
 #include "om_dom.h"
@@ -82,6 +83,10 @@ struct om_transport_look {
 	struct om_sampled sampled; /* the thread's while `peeking` */
 	pthread_t thread;
 	bool peeking;
+	struct om_addr addr;		  /* that the memory goes to; family_bits 0 = not known */
+	struct om_backlog backlog;	  /* sampler's, as all below */
+	uint64_t hold_until_ms;		  /* the switch-over may be held back until then; 0 = it may not */
+	bool holds;
 	unsigned int flags;			/* of the attempt, of what the plan's transport has */
 	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
 };
@@ -159,6 +164,8 @@ void om_transport_gather(struct om_session *s);
 /* Around an attempt; sampler's thread: what its QEMU takes of processors. */
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt);
 void om_transport_sample(struct om_session *s, const struct om_sample *sample);
+/* Compressed memory waits to be taken in by the destination: the guest is not stopped before it was. */
+bool om_transport_holds(const struct om_session *s);
 bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);

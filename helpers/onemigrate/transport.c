@@ -12,6 +12,9 @@
 #define PEEK_MS 100	   /* in all */
 #define HEADERS 0.94	   /* of a link's speed, less what frames and packets take */
 #define LEAST_BYTES 4000000 /* a shorter copy says nothing of its link */
+#define HOLD_MOST_MS 5000
+#define HOLD_WORTH_MS 25.0
+#define HOLD_LIMIT_MS 1 /* with 0 QEMU would not count the dirty pages before it stops the guest */
 #define SEEN_FRESH_MS (30 * 86400 * UINT64_C(1000))
 
 void om_transport_begin(struct om_session *s)
@@ -112,10 +115,14 @@ static bool find_route(struct om_session *s, struct om_route *route)
 
 	if (s->facts.fast.routed && s->facts.fast.answer != OM_ANSWER_NO) {
 		*route = s->facts.fast.route;
+		s->look.addr = s->facts.fast.addr;
 		return true;
 	}
-	return s->host.available && s->host.resolve(s->host.ctx, s->args.dst, &addr, &ignored) &&
-	       s->host.route(s->host.ctx, &addr, route, &ignored);
+	if (!s->host.available || !s->host.resolve(s->host.ctx, s->args.dst, &addr, &ignored) ||
+	    !s->host.route(s->host.ctx, &addr, route, &ignored))
+		return false;
+	s->look.addr = addr;
+	return true;
 }
 
 static void look_at_link(struct om_session *s, struct om_transport_facts *f)
@@ -187,6 +194,9 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 
 	s->look.flags = attempt->flags & (OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY |
 					  OM_FLAG_TLS);
+	s->look.backlog = (struct om_backlog){ .known = false };
+	s->look.holds = false;
+	s->look.hold_until_ms = 0;
 	s->look.src_cpu_ms = 0;
 	s->look.src_cpu_before_ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
 	pthread_mutex_lock(&s->lock);
@@ -206,16 +216,66 @@ bool om_transport_packs(const struct om_session *s)
 	return s->look.flags & OM_FLAG_COMPRESSED;
 }
 
+static void take_cpu(struct om_session *s)
+{
+	uint64_t ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
+
+	if (ms > s->look.src_cpu_before_ms)
+		s->look.src_cpu_ms = ms - s->look.src_cpu_before_ms;
+}
+
+/* How long the destination still takes for what it has not taken in, at its speed until now. */
+static double backlog_ms(struct om_session *s, const struct om_sample *sample)
+{
+	const struct om_survey *dst = &s->checkup.dst;
+	uint16_t min = dst->range_max ? (uint16_t)dst->range_min : OM_PORT_MIN;
+	uint16_t max = dst->range_max ? (uint16_t)dst->range_max : OM_PORT_MAX;
+	uint64_t ms = s->first_pass_ms ? sample->now_ms - s->first_pass_ms : 0;
+	double taken;
+
+	om_backlog_read(&s->look.backlog, &s->look.addr, min, max);
+	taken = (double)sample->processed_bytes - (double)s->look.backlog.bytes;
+	if (!s->look.backlog.known || !ms)
+		return 0;
+	return taken > 0 ? (double)s->look.backlog.bytes * (double)ms / taken : HOLD_MOST_MS;
+}
+
+/*
+ * A few MiB in the queues between the hosts are many where they are compressed, and the guest would
+ * stand still until the destination has unpacked them. That takes its time anyway: until then the
+ * guest may as well run.
+ */
+static void judge_hold(struct om_session *s, const struct om_sample *sample)
+{
+	struct om_err ignored;
+	bool held = s->look.holds;
+
+	if (!s->look.hold_until_ms && sample->iteration > 1)
+		s->look.hold_until_ms = sample->now_ms + HOLD_MOST_MS;
+	s->look.holds = s->watch.limits.policy != OM_POLICY_STOCK && s->look.addr.family_bits &&
+			!s->stop && !sample->stopped && !sample->postcopy && !sample->paused &&
+			(sample->iteration <= 1 || (sample->now_ms < s->look.hold_until_ms &&
+						    backlog_ms(s, sample) > HOLD_WORTH_MS));
+	if (sample->iteration > 1 && !s->look.holds)
+		s->look.hold_until_ms = 1; /* never again */
+	if (held != s->look.holds && s->watch.limit_ms)
+		(void)!om_vir_set_downtime(s->vir, om_transport_limit_ms(s, s->watch.limit_ms),
+					   &ignored);
+}
+
 void om_transport_sample(struct om_session *s, const struct om_sample *sample)
 {
-	uint64_t ms;
-
 	if (!*s->state.transport)
 		return;
 	s->state.guest_bytes = sample->guest_bytes;
-	ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
-	if (ms > s->look.src_cpu_before_ms)
-		s->look.src_cpu_ms = ms - s->look.src_cpu_before_ms;
+	take_cpu(s);
+	if (om_transport_packs(s))
+		judge_hold(s, sample);
+}
+
+bool om_transport_holds(const struct om_session *s)
+{
+	return s->look.holds;
 }
 
 /*
@@ -230,6 +290,8 @@ uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms)
 	uint32_t most = w->reach == OM_REACH_HARD ? w->limits.pause_max_ms
 						  : w->limits.downtime_max_ms;
 
+	if (s->look.holds)
+		return HOLD_LIMIT_MS;
 	if (!om_transport_packs(s) || wire <= 0 || memory <= wire)
 		return limit_ms;
 	ms *= memory / wire;
