@@ -30,6 +30,11 @@ struct om_run_ops {
 	/* From here on a signal cannot end the run at once; false: one came before. */
 	bool (*touch)(void *ctx, struct om_err *err);
 	bool (*block_job)(void *ctx, char *target, size_t size);
+	/* Brings files and placeholders to a destination with storage of its own. NULL: there is none.
+	 * False: part of it may be there. */
+	bool (*storage_bring)(void *ctx, struct om_err *err);
+	/* Removes what was brought, where `verdict` proves that the VM runs on the source. NULL likewise. */
+	void (*storage_undo)(void *ctx, enum om_verdict verdict);
 	bool (*snapshots_save)(void *ctx, struct om_err *err);
 	bool (*snapshots_drop)(void *ctx, struct om_err *err);
 	bool (*snapshots_define)(void *ctx, bool on_dest, struct om_err *err);

@@ -16,7 +16,8 @@
 
 enum om_phase {
 	OM_PHASE_PREPARE,  /* asking both sides, nothing touched */
-	OM_PHASE_COPY,	   /* pre-copy: the guest runs on the source */
+	OM_PHASE_SEND,	   /* files are sent that nobody writes to: the guest runs on the source */
+	OM_PHASE_COPY,	   /* disks, then memory by pre-copy: the guest runs on the source */
 	OM_PHASE_POSTCOPY, /* the guest runs on the destination, pages follow */
 	OM_PHASE_SETTLE,   /* libvirt's call has returned, both sides are asked */
 	OM_PHASE_DONE,	   /* on the destination */
@@ -49,6 +50,7 @@ struct om_state {
 	uint32_t percent;   /* monotone; 100 only in OM_PHASE_DONE */
 	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
 	uint64_t disk_remaining_bytes, disk_total_bytes;	/* local disks that are copied */
+	uint64_t files_remaining_bytes, files_total_bytes;	/* sent before them, holes included */
 	uint64_t rate_bytes_ps, dirty_bytes_ps;
 	uint32_t downtime_limit_ms; /* set last */
 	uint32_t throttle_percent;
@@ -146,6 +148,18 @@ struct om_action;
  * wall clock at sample->now_ms. One that comes after the copy changes nothing. */
 void om_state_take(struct om_state *state, const struct om_sample *sample,
 		   const struct om_watch *watch, uint64_t epoch_ms);
+/*
+ * Before memory moves there is nothing that the watch could forecast: what is left of files and disks, and
+ * what of memory comes after them, ends at the rate that was seen last.
+ */
+struct om_state_storage {
+	bool disks; /* libvirt copies them; else files are sent */
+	uint64_t files_remaining_bytes, files_total_bytes;
+	uint64_t disk_remaining_bytes, disk_total_bytes; /* as planned, until they are copied */
+	uint64_t memory_bytes;				 /* that is expected to be sent */
+	uint64_t rate_bytes_ps;				 /* seen last; 0 = not known */
+};
+void om_state_take_storage(struct om_state *state, const struct om_state_storage *storage);
 /* The limits alone, before there is a sample. now_ms and epoch_ms are the same moment. */
 void om_state_take_limits(struct om_state *state, const struct om_limits *limits, uint64_t now_ms,
 			  uint64_t epoch_ms);

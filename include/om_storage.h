@@ -21,8 +21,6 @@
 bool om_vm_dir_list(const char *dir, struct om_item **items, size_t *count,
 		    struct om_err *err) OM_MUST_CHECK;
 void om_items_free(struct om_item *items, size_t count);
-/* One file that lies elsewhere, links followed; its name is the path. */
-bool om_vm_dir_item(const char *path, struct om_item *item) OM_MUST_CHECK;
 
 /* ---- edge/image_file.c ---- */
 
@@ -30,9 +28,15 @@ bool om_vm_dir_item(const char *path, struct om_item *item) OM_MUST_CHECK;
 bool om_image_head(const char *path, void *data, size_t *len, uint64_t *file_bytes, char *why,
 		   size_t why_size) OM_MUST_CHECK;
 
+/* ---- edge/vir_blocks.c ---- */
+
+struct om_vir;
+/* What the guest on the source has written to a disk since it was started. False: not known. */
+bool om_vir_disk_written(struct om_vir *vir, const char *target, uint64_t *bytes) OM_MUST_CHECK;
+
 /* ---- edge/storage_make.c: on the host where it is called ---- */
 
-#define OM_STORAGE_MARK ".onemigrate-" /* begins the names of files that are not whole yet */
+#define OM_STORAGE_MARK OM_DISKS_MARK /* begins the names of what is not whole yet */
 
 struct om_identity {
 	uint64_t device, inode;
@@ -58,7 +62,7 @@ struct om_blank {
 	const char *backing, *backing_format; /* "" = none */
 };
 /* An empty image of exactly that size. What exists is never replaced. Until it is whole its name is
- * ".onemigrate-" and the token, an om_tm_token(), beside its place. */
+ * OM_DISKS_MARK and the token, an om_tm_token(), beside its place. */
 bool om_storage_make(const struct om_place *place, const struct om_blank *blank, const char *token,
 		     struct om_identity *identity, struct om_err *err) OM_MUST_CHECK;
 bool om_storage_link(const struct om_place *place, const char *target,
@@ -77,6 +81,11 @@ bool om_storage_answer_make(char *words[], char *answer, size_t size);  /* BLANK
 bool om_storage_answer_link(char *words[], char *answer, size_t size);  /* TARGET */
 bool om_storage_answer_look(char *words[], char *answer, size_t size);
 bool om_storage_answer_drop(char *words[], char *answer, size_t size); /* DEVICE INODE */
+/* What is in the directory, three words each: KIND SIZE NAME, the name as a word again. DIR VMID alone. */
+bool om_storage_answer_list(char *words[], char *answer, size_t size);
+/* Back again; on failure nothing is owned. */
+bool om_storage_list_parse(const char *text, struct om_item **items, size_t *count) OM_MUST_CHECK;
+#define OM_STORAGE_LIST_MAX 65536 /* bytes of that answer */
 
 /* A blank as one word before quoting, and back: "qcow2:BYTES:MODE:UID:GID:BITS:V2:L2:FORMAT:BACKING". */
 char *om_storage_blank_print(const struct om_blank *blank); /* malloc'ed */

@@ -50,6 +50,9 @@ bool om_request_is_late(const struct om_request *request, uint64_t now_ms)
 static const char *why_not_taken(enum om_phase phase)
 {
 	switch (phase) {
+	case OM_PHASE_SEND:
+		return "files are being sent, libvirt's migration has not begun yet; nothing was "
+		       "changed";
 	case OM_PHASE_COPY:
 	case OM_PHASE_POSTCOPY:
 		return "libvirt does not answer; nothing was changed";

@@ -13,9 +13,10 @@
 #define RECORD_END "\tend=1"
 
 static const char *const phase_names[] = {
-	[OM_PHASE_PREPARE] = "prepare", [OM_PHASE_COPY] = "copy", [OM_PHASE_POSTCOPY] = "post-copy",
-	[OM_PHASE_SETTLE] = "settle",	[OM_PHASE_DONE] = "done", [OM_PHASE_FAILED] = "failed",
-	[OM_PHASE_UNKNOWN] = "unknown",
+	[OM_PHASE_PREPARE] = "prepare",	   [OM_PHASE_SEND] = "send",
+	[OM_PHASE_COPY] = "copy",	   [OM_PHASE_POSTCOPY] = "post-copy",
+	[OM_PHASE_SETTLE] = "settle",	   [OM_PHASE_DONE] = "done",
+	[OM_PHASE_FAILED] = "failed",	   [OM_PHASE_UNKNOWN] = "unknown",
 };
 static_assert(OM_ARRAY_LEN(phase_names) == OM_PHASE_COUNT, "a phase has no name");
 
@@ -59,6 +60,8 @@ static const struct row {
 	KEPT(U64, total_bytes),
 	ROW(U64, disk_remaining_bytes),
 	KEPT(U64, disk_total_bytes),
+	ROW(U64, files_remaining_bytes),
+	KEPT(U64, files_total_bytes),
 	ROW(U64, rate_bytes_ps),
 	KEPT(U64, dirty_bytes_ps),
 	KEPT(U32, downtime_limit_ms),

@@ -101,18 +101,24 @@ static void add_path(struct om_text *to, const struct om_state *state)
 		om_text_add(to, " (%" PRIu32 " Mbit/s)", state->path_speed_mbit);
 }
 
+static void add_rest(struct om_text *to, const char *label, uint64_t left, uint64_t all)
+{
+	if (!all)
+		return;
+	add_label(to, label);
+	add_bytes(to, left);
+	om_text_add(to, " remain, of ");
+	add_bytes(to, all);
+}
+
 static void add_memory(struct om_text *to, const struct om_state *state)
 {
 	add_label(to, "memory");
 	om_text_add(to, "%" PRIu64 " MiB sent, %" PRIu64 " MiB remain, of %" PRIu64 " MiB",
 		    state->processed_bytes / MIB, state->remaining_bytes / MIB,
 		    state->total_bytes / MIB);
-	if (state->disk_total_bytes) {
-		add_label(to, "disks");
-		add_bytes(to, state->disk_remaining_bytes);
-		om_text_add(to, " remain, of ");
-		add_bytes(to, state->disk_total_bytes);
-	}
+	add_rest(to, "files", state->files_remaining_bytes, state->files_total_bytes);
+	add_rest(to, "disks", state->disk_remaining_bytes, state->disk_total_bytes);
 	add_label(to, "rate");
 	om_text_add(to, "%" PRIu64 " MiB/s; the guest dirties %" PRIu64 " MiB/s",
 		    state->rate_bytes_ps / MIB, state->dirty_bytes_ps / MIB);
@@ -307,7 +313,8 @@ void om_state_total(struct om_state_totals *totals, const struct om_state *state
 	if (!totals->count++)
 		totals->all_known = true;
 	totals->rate_bytes_ps += state->rate_bytes_ps;
-	totals->remaining_bytes += state->remaining_bytes + state->disk_remaining_bytes;
+	totals->remaining_bytes += state->remaining_bytes + state->disk_remaining_bytes +
+				   state->files_remaining_bytes;
 	totals->all_known &= state->forecast;
 	totals->endless |= state->forecast && !state->eta_high_ms;
 	if (state->eta_low_ms > totals->eta_low_ms)

@@ -100,6 +100,31 @@ void om_state_take(struct om_state *state, const struct om_sample *sample,
 	om_state_take_limits(state, &watch->limits, sample->now_ms, epoch_ms);
 }
 
+/* How far the last rate is trusted. */
+#define STORAGE_ETA_LOW 0.85
+#define STORAGE_ETA_HIGH 1.3
+
+void om_state_take_storage(struct om_state *state, const struct om_state_storage *st)
+{
+	uint64_t left = st->files_remaining_bytes + st->disk_remaining_bytes + st->memory_bytes;
+	uint64_t all = st->files_total_bytes + st->disk_total_bytes + st->memory_bytes;
+	uint32_t percent = share(all > left ? all - left : 0, all) * FIRST_PASS_MOST / 100;
+	double ms = st->rate_bytes_ps ? (double)left * 1000 / (double)st->rate_bytes_ps : 0;
+
+	if (state->phase >= OM_PHASE_SETTLE)
+		return;
+	state->phase = st->disks ? OM_PHASE_COPY : OM_PHASE_SEND;
+	state->percent = percent > state->percent ? percent : state->percent;
+	state->files_remaining_bytes = st->files_remaining_bytes;
+	state->files_total_bytes = st->files_total_bytes;
+	state->disk_remaining_bytes = st->disk_remaining_bytes;
+	state->disk_total_bytes = st->disk_total_bytes;
+	state->rate_bytes_ps = st->rate_bytes_ps;
+	state->forecast = ms >= 1;
+	state->eta_low_ms = (uint64_t)(ms * STORAGE_ETA_LOW);
+	state->eta_high_ms = state->eta_ms = (uint64_t)(ms * STORAGE_ETA_HIGH);
+}
+
 static const char *const action_names[] = {
 	[OM_ACTION_NONE] = NULL,
 	[OM_ACTION_DOWNTIME] = "downtime",

@@ -265,7 +265,7 @@ static bool blank_valid(const struct om_blank *blank)
 bool om_storage_make(const struct om_place *place, const struct om_blank *blank, const char *token,
 		     struct om_identity *identity, struct om_err *err)
 {
-	char name[OM_TM_TOKEN_SIZE + sizeof(OM_STORAGE_MARK)];
+	char name[OM_TM_TOKEN_SIZE + sizeof(OM_DISKS_MARK)];
 	OM_AUTOFREE char *path = NULL;
 	OM_AUTOCLOSE int fd = -1;
 	AUTOSPOT spot = { .dirfd = -1 };
@@ -276,7 +276,7 @@ bool om_storage_make(const struct om_place *place, const struct om_blank *blank,
 		return om_err_set(err, OM_E_INPUT, "there is no such image");
 	if (!find(&spot, place, err))
 		return false;
-	snprintf(name, sizeof(name), OM_STORAGE_MARK "%s", token);
+	snprintf(name, sizeof(name), OM_DISKS_MARK "%s", token);
 	path = om_xasprintf("%.*s%s", (int)(spot.last - spot.path), spot.path, name);
 	fd = openat(spot.dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -46,6 +46,8 @@ static void take_stat(struct om_item *item, const struct stat *st)
 {
 	item->size_bytes = (uint64_t)st->st_size;
 	item->allocated_bytes = (uint64_t)st->st_blocks * 512;
+	item->device = st->st_dev;
+	item->inode = st->st_ino;
 	if (S_ISREG(st->st_mode))
 		item->kind = OM_ITEM_FILE;
 	else if (S_ISLNK(st->st_mode))
@@ -80,6 +82,10 @@ static bool enter(struct list *list, int dirfd, const char *name, const char *pa
 	if (depth == DEPTH_MAX)
 		return om_err_set(err, OM_E_INPUT, "directories are more than %d deep", DEPTH_MAX);
 	fd = openat(dirfd, name, DIR_FLAGS);
+	if (fd < 0 && errno == EACCES) { /* told as not readable */
+		list->v[list->n - 1].readable = false;
+		return true;
+	}
 	return fd >= 0 ? walk(list, fd, prefix, depth + 1, err) : failed(err, path);
 }
 
@@ -107,7 +113,7 @@ static bool take(struct list *list, int dirfd, const char *name, const char *pre
 
 static bool is_ours(const char *name)
 {
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || om_str_starts(name, OM_STORAGE_MARK);
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || om_str_starts(name, OM_DISKS_MARK);
 }
 
 static int by_name(const void *a, const void *b)
@@ -163,18 +169,5 @@ bool om_vm_dir_list(const char *dir, struct om_item **items, size_t *count, stru
 	}
 	*items = list.v;
 	*count = list.n;
-	return true;
-}
-
-bool om_vm_dir_item(const char *path, struct om_item *item)
-{
-	struct stat st;
-
-	*item = (struct om_item){ 0 };
-	if (stat(path, &st) < 0)
-		return false;
-	take_stat(item, &st);
-	item->name = om_xstrdup(path);
-	item->readable = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
 	return true;
 }

@@ -136,12 +136,14 @@ void om_checkup_ask(struct om_session *s)
 		c->ask.uuid = om_xstrdup(s->args.deploy_id);
 	}
 	forget_proven(s, &c->ask);
+	om_storage_ask(s, &c->ask);
 	started = pthread_create(&thread, NULL, ask_other, &destination) == 0;
 	ask_source(s);
 	if (started)
 		pthread_join(thread, NULL);
 	else
 		ask_other(&destination);
+	om_storage_look_there(s);
 	/* The answer was written at some time within the one that it took. */
 	c->src.epoch_ms = om_epoch_ms();
 	c->clock_error_ms = destination.took_ms;
@@ -192,6 +194,7 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 					   .snapshots = snapshots,
 					   .shared = s->req.shared,
 					   .shared_known = s->req.shared_known,
+					   .storage = om_storage_facts(s),
 					   .other_way = other_way,
 					   .same_host = strcmp(s->args.src, s->args.dst) == 0,
 					   .opts = &s->opts,

@@ -95,6 +95,7 @@ static struct om_shared *make_shared(void)
 	if (shared == MAP_FAILED)
 		return NULL;
 	shared->snapshots_fd = memfd_create("snapshots", MFD_CLOEXEC);
+	shared->storage_fd = memfd_create("storage", MFD_CLOEXEC);
 	return shared;
 }
 

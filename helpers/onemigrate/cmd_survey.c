@@ -29,7 +29,6 @@
 #define LIBVIRT_MS 15000
 #define ANSWER_S 30 /* then something hangs that nothing else ends */
 #define WORDS_MAX 8
-#define ANSWER_MAX 256
 #define TOKEN_MAX 64
 
 static struct {
@@ -182,6 +181,7 @@ static const struct question {
 	{ "storage-link", 4, om_storage_answer_link },
 	{ "storage-look", 3, om_storage_answer_look },
 	{ "storage-drop", 5, om_storage_answer_drop },
+	{ "storage-list", 2, om_storage_answer_list },
 };
 
 /* The number of words; 0 where one is none or where there are too many. */
@@ -203,6 +203,7 @@ static bool find_answer(char *line, char *answer, size_t size)
 	char *words[WORDS_MAX];
 	size_t n = split(line, words);
 
+	*answer = '\0';
 	for (size_t i = 0; n && i < OM_ARRAY_LEN(questions); i++)
 		if (strcmp(words[0], questions[i].word) == 0 && n == questions[i].arguments + 1)
 			return questions[i].answer(words, answer, size);
@@ -219,7 +220,7 @@ static bool put(const char *text)
 
 static bool serve_question(char *line)
 {
-	char answer[ANSWER_MAX] = "";
+	static char answer[OM_STORAGE_LIST_MAX]; /* the longest there is */
 	bool yes = find_answer(line, answer, sizeof(answer));
 	OM_AUTOFREE char *word = om_survey_word(answer);
 	OM_AUTOFREE char *text = om_xasprintf("answer %s %s\n", yes ? "yes" : "no", word);

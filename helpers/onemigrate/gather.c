@@ -118,6 +118,7 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 		s->facts.versions.dst_libvirt = dst->libvirt;
 		s->facts.versions.dst_qemu = dst->qemu;
 	}
+	om_storage_gather(s);
 	om_transport_gather(s);
 	return true;
 }

@@ -151,32 +151,6 @@ const char *om_session_stock_case(const struct om_session *s)
 	return s->opts.stock_reason;
 }
 
-/*
- * Storage that the hosts do not share is left to the stock script, which writes to the paths of the
- * images on the destination: not before it is known that these are not the very images. False: `err`.
- */
-static bool judge_storage(struct om_session *s, struct om_err *err)
-{
-	enum om_same same;
-
-	if (s->req.shared)
-		return true;
-	same = om_checkup_same_disks(s);
-	if (same == OM_SAME_NO || !s->checkup.dst.known)
-		return om_err_set(err, OM_E_STOCK, "storage that the hosts do not share");
-	if (same != OM_SAME_YES)
-		return om_err_set(
-			err, OM_E_INPUT,
-			"the datastore is not shared (SHARED), but files at the paths of this "
-			"VM's disks are on the destination and may be the very same ones; "
-			"OpenNebula's own script would overwrite them");
-	om_log(OM_LOG_WARN,
-	       "the datastore is not marked as shared (SHARED), but this VM's disks are the same files "
-	       "on both hosts; they are left as they are");
-	s->req.shared = true;
-	return true;
-}
-
 static bool judge(struct om_session *s, struct om_err *err)
 {
 	if (!s->checkup.asked)
@@ -254,10 +228,13 @@ static bool prepare(struct om_session *s, const struct om_run_ops *ops)
 			return false;
 		}
 		set_asking(s, true);
-		ok = om_session_gather(s, &err) && judge_storage(s, &err) && judge(s, &err) &&
+		ok = om_session_gather(s, &err) && om_storage_judge(s, true, &err) &&
+		     judge(s, &err) &&
 		     om_plan_make(&s->plan, &s->req, &s->knobs, &s->opts, &s->facts, &err);
 		set_asking(s, false);
 	}
+	if (ok)
+		om_storage_keep_link(s);
 	om_checkup_close(s);
 	if (!ok)
 		om_session_refuse(s, &err);
@@ -280,7 +257,7 @@ static void debug_times(const struct om_session *s)
 	       (unsigned long long)(om_now_ms() - s->call_ended_ms), usage.ru_maxrss);
 }
 
-void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
+void om_session_migrate(struct om_session *s, struct om_run_ops *ops)
 {
 	struct om_run_end end;
 	struct om_err err = { 0 };
@@ -291,6 +268,7 @@ void om_session_migrate(struct om_session *s, const struct om_run_ops *ops)
 	}
 	if (!prepare(s, ops))
 		return;
+	om_session_ops(s, ops); /* with what is known by now */
 	publish_plan(s);
 	warn_and_inform(s);
 	if (!om_hooks_pre(s, &err)) {
@@ -342,6 +320,8 @@ void om_session_settle(struct om_session *s, const struct om_run_ops *ops)
 		if (s->shared->touched) {
 			end.verdict = om_run_settle(ops, &context);
 			om_run_put_snapshots(ops, end.verdict);
+			om_storage_load(s);
+			om_storage_undo(s, end.verdict);
 		} else {
 			end.verdict = om_run_look(ops, &end.repeated);
 		}

@@ -201,6 +201,17 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	}
 }
 
+static bool storage_bring(void *ctx, struct om_err *err)
+{
+	return om_storage_bring(ctx, err);
+}
+
+static void storage_undo(void *ctx, enum om_verdict verdict)
+{
+	set_phase(ctx, OM_PHASE_SETTLE);
+	om_storage_undo(ctx, verdict);
+}
+
 static void switched(void *ctx)
 {
 	om_hooks_switched(ctx);
@@ -235,6 +246,10 @@ void om_session_ops(struct om_session *s, struct om_run_ops *ops)
 		.reopen_source = reopen_source,
 		.switched = switched,
 	};
+	if (om_storage_is_ours(s)) {
+		ops->storage_bring = storage_bring;
+		ops->storage_undo = storage_undo;
+	}
 }
 
 void om_session_load_snapshots(struct om_session *s)

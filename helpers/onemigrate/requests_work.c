@@ -173,7 +173,7 @@ static void repeat_bandwidth(struct om_session *s)
 	if (!s->requests.bandwidth_again || !s->first_pass_ms)
 		return;
 	s->requests.bandwidth_again = false;
-	if (!set_bandwidth(s, s->plan.limits.bandwidth_bytes_ps, &err))
+	if (!set_bandwidth(s, om_storage_memory_bytes_ps(s), &err))
 		om_log_syslog("%s", err.msg);
 }
 
@@ -181,7 +181,9 @@ void om_requests_begin(struct om_session *s, unsigned int flags)
 {
 	s->requests.flags = flags;
 	s->requests.bandwidth_before_mibps = om_vir_bandwidth_mibps(s->vir);
-	s->requests.bandwidth_again = s->requests.bandwidth_set;
+	s->requests.bandwidth_again =
+		s->requests.bandwidth_set ||
+		om_storage_memory_bytes_ps(s) != s->plan.limits.bandwidth_bytes_ps;
 }
 
 /* libvirt would use it for the domain's next migration too. */

@@ -158,8 +158,12 @@ static void take_sample(struct om_sampler *sampler)
 		return;
 	if (sample.processed_bytes || sample.iteration)
 		note_moved(sampler);
-	if (!sample.iteration)
-		return; /* QEMU has not begun */
+	if (!sample.iteration) { /* QEMU has not begun with memory */
+		sampler->moved |= sample.disk_processed_bytes > 0;
+		action = om_storage_watch(s, &sample);
+		act(sampler, &action);
+		return;
+	}
 	/* For libvirt a pause and the stop for the switch-over are the same. */
 	if (s->guest_suspended) {
 		sample.paused = true;

@@ -37,6 +37,7 @@ struct om_shared {
 	bool asked_paused;
 	atomic_bool guest_suspended; /* at an operator's wish: started again where it stays here */
 	int snapshots_fd;	     /* memfd: the saved metadata, each text ended by a NUL */
+	int storage_fd;		     /* memfd: what was made on the destination, storage_journal.c */
 };
 
 /* The argv of the driver; texts of the process's own argv. */
@@ -122,6 +123,8 @@ struct om_session {
 	int stop_fd;	      /* eventfd: readable once stop is set */
 	uint64_t answered_ms; /* main thread's: when it first saw the answer */
 	int done_fd;	      /* eventfd: the worker has answered */
+	volatile int send_stop; /* files are to be sent no further: `stop`, or the deadline */
+	atomic_ullong send_until_ms; /* while they are sent: the deadline; 0 = none */
 	pthread_mutex_t lock; /* guards `state` and the step to `touched` */
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
@@ -209,6 +212,33 @@ bool om_session_draft(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 void om_session_ops(struct om_session *s, struct om_run_ops *ops);
 void om_session_load_snapshots(struct om_session *s);
 
+/*
+ * storage*.c: the VM's files and disks, where the hosts do not share them. Order: ask (what to ask both
+ * hosts for), look, gather, judge, keep_link; then bring, and undo where the VM stays on the source.
+ */
+struct om_storage;
+void om_storage_ask(struct om_session *s, struct om_survey_ask *ask);
+void om_storage_look_there(struct om_session *s); /* at the destination, that has answered */
+void om_storage_gather(struct om_session *s);
+/* For the checks; NULL: it was not looked at, or is shared. */
+const struct om_disks_facts *om_storage_facts(const struct om_session *s);
+/* False: it is refused, or left to stock (OM_E_STOCK). Storage that is the same on both hosts becomes
+ * shared; else s->facts.disks is set, for the plan to decide. `may_mark`: a file of ours may be made in the directory for a moment. */
+bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err) OM_MUST_CHECK;
+bool om_storage_is_ours(const struct om_session *s); /* we bring it */
+void om_storage_keep_link(struct om_session *s);
+/* Directories, files, placeholders and links, on the destination. False: what was made is still there. */
+bool om_storage_bring(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+/* Of this run, and where it is proven that the VM runs on the source; else it says what is kept. */
+void om_storage_undo(struct om_session *s, enum om_verdict verdict);
+void om_storage_load(struct om_session *s); /* of a process that has died */
+/* A sample from before memory moves: what is to be done, mostly nothing. */
+struct om_action om_storage_watch(struct om_session *s, const struct om_sample *sample);
+/* What memory may take of the limit once the disks are in sync; 0 = no limit. */
+uint64_t om_storage_memory_bytes_ps(const struct om_session *s);
+/* Main thread, now and then. */
+void om_storage_tick(struct om_session *s);
+
 /* sampler.c: watches libvirt's call until `ended` is set. */
 struct om_sampler;
 struct om_sampler *om_sampler_start(struct om_session *s);
@@ -236,7 +266,7 @@ void om_aftermath_go(struct om_session *s);
 int om_cmd_aftermath(int argc, char **argv);
 
 /* migration.c: what the worker thread does; each ends with an answer. */
-void om_session_migrate(struct om_session *s, const struct om_run_ops *ops);
+void om_session_migrate(struct om_session *s, struct om_run_ops *ops);
 void om_session_settle(struct om_session *s, const struct om_run_ops *ops);
 void om_session_refuse(struct om_session *s, const struct om_err *err);
 /* What this release leaves to the stock script, or NULL. */

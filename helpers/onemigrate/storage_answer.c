@@ -2,6 +2,9 @@
 /* The destination's end of om_storage.h: questions of `onemigrate survey`. */
 #include "om_storage.h"
 
+#include "om_text.h"
+#include "om_tm.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +92,74 @@ bool om_storage_answer_drop(char *words[], char *answer, size_t size)
 	return say(answer, size, "gone", &identity);
 }
 
+/* ---- the list ---- */
+
+static const char *const kinds[] = { [OM_ITEM_FILE] = "file",
+				     [OM_ITEM_LINK] = "link",
+				     [OM_ITEM_DIR] = "directory",
+				     [OM_ITEM_OTHER] = "other" };
+
+bool om_storage_answer_list(char *words[], char *answer, size_t size)
+{
+	OM_AUTOFREE char *dir = NULL;
+	struct om_text to = { .text = answer, .size = size };
+	struct om_item *items;
+	struct om_err err;
+	size_t count;
+
+	if (!om_tm_dir(&dir, words[1], words[2], &err) || !om_vm_dir_list(dir, &items, &count, &err))
+		return refuse(answer, size, err.msg);
+	for (size_t i = 0; i < count; i++) {
+		OM_AUTOFREE char *name = om_survey_word(items[i].name);
+
+		om_text_add(&to, "%s%s %" PRIu64 " %s", i ? " " : "", kinds[items[i].kind], items[i].size_bytes,
+			    name);
+	}
+	om_items_free(items, count);
+	return to.len + 1 < size || refuse(answer, size, "there are too many files");
+}
+
+static bool parse_kind(enum om_item_kind *kind, const char *word)
+{
+	for (size_t i = 0; i < OM_ARRAY_LEN(kinds); i++)
+		if (strcmp(kinds[i], word) == 0) {
+			*kind = (enum om_item_kind)i;
+			return true;
+		}
+	return false;
+}
+
+/* Takes three words. */
+static bool parse_item(struct om_item *item, char **rest)
+{
+	char *kind = strsep(rest, " "), *size = strsep(rest, " "), *name = strsep(rest, " ");
+
+	return name && parse_kind(&item->kind, kind) &&
+	       om_parse_u64(size, 0, UINT64_MAX, &item->size_bytes) && om_survey_unword(name) &&
+	       *name && (item->name = om_xstrdup(name));
+}
+
+bool om_storage_list_parse(const char *text, struct om_item **items, size_t *count)
+{
+	OM_AUTOFREE char *copy = om_xstrdup(text);
+	char *rest = *copy ? copy : NULL;
+	bool ok = true;
+
+	*items = NULL;
+	*count = 0;
+	while (ok && rest && *count < OM_DISKS_FILES_MAX) {
+		*items = om_xrealloc(*items, (*count + 1) * sizeof(**items));
+		(*items)[*count] = (struct om_item){ .readable = true };
+		ok = parse_item(&(*items)[(*count)++], &rest);
+	}
+	if (ok && !rest)
+		return true;
+	om_items_free(*items, *count);
+	*items = NULL;
+	*count = 0;
+	return false;
+}
+
 /* ---- a blank as a word ---- */
 
 char *om_storage_blank_print(const struct om_blank *b)
@@ -124,7 +195,7 @@ bool om_storage_blank_parse(struct om_blank *b, char *text)
 				.cluster_bits = (uint32_t)v[4],
 				.compat_v2 = v[5],
 				.extended_l2 = v[6],
-				.backing_format = strsep(&text, ":"),
-				.backing = text };
+				.backing_format = strsep(&text, ":") };
+	b->backing = text;
 	return b->backing && (b->qcow2 || strcmp(format, "raw") == 0);
 }

@@ -96,6 +96,7 @@ void om_session_stop(struct om_session *s)
 	pthread_mutex_lock(&s->lock);
 	s->stop = 1;
 	pthread_mutex_unlock(&s->lock);
+	om_storage_tick(s);
 	if (write(s->stop_fd, &one, sizeof(one)) < 0)
 		_exit(1);
 	if (s->shared->touched || s->shared->answered)
@@ -166,6 +167,7 @@ static void listen(struct om_session *s, int signal_fd)
 		    read(signal_fd, &info, sizeof(info)) > 0)
 			om_session_stop(s);
 		om_requests_serve(s, fds + 2);
+		om_storage_tick(s);
 		if (s->stop && s->shared->answered && !s->shared->touched)
 			return;
 		if (om_now_ms() < next_state_ms)

@@ -162,6 +162,30 @@ static bool wait_for_block_jobs(const struct om_run_ops *ops, uint32_t tries,
 	return true;
 }
 
+/* From here on there is something of ours on the destination. */
+static bool bring_storage(const struct om_run_ops *ops, struct om_run_end *end)
+{
+	bool ignored;
+
+	if (!ops->storage_bring)
+		return true;
+	end->verdict = OM_VERDICT_SOURCE;
+	if (ops->touch(ops->ctx, &end->err)) {
+		ops->phase(ops->ctx, OM_PHASE_SEND);
+		if (ops->storage_bring(ops->ctx, &end->err))
+			return true;
+		end->verdict = om_run_look(ops, &ignored);
+	}
+	end->has_err = true;
+	return false;
+}
+
+static void undo_storage(const struct om_run_ops *ops, const struct om_run_end *end)
+{
+	if (ops->storage_undo)
+		ops->storage_undo(ops->ctx, end->verdict);
+}
+
 static bool drop_snapshots(const struct om_run_ops *ops, struct om_run_end *end)
 {
 	if (!ops->snapshots_save(ops->ctx, &end->err) || !ops->touch(ops->ctx, &end->err)) {
@@ -340,10 +364,13 @@ void om_run_migrate(const struct om_run_ops *ops, const struct om_plan *plan, ui
 
 	memset(end, 0, sizeof(*end));
 	if (!om_run_enter(ops, end, &context.source_paused) ||
-	    !wait_for_block_jobs(ops, tries, end) || !drop_snapshots(ops, end))
+	    !wait_for_block_jobs(ops, tries, end))
 		return;
-	move_memory(ops, plan, tries, context, end);
-	if (end->verdict == OM_VERDICT_DEST || end->verdict == OM_VERDICT_DEST_LEFTOVER)
-		ops->switched(ops->ctx);
-	om_run_put_snapshots(ops, end->verdict);
+	if (bring_storage(ops, end) && drop_snapshots(ops, end)) {
+		move_memory(ops, plan, tries, context, end);
+		if (end->verdict == OM_VERDICT_DEST || end->verdict == OM_VERDICT_DEST_LEFTOVER)
+			ops->switched(ops->ctx);
+		om_run_put_snapshots(ops, end->verdict);
+	}
+	undo_storage(ops, end);
 }

@@ -50,6 +50,8 @@ static struct om_state full(void)
 
 	state.disk_remaining_bytes = 3ull << 30;
 	state.disk_total_bytes = 20ull << 30;
+	state.files_remaining_bytes = 5ull << 20;
+	state.files_total_bytes = 1ull << 30;
 	state.forecast = 1;
 	state.eta_low_ms = 8000;
 	state.eta_high_ms = 9100;
@@ -513,19 +515,19 @@ static void totals_sum_what_is_under_way(void **unused)
 	om_state_total(&totals, &ended);
 	om_state_total(&totals, &two);
 	om_state_print_totals(&totals, text, sizeof(text));
-	assert_string_equal(text, "2 under way: 224 MiB/s, 5120 MiB left, "
+	assert_string_equal(text, "2 under way: 224 MiB/s, 5130 MiB left, "
 				  "the last ends in 8.0-12.0 s");
 	two.eta_high_ms = 0;
 	om_state_total(&totals, &two);
 	om_state_print_totals(&totals, text, sizeof(text));
-	assert_string_equal(text, "3 under way: 336 MiB/s, 6144 MiB left, "
+	assert_string_equal(text, "3 under way: 336 MiB/s, 6159 MiB left, "
 				  "one of them with no end in sight");
 	totals = (struct om_state_totals){ 0 };
 	two.forecast = 0;
 	om_state_total(&totals, &one);
 	om_state_total(&totals, &two);
 	om_state_print_totals(&totals, text, sizeof(text));
-	assert_string_equal(text, "2 under way: 224 MiB/s, 5120 MiB left");
+	assert_string_equal(text, "2 under way: 224 MiB/s, 5130 MiB left");
 }
 
 static void utf_8_is_read_strictly(void **unused)
