@@ -26,8 +26,8 @@ struct om_plan_words {
 	const struct om_plan *plan;
 	const struct om_dom *dom;
 	enum om_images images;
-	bool sync_time; /* the guest's clock is set afterwards */
-	bool notify;	/* the guest is told by its agent before and after */
+	bool sync_time;			     /* the guest's clock is set afterwards */
+	bool notify;			     /* the guest is told by its agent before and after */
 	struct om_strv hooks, hooks_skipped; /* names; sentences */
 	const struct om_prediction *prediction;
 };
