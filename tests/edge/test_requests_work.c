@@ -4,6 +4,8 @@
 /* WRAP: virDomainGetState virDomainGetJobStats virDomainSuspend virDomainMigrateSetMaxSpeed virDomainMigrateGetMaxSpeed virDomainMigrateStartPostCopy */
 #include "test_vir_fake.h"
 
+#include "move.h"
+
 /* It is of the program, not of a library. */
 #include "../../helpers/onemigrate/requests_work.c"
 
@@ -82,6 +84,24 @@ uint64_t om_now_ms(void)
 uint64_t om_epoch_ms(void)
 {
 	return 1700000000000;
+}
+
+/* Of a VM whose hosts share the storage. */
+uint64_t om_storage_memory_bytes_ps(const struct om_session *session)
+{
+	return session->plan.limits.bandwidth_bytes_ps;
+}
+
+bool om_session_is_move(const struct om_session *session)
+{
+	assert_non_null(session);
+	return false;
+}
+
+bool om_mover_request(struct om_session *session, struct om_request *request)
+{
+	fail_msg("%p %p", (void *)session, (void *)request);
+	return false;
 }
 
 static struct om_session s;

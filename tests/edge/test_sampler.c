@@ -4,6 +4,8 @@
 /* WRAP: virDomainGetState virDomainGetJobStats virDomainSuspend virDomainMigrateSetMaxDowntime virDomainAbortJob virDomainMigrateStartPostCopy om_log */
 #include "test_vir_fake.h"
 
+#include "move.h"
+
 /* They are of the program, not of a library. */
 #include "../../helpers/onemigrate/requests_work.c"
 #include "../../helpers/onemigrate/sampler.c"
@@ -31,6 +33,49 @@ uint64_t om_now_ms(void)
 uint64_t om_epoch_ms(void)
 {
 	return 1700000000000;
+}
+
+/* Nothing is compressed here, and the hosts share the storage. */
+struct om_action om_storage_watch(struct om_session *session, const struct om_sample *sample)
+{
+	assert_non_null(session);
+	assert_non_null(sample);
+	return (struct om_action){ .kind = OM_ACTION_NONE };
+}
+
+uint64_t om_storage_memory_bytes_ps(const struct om_session *session)
+{
+	return session->plan.limits.bandwidth_bytes_ps;
+}
+
+bool om_session_is_move(const struct om_session *session)
+{
+	assert_non_null(session);
+	return false;
+}
+
+bool om_mover_request(struct om_session *session, struct om_request *request)
+{
+	fail_msg("%p %p", (void *)session, (void *)request);
+	return false;
+}
+
+void om_transport_sample(struct om_session *session, const struct om_sample *sample)
+{
+	assert_non_null(session);
+	assert_non_null(sample);
+}
+
+bool om_transport_holds(const struct om_session *session)
+{
+	assert_non_null(session);
+	return false;
+}
+
+uint32_t om_transport_limit_ms(const struct om_session *session, uint32_t limit_ms)
+{
+	assert_non_null(session);
+	return limit_ms;
 }
 
 void __wrap_om_log(enum om_log_level level, const char *fmt, ...)
