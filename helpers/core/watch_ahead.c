@@ -47,6 +47,8 @@ void om_watch_sampled(struct om_watch *watch, uint64_t ms, uint64_t bytes)
 #define GROWTH_MOST 1.0
 #define GROWTH_LIKELY 0.6
 #define NEAR_STANDING 1.05 /* the sample tells no part more exactly than this */
+/* So many times the sample: who is through with no set by then is taken to write on in it. */
+#define FARTHEST 3.0
 #define BEYOND 1.1 /* a second point of the curve lies at least so much later than the first */
 
 /* Of the curve: what it gains from `early_ms` to `late_ms`. */
@@ -111,7 +113,7 @@ static double end_by_growth(const struct om_watch *w, double growth, double limi
 			 om_model_unsent(&m) * 1000 / om_model_bandwidth(&m);
 	double late_ms = fmax(pass_ms, early_ms * BEYOND);
 
-	fit_gain(w, pow(late_ms / early_ms, growth), late_ms, &m);
+	fit_gain(w, pow(fmin(late_ms / early_ms, FARTHEST), growth), late_ms, &m);
 	return end_of(w, &m, limit_ms, -expm1(-m.turnover * late_ms / 1000) * m.hot);
 }
 
@@ -140,10 +142,13 @@ bool om_watch_ahead(const struct om_watch *w, double limit_ms, double *low_ms, d
 		*high_ms = likely_ms * 1.15;
 		return true;
 	}
+	*low_ms = end_by_growth(w, GROWTH_LEAST, limit_ms);
 	likely_ms = end_by_growth(w, GROWTH_LIKELY, limit_ms);
-	*low_ms = fmin(likely_ms, end_by_growth(w, GROWTH_LEAST, limit_ms));
+	if (isinf(likely_ms)) /* whether it ends is not known, and only the passes will tell */
+		likely_ms = 1.5 * *low_ms;
+	*low_ms = fmin(*low_ms, likely_ms);
 	*high_ms = fmax(likely_ms, end_by_growth(w, GROWTH_MOST, limit_ms));
-	if (isinf(*high_ms)) /* it may be twice as long, or endless */
+	if (isinf(*high_ms))
 		*high_ms = 2 * likely_ms;
 	return true;
 }
