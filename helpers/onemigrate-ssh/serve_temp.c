@@ -17,7 +17,7 @@
 
 #define NAME_PART 180
 /* Between its making and its locking a name is nobody's. */
-#define YOUNG_S 10
+#define YOUNG_S 4
 
 bool failed(const char *path, const char *what, struct om_err *err)
 {

@@ -297,7 +297,7 @@ left_behind()
 {
 	local pid
 	sshd_up ed25519 </dev/null
-	head -c 18000000 /dev/urandom >big
+	head -c 12000000 /dev/urandom >big
 	echo x >small
 	mkdir to
 	"${OURS[@]}" --bandwidth 1 put there big "$CASE/to/copy" 2>err &
@@ -308,7 +308,7 @@ left_behind()
 	[[ -n $(compgen -G "to/$TEMP*") ]]
 	# what another one is at work on is left alone
 	"${OURS[@]}" --bandwidth 1 put there big "$CASE/to/other" 2>/dev/null &
-	sleep 11
+	sleep 6
 	is "$(compgen -G "to/$TEMP*" | wc -l)" 2
 	"${OURS[@]}" put there small "$CASE/to/"
 	is "$(compgen -G "to/$TEMP*" | wc -l)" 1
