@@ -97,6 +97,16 @@ plan one-31 node02
 check "auto on a narrow way: it says what would end it" tells '^  action  .*does not converge within the limits; a pause of .* would end it'
 settings "$FAST"
 
+HOOKS=/var/tmp/one/vmm/kvm/migrate.d
+printf '#!/bin/bash\n' >"$T/hook"
+lab exec node01 -- mkdir -p "$HOOKS"
+lab push node01 "$T/hook" "$HOOKS/10-dns" 755
+lab push node01 "$T/hook" "$HOOKS/20-open" 777
+plan one-31 node02
+check "the hooks that will run" tells '^  hooks  .*10-dns: before it'
+check "and what is skipped" tells 'migrate\.d/20-open .*: it is not run'
+lab exec node01 -- rm -rf "$HOOKS"
+
 lab action 31 --from node01 --to node02 --option MIGRATE_POLICY=gentle >"$T/document"
 lab push node01 "$T/document" /var/tmp/document.xml 644
 plan "$(lab guest uuid 31)" node02 --document /var/tmp/document.xml
