@@ -54,7 +54,7 @@ void om_watch_sampled(struct om_watch *watch, uint64_t ms, uint64_t bytes)
 /* Of the curve: what it gains from `early_ms` to `late_ms`. */
 static double gain(double turnover, double early_ms, double late_ms)
 {
-	return -expm1(-turnover * late_ms / 1000) / -expm1(-turnover * early_ms / 1000);
+	return (1 - exp(-turnover * late_ms / 1000)) / (1 - exp(-turnover * early_ms / 1000));
 }
 
 /* The curve through the sampled point that gains so much until `late_ms`. Where that is nearly a line,
@@ -75,7 +75,7 @@ static void fit_gain(const struct om_watch *w, double wanted, double late_ms, st
 			high = middle;
 	}
 	m->turnover = low;
-	m->hot = early / -expm1(-low * early_ms / 1000);
+	m->hot = early / (1 - exp(-low * early_ms / 1000));
 }
 
 /* INFINITY: no end in sight. With `dirty` bytes left after the first pass post-copy ends it. */
@@ -114,7 +114,7 @@ static double end_by_growth(const struct om_watch *w, double growth, double limi
 	double late_ms = fmax(pass_ms, early_ms * BEYOND);
 
 	fit_gain(w, pow(fmin(late_ms / early_ms, FARTHEST), growth), late_ms, &m);
-	return end_of(w, &m, limit_ms, -expm1(-m.turnover * late_ms / 1000) * m.hot);
+	return end_of(w, &m, limit_ms, m.hot * (1 - exp(-m.turnover * late_ms / 1000)));
 }
 
 /* One pass and the sample are two points: the curve is known, but for what a sample can tell. */
