@@ -148,7 +148,7 @@ dist: all
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/onemigrate $(PROGRAMS)
 	install -D -m 0755 remotes/onemigrate/ssh $(DESTDIR)$(PREFIX)/libexec/onemigrate/ssh
-	install -D -m 0644 man/onemigrate.8 $(DESTDIR)$(PREFIX)/share/man/man8/onemigrate.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/onemigrate.8 man/onemigrate-ssh.8
 
 clean:
 	rm -rf $(B)

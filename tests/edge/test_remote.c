@@ -205,7 +205,7 @@ static void files_and_trees_arrive_as_they_are(void **unused)
 	      "chmod 640 sparse && touch -d 2001-02-03 sparse && mkdir -p t/e && for i in $(seq 200); do echo $i >t/e/$i; "
 	      "done && ln -s /no/where t/link",
 	      dir);
-	for (enum way way = CHILD; way < WAYS; way++) {
+	for (enum way way = CHILD; way < MIXED; way++) {
 		struct om_remote_ops ops;
 		struct om_err err = { 0 };
 
@@ -282,7 +282,7 @@ static void a_file_that_changes_is_refused(void **unused)
 	OM_AUTOFREE char *path = at("changes");
 
 	(void)unused;
-	for (enum way way = CHILD; way < WAYS; way++) {
+	for (enum way way = CHILD; way < MIXED; way++) {
 		struct om_remote_want want = wish(way, "there");
 		struct om_remote_ops ops;
 		struct om_err err = { 0 };
