@@ -165,7 +165,7 @@ undone "no room, known before" 111 "has room for [0-9]+ MiB" "nothing was touche
 lab fault restore
 settings MIGRATE_BANDWIDTH_MIBPS=4 LD_PRELOAD=/usr/local/lib/inject.so
 begin_move 31 111
-lab fault full node01 111 0
+lab fault full node01 111 3 # while more is written
 LONGEST=0
 finish_drive
 undone "no room in mid-copy" 111 "was ended by an error: the destination is full"
