@@ -10,6 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A caller that hears nothing any more is gone: so is the reason to go on. The other end cleans up. */
+static void say_it(void)
+{
+	if (fflush(stdout) != 0)
+		_exit(OM_SSH_EXIT_LOST);
+}
+
 static void answer(const char *word, const char *text)
 {
 	char line[1200];
@@ -17,7 +24,7 @@ static void answer(const char *word, const char *text)
 	snprintf(line, sizeof(line), "%s%s%s", word, *text ? " " : "", text);
 	om_str_sanitize(line);
 	printf("%s\n", line);
-	fflush(stdout);
+	say_it();
 }
 
 static void say(bool warn, const char *text)
@@ -69,7 +76,7 @@ static void output(void *ctx, int stream, const char *bytes, size_t len)
 	(void)ctx;
 	printf("%s %zu\n", stream ? "err" : "out", len);
 	fwrite(bytes, 1, len, stdout);
-	fflush(stdout);
+	say_it();
 }
 
 /* False: the caller is not to be understood, or the connection is lost. */

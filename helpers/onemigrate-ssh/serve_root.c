@@ -147,10 +147,11 @@ static bool dress(const struct level *level)
 
 bool root_leave(struct root *root, struct om_err *err)
 {
-	struct level *level = &root->levels[root->depth - 1];
+	struct level *level;
 
 	if (!root->open || !root->depth || root->file.fd >= 0)
 		return om_err_set(err, OM_E_UNKNOWN, "the end of a directory where none is");
+	level = &root->levels[root->depth - 1];
 	if (!dress(level))
 		return failed(root->path, strerror(errno), err);
 	root->depth--;
