@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define WITHOUT_LIVE "migrate the VM without --live"
+#define NAMED_LIBVIRT 8002000 /* from 8.2 on --tls-destination is that of the disks too */
 
 bool om_disks_dir_valid(const char *dir, const char *vm_id)
 {
@@ -141,10 +142,18 @@ static void check_another(struct om_disks *disks, const struct om_disks_facts *f
 }
 
 /* A mirror is fed by QEMU; libvirt's tunnel carries memory alone. */
-static void check_options(struct om_disks *disks, const struct om_opts *opts)
+static void check_options(struct om_disks *disks, const struct om_disks_facts *facts,
+			  const struct om_opts *opts)
 {
+	uint64_t libvirt = facts->versions.src_libvirt;
+
 	if (!disks->mirrors || !opts)
 		return;
+	if ((opts->flags & OM_FLAG_TLS) && libvirt && libvirt < NAMED_LIBVIRT)
+		om_disks_warn(disks,
+			      "libvirt of %s compares the certificate of the disks' data with "
+			      "the address that they go to, as do all before 8.2",
+			      facts->src_host);
 	if (opts->flags & OM_FLAG_TUNNELLED)
 		om_disks_refuse(disks, "take --tunnelled out of MIGRATE_OPTIONS",
 				"--tunnelled cannot carry the disks");
@@ -180,7 +189,7 @@ bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
 	om_disks_decide_disks(disks, facts);
 	om_disks_decide_files(disks, facts);
 	om_disks_check_destination(disks, facts);
-	check_options(disks, opts);
+	check_options(disks, facts, opts);
 	om_disks_decide_rates(disks, facts, opts, limit_mibps);
 	return answer(disks, err);
 }
