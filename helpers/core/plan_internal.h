@@ -29,6 +29,11 @@ bool om_plan_arm_postcopy(struct om_plan *plan, const struct om_knobs *knobs, st
 /* The same attempts once more, for a destination that refuses it. */
 void om_plan_add_without_postcopy(struct om_plan *plan);
 
+/* What of the plan an attempt does without: ", without post-copy, a single stream". plan_print.c */
+#define OM_PLAN_WITHOUT 64
+void om_plan_print_without(const struct om_plan *plan, const struct om_attempt *attempt,
+			   char text[OM_PLAN_WITHOUT]);
+
 /* plan_transport.c, after post-copy is armed. False: it is refused. */
 bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 			   const struct om_knobs *knobs, struct om_opts *opts,

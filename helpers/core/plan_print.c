@@ -74,13 +74,24 @@ static const char *const timeout_names[] = {
 	[OM_TIMEOUT_POSTCOPY] = "post-copy",
 };
 
+void om_plan_print_without(const struct om_plan *plan, const struct om_attempt *attempt,
+			   char text[OM_PLAN_WITHOUT])
+{
+	unsigned int lacks = plan->flags & ~attempt->flags;
+
+	snprintf(text, OM_PLAN_WITHOUT, "%s%s%s",
+		 lacks & OM_FLAG_POSTCOPY ? ", without post-copy" : "",
+		 lacks & (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED) ? ", a single stream" : "",
+		 lacks & OM_FLAG_TLS ? ", not encrypted" : "");
+}
+
 static void print_attempt(struct text *t, const struct om_plan *plan, size_t i)
 {
 	const struct om_attempt *attempt = &plan->attempts[i];
-	bool without = (plan->flags & ~attempt->flags) & OM_FLAG_POSTCOPY;
+	char without[OM_PLAN_WITHOUT];
 
-	add(t, "attempt %zu: %s%s\n", i + 1, path_names[attempt->path],
-	    without ? ", without post-copy" : "");
+	om_plan_print_without(plan, attempt, without);
+	add(t, "attempt %zu: %s%s\n", i + 1, path_names[attempt->path], without);
 	for (size_t n = 0; n < attempt->params.n; n++) {
 		const struct om_param *p = &attempt->params.v[n];
 

@@ -126,11 +126,11 @@ static void add_param(struct om_buf *buf, const struct om_param *p)
 static void add_attempt(struct om_buf *buf, const struct om_plan *plan, size_t i)
 {
 	const struct om_attempt *attempt = &plan->attempts[i];
-	bool without = plan->flags & ~attempt->flags & OM_FLAG_POSTCOPY;
+	char without[OM_PLAN_WITHOUT];
 
+	om_plan_print_without(plan, attempt, without);
 	add_label(buf, i ? "" : "attempts");
-	om_buf_addf(buf, "%zu. by %s%s", i + 1, path_words[attempt->path],
-		    without ? ", without post-copy" : "");
+	om_buf_addf(buf, "%zu. by %s%s", i + 1, path_words[attempt->path], without);
 	for (size_t n = 0; n < attempt->params.n; n++)
 		add_param(buf, &attempt->params.v[n]);
 	om_buf_addf(buf, "\n");

@@ -91,15 +91,14 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 #define STREAM_PS 1.3e9
 #define CHANNEL_NS 0.6	 /* the same by one of several connections */
 #define UNPACK_NS 0.7	 /* and unpacking it */
-#define LEVEL3_WORK 2.2	 /* of the time of the first level */
-#define LEVEL3_SIZE 0.93 /* and of its size */
-#define ZLIB_WORK 5.0
-#define ZLIB_SIZE 0.95
+#define ZLIB_WORK 5.0	 /* of the time of zstd's first level */
+#define ZLIB_SIZE 0.95	 /* and of its size */
 #define TLS_NS 0.8
 /* Threads get their part of a host that is not idle too: the scheduler is fair. */
 #define FAIR_PART 0.5
 #define CPUS_UNKNOWN 1.0
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
+#define NEARLY 0.97
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 
@@ -116,9 +115,7 @@ static double packed_part(const struct om_transport_case *c, const struct om_tra
 
 	if (way->compression == OM_COMPRESSION_ZLIB)
 		return fmin(1, part * ZLIB_SIZE);
-	if (way->compression == OM_COMPRESSION_ZSTD)
-		return fmin(1, part * (way->level > 2 ? LEVEL3_SIZE : 1));
-	return 1;
+	return way->compression == OM_COMPRESSION_ZSTD ? part : 1;
 }
 
 /* Time of one processor for a byte that is not zero. */
@@ -130,9 +127,7 @@ static double work_ns(const struct om_transport_case *c, const struct om_transpo
 
 	if (way->compression == OM_COMPRESSION_ZLIB)
 		return ns * ZLIB_WORK;
-	if (way->compression == OM_COMPRESSION_ZSTD)
-		return ns * (way->level > 2 ? LEVEL3_WORK : 1);
-	return 0;
+	return way->compression == OM_COMPRESSION_ZSTD ? ns : 0;
 }
 
 /* Bytes of memory per second. */
@@ -163,20 +158,31 @@ static double link_speed(const struct om_transport_facts *f)
 	return seen > 0 ? fmax(seen, link) : link;
 }
 
+/* So many at the most: several wait for the network in turn, and take the guests' processors. */
+static uint32_t most_connections(const struct om_transport_case *c, enum om_compression method)
+{
+	double n = fmin(free_cpus(&c->facts->src), free_cpus(&c->facts->dst));
+
+	if (method == OM_COMPRESSION_NONE)
+		n /= 2;
+	return (uint32_t)fmax(2, fmin(8, floor(n)));
+}
+
+/* As few as are nearly as fast as the most. */
 static uint32_t connections_for(const struct om_transport_case *c, enum om_compression method)
 {
 	uint32_t asked = (uint32_t)om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
-	double src = free_cpus(&c->facts->src), dst = free_cpus(&c->facts->dst), n;
+	struct om_transport_way way = { .compression = method };
+	double best;
 
 	if (asked)
 		return asked;
-	/* Several wait for the network in turn; none of them should take the guests' processors. */
-	n = fmin(src, dst);
-	if (method == OM_COMPRESSION_NONE)
-		n = fmin(n / 2, ceil(c->link_ps / STREAM_PS) + 1);
-	else
-		n = n <= 4 ? n : n <= 16 ? 4 + (n - 4) / 3 : 8;
-	return (uint32_t)fmax(2, fmin(8, floor(n)));
+	way.connections = most_connections(c, method);
+	best = speed_of(c, &way);
+	for (way.connections = 2; way.connections < most_connections(c, method); way.connections++)
+		if (speed_of(c, &way) >= NEARLY * best)
+			break;
+	return way.connections;
 }
 
 static void consider(struct om_transport_case *c, struct om_transport_way way)
@@ -196,9 +202,6 @@ static void choose_compression(struct om_transport_case *c)
 		return;
 	way.connections = connections_for(c, way.compression);
 	consider(c, way);
-	way.level = 3;
-	if (c->best.compression == OM_COMPRESSION_ZSTD)
-		consider(c, way);
 }
 
 /* A link that one stream does not fill. */
@@ -311,18 +314,18 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_TLS);
 	const char *why = c->facts->tls == OM_TLS_MISSING ? c->facts->tls_why
-			  : c->facts->refused & OM_REFUSED_TLS
-				  ? "this pair of hosts has refused it"
-			  : c->flags & OM_FLAG_TUNNELLED ? "MIGRATE_OPTIONS has --tunnelled"
-			  : c->flags & OM_FLAG_ZEROCOPY	 ? "MIGRATE_OPTIONS has --zerocopy"
-							 : NULL;
+			  : c->flags & OM_FLAG_TUNNELLED  ? "MIGRATE_OPTIONS has --tunnelled"
+			  : c->flags & OM_FLAG_ZEROCOPY	  ? "MIGRATE_OPTIONS has --zerocopy"
+							  : NULL;
 
 	if (asked == TLS_OFF)
 		return true;
 	t->tls_required = asked == TLS_REQUIRED;
 	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
 		return true;
-	if (why && asked == TLS_REQUIRED && !(c->facts->refused & OM_REFUSED_TLS))
+	if (!why && asked == TLS_OPPORTUNISTIC && (c->facts->refused & OM_REFUSED_TLS))
+		why = "this pair of hosts has refused it";
+	if (why && asked == TLS_REQUIRED)
 		return om_err_set(err, OM_E_REFUSED,
 				  "MIGRATE_TLS is required and cannot be had: %s", why);
 	if (why && asked == TLS_OPPORTUNISTIC) {

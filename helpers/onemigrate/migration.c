@@ -32,7 +32,7 @@ static void describe_way(const struct om_session *s, size_t attempt, char *text,
 static void summarise(struct om_session *s, const struct om_run_end *end)
 {
 	struct om_vir_completed done = { 0 };
-	char way[128], text[256];
+	char way[128], text[400];
 	uint64_t copy_ms;
 
 	om_vir_completed(s->vir, &done);

@@ -169,7 +169,6 @@ static void take_sample(struct om_sampler *sampler)
 		sample.paused = true;
 		sample.stopped = false;
 	}
-	action = om_watch_step(&s->watch, &sample);
 	om_transport_sample(s, &sample);
 	if (om_transport_holds(s) && sample.iteration > 1 && s->watch.limit_ms)
 		return;

@@ -214,18 +214,16 @@ void om_session_load_snapshots(struct om_session *s);
 
 /*
  * storage*.c: the VM's files and disks, where the hosts do not share them. Order: ask (what to ask both
- * hosts for), look, gather, judge, keep_link; then bring, and undo where the VM stays on the source.
+ * hosts for), gather, judge, add, keep_link; then bring, and undo where the VM stays on the source.
  */
 struct om_storage;
 void om_storage_ask(struct om_session *s, struct om_survey_ask *ask);
-void om_storage_look_there(struct om_session *s); /* at the destination, that has answered */
 void om_storage_gather(struct om_session *s);
-/* For the checks; NULL: it was not looked at, or is shared. */
-const struct om_disks_facts *om_storage_facts(const struct om_session *s);
 /* False: it is refused, or left to stock (OM_E_STOCK). Storage that is the same on both hosts becomes
- * shared; else s->facts.disks is set, for the plan to decide. `may_mark`: a file of ours may be made in the directory for a moment. */
+ * shared. `may_mark`: a file of ours may be made in the directory for a moment. */
 bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err) OM_MUST_CHECK;
 bool om_storage_is_ours(const struct om_session *s); /* we bring it */
+void om_storage_add(struct om_session *s);	     /* to s->plan */
 void om_storage_keep_link(struct om_session *s);
 /* Directories, files, placeholders and links, on the destination. False: what was made is still there. */
 bool om_storage_bring(struct om_session *s, struct om_err *err) OM_MUST_CHECK;

@@ -6,7 +6,9 @@
  *   env     NAME=VALUE lines as of kvmrc; likewise datastore and vm, of the two templates
  *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), addr, name,
  *           ifname (routed by it), speed_mbit, answer, own (yes, no), why, mgmt (interface),
- *           max_downtime_ms, obstacle (to post-copy)
+ *           max_downtime_ms, obstacle (to post-copy); of the way of sending memory_mib, packed and
+ *           zero (permille of what was sampled), src_cpu and dst_cpu (CPUS:FREE_PERMILLE), seen_mbps,
+ *           lockable_kib, tls (missing, ready), refused (bits)
  *   disks   disks that the hosts do not share: see golden_disks.h
  * The clock stands at 23:00 of 2027-01-31, UTC, and the migration began 1000 ms after the boot.
  */
@@ -90,6 +92,56 @@ static enum om_answer answer(const char *text)
 					 : OM_ANSWER_NOT_CHECKED;
 }
 
+static struct om_transport_cpu cpu(const char *text)
+{
+	struct om_transport_cpu cpu;
+
+	if (sscanf(text, "%u:%u", &cpu.cpus, &cpu.free_permille) != 2)
+		die("no CPUS:PERMILLE", text);
+	return cpu;
+}
+
+static void sample(struct om_sampled *sampled, unsigned int zero, unsigned int packed)
+{
+	sampled->bytes = 1000000;
+	sampled->zero_bytes = zero * 1000;
+	sampled->packed_bytes = (sampled->bytes - sampled->zero_bytes) * packed / 1000;
+	sampled->work_ns = (sampled->bytes - sampled->zero_bytes) * 3;
+}
+
+/* False: it is none of these. */
+static bool set_transport(struct om_transport_facts *t, const char *name, const char *value)
+{
+	static unsigned int zero;
+	unsigned int number = (unsigned int)atoi(value);
+
+	if (strcmp(name, "memory_mib") == 0)
+		t->memory_bytes = (uint64_t)number << 20;
+	else if (strcmp(name, "zero") == 0)
+		zero = number;
+	else if (strcmp(name, "packed") == 0)
+		sample(&t->sampled, zero, number);
+	else if (strcmp(name, "src_cpu") == 0)
+		t->src = cpu(value);
+	else if (strcmp(name, "dst_cpu") == 0)
+		t->dst = cpu(value);
+	else if (strcmp(name, "seen_mbps") == 0)
+		t->seen_bytes_ps = (uint64_t)number * 1000000;
+	else if (strcmp(name, "link_mbps") == 0)
+		t->link_bytes_ps = (uint64_t)number * 1000000;
+	else if (strcmp(name, "lockable_kib") == 0)
+		t->lockable_bytes = (uint64_t)number << 10;
+	else if (strcmp(name, "tls") == 0)
+		t->tls = strcmp(value, "ready") == 0 ? OM_TLS_READY : OM_TLS_MISSING;
+	else if (strcmp(name, "tls_why") == 0)
+		om_str_copy(t->tls_why, sizeof(t->tls_why), value);
+	else if (strcmp(name, "refused") == 0)
+		t->refused = number;
+	else
+		return false;
+	return true;
+}
+
 static void set_fact(void *ctx, const char *name, const char *value)
 {
 	struct om_facts *facts = ctx;
@@ -127,7 +179,7 @@ static void set_fact(void *ctx, const char *name, const char *value)
 		facts->max_downtime_ms = (uint32_t)atoi(value);
 	} else if (strcmp(name, "obstacle") == 0) {
 		facts->postcopy_obstacle = value;
-	} else {
+	} else if (!set_transport(&facts->transport, name, value)) {
 		die("unknown fact", name);
 	}
 }

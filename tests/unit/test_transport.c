@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of sending: what memory is taken for, what is chosen, and what a refusal is taken for. */
+#include "om_cmocka.h"
+
+#include "om_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE 65536u
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t xorshift(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+static void fill_random(unsigned char *memory, size_t size)
+{
+	uint64_t state = 88172645463325252u, word;
+
+	for (size_t i = 0; i < size; i += 8) {
+		word = xorshift(&state);
+		memcpy(memory + i, &word, 8);
+	}
+}
+
+static void fill_text(unsigned char *memory, size_t size)
+{
+	static const char text[] = "every page of a guest that serves documents has words in it; ";
+
+	for (size_t i = 0; i < size; i++)
+		memory[i] = (unsigned char)text[i % (sizeof(text) - 1)];
+	for (size_t i = 0; i < size; i += 97) /* no two pages are the same */
+		memory[i] = (unsigned char)('0' + i / 97 % 10);
+}
+
+static void memory_is_told_apart(void **unused)
+{
+	OM_AUTOFREE unsigned char *memory = om_xcalloc(1, PIECE);
+	struct om_sampled zeros = { 0 }, random = { 0 }, text = { 0 }, nothing = { 0 };
+
+	(void)unused;
+	om_sampled_add(&zeros, memory, PIECE);
+	assert_int_equal(zeros.bytes, PIECE);
+	assert_int_equal(zeros.zero_bytes, PIECE);
+	assert_int_equal(zeros.packed_bytes, 0);
+	fill_random(memory, PIECE);
+	om_sampled_add(&random, memory, PIECE);
+	assert_int_equal(random.zero_bytes, 0);
+	assert_in_range(om_sampled_permille(&random), 980, 1000);
+	fill_text(memory, PIECE);
+	om_sampled_add(&text, memory, PIECE);
+	assert_in_range(om_sampled_permille(&text), 10, 150);
+	assert_int_equal(om_sampled_permille(&nothing), 1000);
+}
+
+static void zeros_among_pages_count_as_such(void **unused)
+{
+	OM_AUTOFREE unsigned char *memory = om_xcalloc(1, PIECE);
+	struct om_sampled sampled = { 0 };
+
+	(void)unused;
+	fill_random(memory, PIECE / 2);
+	memory[PIECE - 1] = 1; /* the last page is none of zeros */
+	om_sampled_add(&sampled, memory, PIECE);
+	assert_int_equal(sampled.zero_bytes, PIECE / 2 - 4096);
+	/* The page with a single byte comes to next to nothing. */
+	assert_in_range(sampled.packed_bytes, PIECE / 2 * 98 / 100, PIECE / 2 + 700);
+}
+
+/* ---- the choice ---- */
+
+static const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013 };
+
+static struct om_transport_facts usual(unsigned int permille)
+{
+	struct om_transport_facts facts = {
+		.memory_bytes = 8192 * MIB,
+		.sampled = { .bytes = 1000000, .packed_bytes = permille * 1000, .work_ns = 3000000 },
+		.src = { 8, 800 },
+		.dst = { 8, 800 },
+		.link_bytes_ps = 117000000,
+	};
+
+	return facts;
+}
+
+struct given {
+	const char *name, *value; /* a setting; NULL: none */
+	const char *options;
+	unsigned int flags;
+	bool limited;
+	struct om_versions versions;
+	struct om_transport_facts facts;
+};
+
+static bool choose(const struct given *given, struct om_transport *t, struct om_err *err)
+{
+	struct om_knob_source source = { given->name, given->value, OM_ORIGIN_RC };
+	struct om_knobs knobs;
+	struct om_opts opts;
+	bool ok;
+
+	assert_true(om_knobs_resolve(&knobs, &source, given->name != NULL, NULL, err));
+	assert_true(om_opts_parse(&opts, given->options ? given->options : "", err));
+	ok = om_transport_choose(t, &knobs, &opts, given->flags | opts.flags, given->limited,
+				 &given->versions, &given->facts, err);
+	om_knobs_free(&knobs);
+	om_opts_free(&opts);
+	return ok;
+}
+
+static enum om_compression chosen(const struct given *given)
+{
+	struct om_transport t;
+	struct om_err err;
+
+	assert_true(choose(given, &t, &err));
+	assert_int_equal(t.compression != OM_COMPRESSION_NONE,
+			 (t.flags & OM_FLAG_COMPRESSED) != 0);
+	assert_int_equal(t.connections != 0, (t.flags & OM_FLAG_PARALLEL) != 0);
+	return t.compression;
+}
+
+static void compresses_where_it_is_faster(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(300) };
+
+	(void)unused;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts = usual(990);
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts = usual(500);
+	given.facts.link_bytes_ps = 11700000000u;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.seen_bytes_ps = 50000000; /* the link is not what its interface says */
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.seen_packed = true; /* and may be better than that */
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts = usual(300);
+	given.facts.memory_bytes = 16 * MIB;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts = usual(300);
+	given.facts.sampled.bytes = 0;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+}
+
+/* What must remain possible. */
+static void never_against_what_must_remain(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(300) };
+
+	(void)unused;
+	given.flags = OM_FLAG_POSTCOPY;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.versions.src_qemu = given.versions.dst_qemu = 10001000;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.flags = 0;
+	given.limited = true;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.limited = false;
+	given.facts.refused = OM_REFUSED_ZSTD;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.refused = 0;
+	given.versions.dst_libvirt = 9003000;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.versions.dst_libvirt = 0;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+}
+
+static void words_of_the_options_win(void **unused)
+{
+	static const char *const words[] = { "--parallel", "--compressed", "--zerocopy --parallel",
+					     "--p2p --tunnelled", "--comp-methods mt --compressed" };
+	struct given given = { .versions = trixie, .facts = usual(300) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++) {
+		given.options = words[i];
+		given.name = "MIGRATE_COMPRESSION";
+		given.value = "zlib";
+		assert_true(choose(&given, &t, &err));
+		assert_int_equal(t.flags, 0);
+		assert_true(t.by_options);
+	}
+}
+
+static void encryption_is_never_given_up_where_it_is_required(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(300), .name = "MIGRATE_TLS" };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.value = "required";
+	given.facts.refused = OM_REFUSED_TLS; /* it is tried again, and fails if it must */
+	assert_true(choose(&given, &t, &err));
+	assert_true((t.flags & OM_FLAG_TLS) && t.tls_required);
+	given.facts.tls = OM_TLS_MISSING;
+	given.facts.refused = 0;
+	assert_false(choose(&given, &t, &err));
+	assert_int_equal(err.code, OM_E_REFUSED);
+	given.facts.refused = OM_REFUSED_TLS; /* whatever else is known */
+	assert_false(choose(&given, &t, &err));
+	given.value = "opportunistic";
+	assert_true(choose(&given, &t, &err));
+	assert_false(t.flags & OM_FLAG_TLS);
+	assert_true(*t.warning);
+	given.facts.tls = OM_TLS_READY;
+	given.facts.refused = 0;
+	assert_true(choose(&given, &t, &err));
+	assert_true((t.flags & OM_FLAG_TLS) && !t.tls_required && !*t.warning);
+}
+
+static void zero_copy_goes_with_nothing_that_excludes_it(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(300), .name = "MIGRATE_ZEROCOPY" };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.value = "yes";
+	assert_true(choose(&given, &t, &err));
+	assert_false(t.flags & OM_FLAG_ZEROCOPY); /* it is compressed, and said so */
+	assert_true(*t.warning);
+	given.facts = usual(990);
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.flags, OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL);
+	given.flags = OM_FLAG_TLS;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.flags, 0);
+}
+
+static void xbzrle_where_nothing_else_helps(void **unused)
+{
+	struct given given = { .versions = { 9000000, 9000000, 7002000, 7002000 },
+			       .facts = usual(300) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.facts.hot_bytes = 100 * MIB;
+	given.facts.dirty_bytes_ps = 100 * MIB;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_XBZRLE);
+	assert_int_equal(t.cache_bytes, 128 * MIB);
+	assert_int_equal(t.connections, 0);
+	given.facts.xbzrle_failed = true;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.xbzrle_failed = false;
+	given.facts.dirty_bytes_ps = 10 * MIB; /* converges without */
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+}
+
+/* ---- refusals ---- */
+
+static struct om_plan plan_of(unsigned int flags, unsigned int ours, enum om_compression method)
+{
+	struct om_plan plan = { .flags = flags | ours,
+				.transport = { .flags = ours, .compression = method } };
+
+	plan.attempts[0] = (struct om_attempt){ .path = OM_PATH_FAST, .flags = flags | ours };
+	plan.attempts[1] = (struct om_attempt){ .path = OM_PATH_DEFAULT, .flags = flags | ours };
+	plan.attempt_count = 2;
+	plan.attempts[2] = (struct om_attempt){ .path = OM_PATH_FAST, .flags = flags };
+	plan.attempts[3] = (struct om_attempt){ .path = OM_PATH_DEFAULT, .flags = flags };
+	plan.attempt_count = 4;
+	return plan;
+}
+
+static void a_refusal_leads_to_what_is_weaker(void **unused)
+{
+	/* Codes and domains as libvirt 9.0 and 11.3 give them. */
+	static const struct {
+		unsigned int ours;
+		enum om_compression method;
+		int code, domain;
+		const char *text;
+		uint32_t refused;
+		enum om_next next;
+	} rows[] = {
+		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 8, 10,
+		  "Unsupported compression method 'zstd'", OM_REFUSED_ZSTD, OM_NEXT_TRANSPORT },
+		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZLIB, 1, 10,
+		  "unable to execute QEMU command 'migrate-set-parameters': Invalid", OM_REFUSED_ZLIB,
+		  OM_NEXT_TRANSPORT },
+		{ OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 38, 0,
+		  "cannot limit locked memory of process 7 to 5", OM_REFUSED_ZEROCOPY,
+		  OM_NEXT_TRANSPORT },
+		{ OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 8, 0, "unsupported flags (0x20000)",
+		  OM_REFUSED_CONNECTIONS, OM_NEXT_TRANSPORT },
+		{ OM_FLAG_TLS, OM_COMPRESSION_NONE, 1, 10,
+		  "unable to execute QEMU command 'object-add': Unable to access credentials",
+		  OM_REFUSED_TLS, OM_NEXT_NO_TLS },
+		/* The path's, and nobody's of these. */
+		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 9, 10,
+		  "operation failed: Failed to connect", 0, OM_NEXT_PATH },
+		{ OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 1, 10, "internal error: something else", 0,
+		  OM_NEXT_NONE },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_plan plan = plan_of(OM_FLAG_LIVE, rows[i].ours, rows[i].method);
+		struct om_attempt_end end = { .vir_code = rows[i].code,
+					      .vir_domain = rows[i].domain };
+		size_t next = 99;
+
+		om_str_copy(end.text, sizeof(end.text), rows[i].text);
+		if (om_plan_refused(&plan, 0, &end) != rows[i].refused ||
+		    om_plan_next(&plan, 0, &end, &next) != rows[i].next)
+			fail_msg("%s", rows[i].text);
+		if (rows[i].refused)
+			assert_int_equal(next, 2);
+		if (!rows[i].refused)
+			continue;
+		/* Not the operator's own flags, and not once memory has moved. */
+		plan.transport.flags = 0;
+		assert_int_equal(om_plan_refused(&plan, 0, &end), 0);
+		plan.transport.flags = rows[i].ours;
+		end.stop_requested = true;
+		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+		end.stop_requested = false;
+		end.bytes_sent = true;
+		if (!(rows[i].ours & OM_FLAG_ZEROCOPY))
+			assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+	}
+}
+
+static void required_encryption_has_no_weaker_attempt(void **unused)
+{
+	struct om_plan plan = plan_of(OM_FLAG_LIVE, OM_FLAG_TLS, OM_COMPRESSION_NONE);
+	struct om_attempt_end end = { .vir_code = 1, .vir_domain = 10, .text = "'object-add'" };
+	size_t next;
+
+	(void)unused;
+	plan.transport.tls_required = true;
+	plan.attempt_count = 2; /* as om_plan_make() leaves it */
+	assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_told_apart),
+		cmocka_unit_test(zeros_among_pages_count_as_such),
+		cmocka_unit_test(compresses_where_it_is_faster),
+		cmocka_unit_test(never_against_what_must_remain),
+		cmocka_unit_test(words_of_the_options_win),
+		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),
+		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
+		cmocka_unit_test(xbzrle_where_nothing_else_helps),
+		cmocka_unit_test(a_refusal_leads_to_what_is_weaker),
+		cmocka_unit_test(required_encryption_has_no_weaker_attempt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
