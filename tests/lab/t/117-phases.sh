@@ -63,11 +63,11 @@ handled() { # NAME
 
 begin --mgmt 1gbit "$@"
 
-busy_guest 4:200,16:4
+busy_guest 4:200,18:4
 migrates MIGRATE_AUTO_CONVERGE=yes
 handled "busy in the second pass, auto"
 
-busy_guest 4:200,16:4
+busy_guest 4:200,18:4
 migrates MIGRATE_POLICY=gentle
 handled "busy in the second pass, gentle"
 
