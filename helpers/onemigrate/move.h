@@ -41,7 +41,10 @@ void om_in_use_free(struct om_in_use *use);
 /* Removes what the journal names and the VM does not use; false: something is left. */
 bool om_mover_clean(struct om_mover_session *ms, struct om_err *err);
 
-/* move_ports.c */
+/* move_ports.c; ctx is the om_mover_session. */
+void om_mover_sleep(void *ctx, uint32_t ms);
+/* move_make.c: those that make and remove files. */
+void om_mover_making_ops(struct om_move_ops *ops);
 void om_mover_ops(struct om_mover_session *ms, struct om_move_ops *ops);
 
 /* move_requests.c: in the place of what a migration of memory answers; returns false, as done. */

@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define SILENT_MAX_MS 60000
-#define ABORT_MAX_MS 30000
-#define STALL_MS 20000 /* a copy that has seen all of the disk, and comes no nearer to its end */
 #define TRIES 3
 #define TRY_AGAIN_MS 1000
 
@@ -25,6 +23,12 @@ void om_mover_blame(struct mover *m, enum om_errc code, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(m->end->err.msg, sizeof(m->end->err.msg), fmt, args);
 	va_end(args);
+}
+
+bool om_mover_fail(struct mover *m, const struct om_err *err)
+{
+	om_mover_blame(m, err->code, "%s", err->msg);
+	return false;
 }
 
 void om_mover_say(const struct mover *m, enum om_log_level level, const char *fmt, ...)
@@ -77,99 +81,6 @@ bool om_mover_look(struct mover *m)
 	}
 }
 
-/* ---- copies ---- */
-
-static size_t count_unready(const struct mover *m)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->move->disk_count; i++)
-		n += om_mover_copied(m, i) && m->seen[i].where != OM_MOVE_AWAY && !m->seen[i].ready;
-	return n;
-}
-
-/* The limit is on all copies; those that are in sync need next to nothing of it. */
-void om_mover_share(struct mover *m)
-{
-	uint64_t share = om_move_share_bps(m->ops->limit_bps(m->ops->ctx), count_unready(m));
-	struct om_err err;
-
-	for (size_t i = 0; i < m->move->disk_count; i++) {
-		if (!om_mover_copied(m, i) || !m->seen[i].job || m->seen[i].ready ||
-		    m->disks[i].speed_bps == share)
-			continue;
-		if (!m->ops->speed(m->ops->ctx, i, share, &err))
-			om_mover_say(m, OM_LOG_DEBUG, "disk %s: %s", m->move->disks[i].target,
-				     err.msg);
-		m->disks[i].speed_bps = share;
-	}
-}
-
-/* A drive whose medium libvirt does not copy gets the file of it, and is told at the end. */
-static bool take_as_media(struct mover *m, size_t disk, struct om_err *err)
-{
-	size_t item = 0;
-
-	while (item < m->move->file_count &&
-	       strcmp(m->move->items[item].name, m->move->disks[disk].name) != 0)
-		item++;
-	if (item == m->move->file_count || !m->ops->make_file(m->ops->ctx, item, err))
-		return false;
-	m->disks[disk].by_media = true;
-	return true;
-}
-
-bool om_mover_start(struct mover *m, size_t disk, bool back, bool sync)
-{
-	const struct om_move_disk *d = &m->move->disks[disk];
-	uint64_t share = om_move_share_bps(m->ops->limit_bps(m->ops->ctx), count_unready(m));
-	struct om_err err = { 0 };
-
-	if (m->ops->start(m->ops->ctx, disk, back, sync, share, &err)) {
-		m->disks[disk].first_end = 0;
-		m->disks[disk].sync = sync;
-		m->disks[disk].speed_bps = share;
-		return true;
-	}
-	if (d->media && !back && take_as_media(m, disk, &err)) {
-		om_mover_say(m, OM_LOG_DEBUG, "disk %s is not copied by libvirt (%s)", d->target,
-			     err.msg);
-		return true;
-	}
-	om_mover_blame(m, OM_E_SOURCE, "disk %s: %s", d->target, err.msg);
-	return false;
-}
-
-static bool abort_once(struct mover *m)
-{
-	struct om_err err = { 0 };
-	bool none = true;
-
-	for (size_t i = 0; i < m->move->disk_count; i++) {
-		if (!m->seen[i].job)
-			continue;
-		none = false;
-		if (!m->ops->abort(m->ops->ctx, i, &err))
-			om_mover_say(m, OM_LOG_DEBUG, "disk %s: %s", m->move->disks[i].target,
-				     err.msg);
-	}
-	return none;
-}
-
-bool om_mover_abort(struct mover *m)
-{
-	uint64_t begun_ms = m->ops->now_ms(m->ops->ctx);
-
-	while (om_mover_look(m)) {
-		if (abort_once(m))
-			return true;
-		if (m->ops->now_ms(m->ops->ctx) - begun_ms >= ABORT_MAX_MS)
-			return false;
-		m->ops->sleep_ms(m->ops->ctx, OM_MOVE_LOOK_MS);
-	}
-	return m->domain == OM_MOVE_ENDED;
-}
-
 /* ---- the way back ---- */
 
 void om_mover_undo(struct mover *m)
@@ -215,29 +126,9 @@ static void give_up(struct mover *m)
 
 /* ---- files, placeholders, copies ---- */
 
-static bool stopped(struct mover *m)
-{
-	uint64_t deadline_ms = m->ops->deadline_ms(m->ops->ctx);
-
-	if (m->ops->stop_requested(m->ops->ctx))
-		om_mover_blame(m, OM_E_ABORTED, "cancelled on request");
-	else if (deadline_ms && m->ops->now_ms(m->ops->ctx) >= deadline_ms)
-		om_mover_blame(m, OM_E_SOURCE,
-			       "MIGRATE_DEADLINE came before the disks were copied");
-	else
-		return false;
-	return true;
-}
-
 static bool made_by_us(enum om_move_file_way way)
 {
 	return way == OM_MOVE_FILE_DIR || way == OM_MOVE_FILE_LINK || way == OM_MOVE_FILE_COPY;
-}
-
-static bool fail(struct mover *m, const struct om_err *err)
-{
-	om_mover_blame(m, err->code, "%s", err->msg);
-	return false;
 }
 
 static bool make_all(struct mover *m)
@@ -247,16 +138,16 @@ static bool make_all(struct mover *m)
 
 	m->ops->phase(m->ops->ctx, "files");
 	if (!m->ops->make_dir(m->ops->ctx, &err))
-		return fail(m, &err);
+		return om_mover_fail(m, &err);
 	for (size_t i = 0; i < move->file_count; i++) {
-		if (stopped(m))
+		if (om_mover_stopped(m))
 			return false;
 		if (made_by_us(move->files[i].way) && !m->ops->make_file(m->ops->ctx, i, &err))
-			return stopped(m) ? false : fail(m, &err);
+			return om_mover_stopped(m) ? false : om_mover_fail(m, &err);
 	}
 	for (size_t i = 0; i < move->disk_count; i++)
 		if (move->disks[i].way == OM_MOVE_COPY && !m->ops->make_blank(m->ops->ctx, i, &err))
-			return fail(m, &err);
+			return om_mover_fail(m, &err);
 	return true;
 }
 
@@ -268,7 +159,7 @@ static bool start_all(struct mover *m)
 	for (size_t i = 0; i < m->move->disk_count; i++) {
 		if (m->move->disks[i].way != OM_MOVE_COPY)
 			continue;
-		if (stopped(m))
+		if (om_mover_stopped(m))
 			return false;
 		if (m->seen[i].foreign) {
 			om_mover_blame(m, OM_E_SOURCE, "disk %s has an active block job",
@@ -279,75 +170,6 @@ static bool start_all(struct mover *m)
 			return false;
 	}
 	return true;
-}
-
-/* ---- until all are in sync ---- */
-
-/* A guest that writes as fast as it is copied: begun again so that its writes wait for the copy. */
-static bool restart_stalled(struct mover *m, size_t disk)
-{
-	const struct om_move_disk *d = &m->move->disks[disk];
-	struct om_err err = { 0 };
-
-	om_mover_say(
-		m, OM_LOG_INFO,
-		"disk %s is written to as fast as it is copied: the copy begins again, and its "
-		"writes wait for it",
-		d->target);
-	if (!m->ops->abort(m->ops->ctx, disk, &err) || !m->ops->make_blank(m->ops->ctx, disk, &err))
-		return fail(m, &err);
-	return om_mover_start(m, disk, false, true);
-}
-
-static bool is_stalled(struct mover *m, size_t disk)
-{
-	const struct om_move_seen *seen = &m->seen[disk];
-	struct mover_disk *d = &m->disks[disk];
-	uint64_t now_ms = m->ops->now_ms(m->ops->ctx);
-	uint64_t left = seen->end > seen->cur ? seen->end - seen->cur : 0;
-
-	if (!d->first_end || left + d->least_left / 32 < d->least_left) {
-		if (!d->first_end)
-			d->first_end = seen->end ? seen->end : 1;
-		d->least_left = left;
-		d->least_at_ms = now_ms;
-		return false;
-	}
-	return m->move->can_sync && !d->sync && seen->cur >= d->first_end &&
-	       now_ms - d->least_at_ms >= STALL_MS;
-}
-
-static bool watch_disk(struct mover *m, size_t disk, bool *ready)
-{
-	const struct om_move_seen *seen = &m->seen[disk];
-
-	if (!om_mover_copied(m, disk) || seen->where != OM_MOVE_OLD || seen->ready)
-		return true;
-	*ready = false;
-	if (!seen->job) {
-		om_mover_blame(m, OM_E_SOURCE, "the copy of disk %s was ended by an error%s",
-			       m->move->disks[disk].target,
-			       m->ops->full(m->ops->ctx) ? ": the destination is full" : "");
-		return false;
-	}
-	return !is_stalled(m, disk) || restart_stalled(m, disk);
-}
-
-static bool wait_ready(struct mover *m)
-{
-	for (;;) {
-		bool ready = true;
-
-		if (!om_mover_look(m) || stopped(m))
-			return false;
-		for (size_t i = 0; i < m->move->disk_count; i++)
-			if (!watch_disk(m, i, &ready))
-				return false;
-		if (ready)
-			return true;
-		om_mover_share(m);
-		m->ops->sleep_ms(m->ops->ctx, OM_MOVE_LOOK_MS);
-	}
 }
 
 /* ---- pivots ---- */
@@ -500,7 +322,7 @@ void om_move_run(const struct om_move_ops *ops, const struct om_move *move, stru
 	if (!m.touched) {
 		end->has_err = true;
 		end->verdict = OM_MOVE_NOT;
-	} else if (make_all(&m) && start_all(&m) && wait_ready(&m)) {
+	} else if (make_all(&m) && start_all(&m) && om_mover_wait_ready(&m)) {
 		pivot_all(&m);
 	} else {
 		give_up(&m);

@@ -36,6 +36,12 @@ size_t om_mover_count(const struct mover *m, enum om_move_where where);
 void om_mover_blame(struct mover *m, enum om_errc code, const char *fmt, ...) OM_PRINTF(3, 4);
 void om_mover_say(const struct mover *m, enum om_log_level level, const char *fmt, ...)
 	OM_PRINTF(3, 4);
+/* The same, as a failure. */
+bool om_mover_fail(struct mover *m, const struct om_err *err);
+/* Cancelled, or over the deadline: blamed. */
+bool om_mover_stopped(struct mover *m);
+/* move_copies.c: until all are in sync; false: one has ended, or om_mover_stopped(). */
+bool om_mover_wait_ready(struct mover *m);
 /* A copy that is not there is begun; false: libvirt refuses it, and why was blamed. */
 bool om_mover_start(struct mover *m, size_t disk, bool back, bool sync);
 /* Gives each copy that is not in sync its share of the limit. */
