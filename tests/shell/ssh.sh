@@ -541,6 +541,89 @@ not_served()
 }
 it 'where the other host lacks the program nothing is touched; the tree of onehost sync has it' not_served
 
+# The stream of put by hand: numbers of 32 bits, and frames of a type with what stdin has.
+u32()
+{
+	local hex n
+	for n; do
+		hex=$(printf '%08x' "$n")
+		# shellcheck disable=SC2059 # four bytes
+		printf "\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}\\x${hex:6:2}"
+	done
+}
+
+frame()
+{
+	cat >payload
+	printf '%s' "$1"
+	u32 "$(stat -c %s payload)"
+	cat payload
+}
+
+hostile_stream()
+{
+	local name
+	sshd_up ed25519 </dev/null
+	mkdir dir
+	# the sum is not that of the data
+	{
+		(u32 1 0 && printf '%s' "$CASE/dir/bad") | frame R
+		u32 0644 0 5 0 0 2 | frame F
+		(u32 0 0 && printf hi) | frame d
+		u32 1 2 | frame E
+		frame P </dev/null
+	} >stream
+	"$SSH" serve <stream >served
+	grep -aq 'dir/bad: what was written is not what was sent' served
+	is "$(ls -A dir)" ''
+	# names that lead elsewhere; a link that is followed by nothing
+	for name in ../out /etc/out . .. a/b; do
+		{
+			(u32 1 0 && printf '%s' "$CASE/dir/tree") | frame R
+			u32 0755 0 5 0 | frame D
+			(u32 0644 0 5 0 0 0 && printf '%s' "$name") | frame F
+			u32 0 0 | frame E
+			frame U </dev/null
+			frame P </dev/null
+		} >stream
+		"$SSH" serve <stream >served
+		is "$(ls -A dir; compgen -G "out*" || :)" ''
+	done
+	{
+		(u32 1 0 && printf '%s' "$CASE/dir/tree") | frame R
+		u32 0755 0 5 0 | frame D
+		(u32 0 5 0 4 && printf 'link%s' "$CASE") | frame L
+		(u32 0755 0 5 0 && printf link) | frame D
+		(u32 0644 0 5 0 0 0 && printf out) | frame F
+	} >stream
+	"$SSH" serve <stream >served
+	is "$(ls -A dir; compgen -G "out*" || :)" ''
+	# data beyond the end of the file
+	{
+		(u32 1 0 && printf '%s' "$CASE/dir/long") | frame R
+		u32 0644 0 5 0 0 2 | frame F
+		(u32 0 1 && printf hi) | frame d
+		(u32 0 0xffffffff && printf hi) | frame d
+	} >stream
+	"$SSH" serve <stream >served
+	grep -aq 'belongs to no file' served
+	is "$(ls -A dir)" ''
+}
+it 'a stream that is wrong or hostile makes nothing, and nothing elsewhere' hostile_stream
+
+caller_gone()
+{
+	sshd_up ed25519 </dev/null
+	known_now
+	head -c 30000000 /dev/urandom >big
+	{
+		printf 'put 1\nfile 3 %d 0\nbig%s' $((${#CASE} + 5)) "$CASE/copy"
+	} | "${OURS[@]}" --bandwidth 2 batch there | head -n 2 >heard
+	wait_for no_temps
+	[[ ! -e copy ]]
+}
+it 'a caller that is gone ends what it asked for' caller_gone
+
 compression()
 {
 	local all never
