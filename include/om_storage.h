@@ -65,21 +65,25 @@ struct om_blank {
  * OM_DISKS_MARK and the token, an om_tm_token(), beside its place. */
 bool om_storage_make(const struct om_place *place, const struct om_blank *blank, const char *token,
 		     struct om_identity *identity, struct om_err *err) OM_MUST_CHECK;
-bool om_storage_link(const struct om_place *place, const char *target,
-		     struct om_identity *identity, struct om_err *err) OM_MUST_CHECK;
+bool om_storage_link(const struct om_place *place, const char *target, struct om_identity *identity,
+		     struct om_err *err) OM_MUST_CHECK;
 /* `there`: something has that name, and it is this. False: it could not be looked at. */
 bool om_storage_look(const struct om_place *place, bool *there, struct om_identity *identity,
 		     struct om_err *err) OM_MUST_CHECK;
 /* Removes it where it is that very file, link or empty directory; what is gone is fine. */
 bool om_storage_drop(const struct om_place *place, const struct om_identity *identity,
 		     struct om_err *err) OM_MUST_CHECK;
+/* Of a directory of this migration's making: files of ours that are not whole, as a connection that was lost
+ * leaves them. Whoever still writes to one keeps what he has open. */
+bool om_storage_sweep(const struct om_place *place, struct om_err *err) OM_MUST_CHECK;
 
 /* ---- onemigrate/storage_answer.c: the same as questions, DIR VMID NAME first ---- */
 
 bool om_storage_answer_mkdir(char *words[], char *answer, size_t size); /* MODE */
-bool om_storage_answer_make(char *words[], char *answer, size_t size);  /* BLANK TOKEN */
-bool om_storage_answer_link(char *words[], char *answer, size_t size);  /* TARGET */
+bool om_storage_answer_make(char *words[], char *answer, size_t size);	/* BLANK TOKEN */
+bool om_storage_answer_link(char *words[], char *answer, size_t size);	/* TARGET */
 bool om_storage_answer_look(char *words[], char *answer, size_t size);
+bool om_storage_answer_sweep(char *words[], char *answer, size_t size);
 bool om_storage_answer_drop(char *words[], char *answer, size_t size); /* DEVICE INODE */
 /* What is in the directory, three words each: KIND SIZE NAME, the name as a word again. DIR VMID alone. */
 bool om_storage_answer_list(char *words[], char *answer, size_t size);
@@ -88,7 +92,7 @@ bool om_storage_list_parse(const char *text, struct om_item **items, size_t *cou
 #define OM_STORAGE_LIST_MAX 65536 /* bytes of that answer */
 
 /* A blank as one word before quoting, and back: "qcow2:BYTES:MODE:UID:GID:BITS:V2:L2:FORMAT:BACKING". */
-char *om_storage_blank_print(const struct om_blank *blank); /* malloc'ed */
+char *om_storage_blank_print(const struct om_blank *blank);		       /* malloc'ed */
 bool om_storage_blank_parse(struct om_blank *blank, char *text) OM_MUST_CHECK; /* keeps pointers */
 
 #endif

@@ -4,6 +4,7 @@
 #include "om_proc.h"
 #include "om_tm_host.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -41,7 +42,8 @@ static bool failed(struct om_err *err, const char *what, const char *path)
 
 static bool segment_valid(const char *text, size_t len)
 {
-	return len && !(len == 1 && *text == '.') && !(len == 2 && text[0] == '.' && text[1] == '.');
+	return len && !(len == 1 && *text == '.') &&
+	       !(len == 2 && text[0] == '.' && text[1] == '.');
 }
 
 /* No empty part, no "." and no "..". */
@@ -151,6 +153,34 @@ bool om_storage_drop(const struct om_place *place, const struct om_identity *ide
 	       errno == ENOENT || failed(err, "removed", spot.path);
 }
 
+static bool is_unfinished(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return om_str_starts(name, OM_STORAGE_MARK) &&
+	       fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+bool om_storage_sweep(const struct om_place *place, struct om_err *err)
+{
+	AUTOSPOT spot;
+	const struct dirent *entry;
+	DIR *entries = NULL;
+	int fd;
+
+	if (!find(&spot, place, err))
+		return spot.missing;
+	fd = openat(spot.dirfd, spot.last, DIR_FLAGS);
+	if (fd >= 0 && !(entries = fdopendir(fd)))
+		close(fd);
+	while (entries && (entry = readdir(entries)))
+		if (is_unfinished(dirfd(entries), entry->d_name))
+			unlinkat(dirfd(entries), entry->d_name, 0);
+	if (entries)
+		closedir(entries);
+	return true;
+}
+
 /* ---- directories and links ---- */
 
 static bool make_datastore(const struct om_place *place, struct om_err *err)
@@ -190,8 +220,8 @@ bool om_storage_mkdir(const struct om_place *place, uint32_t mode, bool *made,
 	return take_dir(&spot, mode & 07777, *made, identity, err);
 }
 
-bool om_storage_link(const struct om_place *place, const char *target,
-		     struct om_identity *identity, struct om_err *err)
+bool om_storage_link(const struct om_place *place, const char *target, struct om_identity *identity,
+		     struct om_err *err)
 {
 	AUTOSPOT spot;
 	struct stat st;

@@ -20,8 +20,8 @@ bool om_vir_disk_written(struct om_vir *vir, const char *target, uint64_t *bytes
 	if (virTypedParamsGetLLong(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES, &i64) == 1 &&
 	    i64 >= 0)
 		u64 = (unsigned long long)i64;
-	else if (virTypedParamsGetULLong(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES,
-					 &u64) != 1)
+	else if (virTypedParamsGetULLong(params, count, VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES, &u64) !=
+		 1)
 		count = 0;
 	virTypedParamsFree(params, count);
 	*bytes = u64;

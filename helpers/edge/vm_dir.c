@@ -113,7 +113,8 @@ static bool take(struct list *list, int dirfd, const char *name, const char *pre
 
 static bool is_ours(const char *name)
 {
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || om_str_starts(name, OM_DISKS_MARK);
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       om_str_starts(name, OM_DISKS_MARK);
 }
 
 static int by_name(const void *a, const void *b)

@@ -126,6 +126,8 @@ bool om_session_by_document(struct om_session *s, const char *document, size_t l
 
 bool om_session_draft(struct om_session *s, struct om_err *err)
 {
-	return om_session_gather(s, err) &&
-	       om_plan_make(&s->plan, &s->req, &s->knobs, &s->opts, &s->facts, err);
+	if (!om_session_gather(s, err))
+		return false;
+	om_storage_draft(s);
+	return om_plan_make(&s->plan, &s->req, &s->knobs, &s->opts, &s->facts, err);
 }

@@ -277,7 +277,7 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	find_hooks(s, &words);
 	if (!words.stock_reason && words.images == OM_IMAGES_APART && has_files(&s->dom) &&
 	    !s->plan.disk_facts)
-		words.stock_reason = "storage that the hosts do not share";
+		words.stock_reason = om_storage_why_stock(s);
 	if (words.stock_reason)
 		om_str_copy(prediction.why, sizeof(prediction.why),
 			    "OpenNebula's own script would do it");

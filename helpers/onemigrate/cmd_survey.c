@@ -180,6 +180,7 @@ static const struct question {
 	{ "storage-make", 5, om_storage_answer_make },
 	{ "storage-link", 4, om_storage_answer_link },
 	{ "storage-look", 3, om_storage_answer_look },
+	{ "storage-sweep", 3, om_storage_answer_sweep },
 	{ "storage-drop", 5, om_storage_answer_drop },
 	{ "storage-list", 2, om_storage_answer_list },
 };

@@ -39,6 +39,8 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.dst_cpu_ms = om_vir_cpu_ms(s->vir, OM_VIR_DST);
 	describe_way(s, end->attempt, way, sizeof(way));
 	copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms : done.elapsed_ms;
+	if (s->disks_begun_ms) /* they are among the bytes */
+		copy_ms = s->call_ended_ms - s->disks_begun_ms;
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
 					       .downtime_ms = done.downtime_ms,
 					       .data_bytes = done.data_bytes,

@@ -129,6 +129,7 @@ struct om_session {
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
+	uint64_t disks_begun_ms;	       /* when disks were first seen to be copied, likewise */
 	atomic_bool call_ok;		       /* it succeeded */
 	uint32_t sampling_s; /* over which a sample of the pages is compared; 0 = none, or it is read */
 	uint64_t sampling_due_ms;	       /* when to look for the result next */
@@ -222,6 +223,8 @@ void om_storage_gather(struct om_session *s);
 /* False: it is refused, or left to stock (OM_E_STOCK). Storage that is the same on both hosts becomes
  * shared. `may_mark`: a file of ours may be made in the directory for a moment. */
 bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err) OM_MUST_CHECK;
+void om_storage_draft(struct om_session *s); /* the same for a plan alone: says and refuses nothing */
+const char *om_storage_why_stock(const struct om_session *s); /* NULL: it is ours to move */
 bool om_storage_is_ours(const struct om_session *s); /* we bring it */
 void om_storage_add(struct om_session *s);	     /* to s->plan */
 void om_storage_keep_link(struct om_session *s);

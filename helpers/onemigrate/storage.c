@@ -54,8 +54,8 @@ static void look_at_image(const struct om_dom_disk *disk, struct om_disk_facts *
 		return;
 	if (!om_image_head(disk->source, head, &len, &file_bytes, facts->why, sizeof(facts->why)))
 		return;
-	facts->have_image =
-		om_image_parse(&facts->image, disk->format, head, len, file_bytes, &err);
+	facts->have_image = om_image_parse(&facts->image, disk->format, head, len, file_bytes,
+					   &err);
 	if (!facts->have_image)
 		om_str_copy(facts->why, sizeof(facts->why), err.msg);
 }
@@ -199,10 +199,10 @@ static void list_destination(struct om_session *s, struct om_storage *st)
 	st->facts.dst_items_known = there && there->kind == OM_FILE_MISSING;
 	if (!there || there->kind != OM_FILE_DIR)
 		return;
-	st->facts.dst_items_known =
-		om_storage_call(s, answer, OM_STORAGE_LIST_MAX, &err, "storage-list %s %s", dir,
-				s->req.vm_id) &&
-		om_storage_list_parse(answer, &st->dst_items, &st->dst_item_count);
+	st->facts.dst_items_known = om_storage_call(s, answer, OM_STORAGE_LIST_MAX, &err,
+						    "storage-list %s %s", dir, s->req.vm_id) &&
+				    om_storage_list_parse(answer, &st->dst_items,
+							  &st->dst_item_count);
 	if (!st->facts.dst_items_known)
 		om_log(OM_LOG_DEBUG, "what is in %s on %s is not known: %s", st->dst_dir,
 		       s->args.dst, err.msg);

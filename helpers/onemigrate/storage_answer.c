@@ -78,6 +78,17 @@ bool om_storage_answer_look(char *words[], char *answer, size_t size)
 	return say(answer, size, there ? "there" : "missing", &identity);
 }
 
+bool om_storage_answer_sweep(char *words[], char *answer, size_t size)
+{
+	struct om_place place = place_of(words);
+	struct om_identity none = { 0 };
+	struct om_err err;
+
+	if (!om_storage_sweep(&place, &err))
+		return refuse(answer, size, err.msg);
+	return say(answer, size, "swept", &none);
+}
+
 bool om_storage_answer_drop(char *words[], char *answer, size_t size)
 {
 	struct om_place place = place_of(words);
@@ -107,13 +118,14 @@ bool om_storage_answer_list(char *words[], char *answer, size_t size)
 	struct om_err err;
 	size_t count;
 
-	if (!om_tm_dir(&dir, words[1], words[2], &err) || !om_vm_dir_list(dir, &items, &count, &err))
+	if (!om_tm_dir(&dir, words[1], words[2], &err) ||
+	    !om_vm_dir_list(dir, &items, &count, &err))
 		return refuse(answer, size, err.msg);
 	for (size_t i = 0; i < count; i++) {
 		OM_AUTOFREE char *name = om_survey_word(items[i].name);
 
-		om_text_add(&to, "%s%s %" PRIu64 " %s", i ? " " : "", kinds[items[i].kind], items[i].size_bytes,
-			    name);
+		om_text_add(&to, "%s%s %" PRIu64 " %s", i ? " " : "", kinds[items[i].kind],
+			    items[i].size_bytes, name);
 	}
 	om_items_free(items, count);
 	return to.len + 1 < size || refuse(answer, size, "there are too many files");

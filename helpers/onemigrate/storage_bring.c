@@ -31,7 +31,8 @@ static bool may_go_on(const struct om_session *s, struct om_err *err)
 	if (!s->send_stop)
 		return true;
 	return s->stop ? om_err_set(err, OM_E_ABORTED, "cancelled on request")
-		       : om_err_set(err, OM_E_SOURCE, "ended at the deadline, before the copy began");
+		       : om_err_set(err, OM_E_SOURCE,
+				    "ended at the deadline, before the copy began");
 }
 
 /* ---- directories, placeholders, links ---- */
@@ -167,8 +168,8 @@ static void list_files(struct om_session *s, struct sending *sending)
 			continue;
 		file->src = path_of(st, st->items[i].name);
 		file->dst = om_xasprintf("%s/%s", st->dst_dir, st->items[i].name);
-		sending->made[sending->count++] =
-			om_storage_journal_want(s, OM_MADE_FILE, st->items[i].name);
+		sending->made[sending->count++] = om_storage_journal_want(s, OM_MADE_FILE,
+									  st->items[i].name);
 	}
 }
 
@@ -219,7 +220,8 @@ static bool open_remote(struct om_session *s, struct om_remote_ops *remote, stru
 				      .host = s->args.dst,
 				      .address = fast ? addr : NULL,
 				      .strict = s->shared->strict && s->shared->fast_configured,
-				      .limit_mibps = (uint32_t)(plan->limits.bandwidth_bytes_ps >> 20),
+				      .limit_mibps = (uint32_t)(plan->limits.bandwidth_bytes_ps >>
+								20),
 				      .remotes_dir = getenv("SCRIPTS_REMOTE_DIR"),
 				      .stop = &s->send_stop,
 			      },
@@ -237,9 +239,8 @@ static bool put_files(struct om_session *s, struct sending *sending, struct om_e
 	ok = remote.put(remote.ctx, sending->files, sending->count, progress, sending, err);
 	if (ok)
 		om_log(OM_LOG_INFO, "%zu file%s, %.1f MiB, sent to %s in %.1f s", sending->count,
-		       sending->count == 1 ? "" : "s",
-		       (double)s->storage->files_bytes / (1u << 20), remote.address,
-		       (double)(om_now_ms() - begun_ms) / 1000);
+		       sending->count == 1 ? "" : "s", (double)s->storage->files_bytes / (1u << 20),
+		       remote.address, (double)(om_now_ms() - begun_ms) / 1000);
 	remote.close(remote.ctx);
 	return ok;
 }
@@ -264,10 +265,10 @@ static void set_deadline(struct om_session *s)
 {
 	const struct om_limits *limits = &s->plan.limits;
 
-	s->send_until_ms =
-		limits->policy == OM_POLICY_GUARANTEED || limits->policy == OM_POLICY_STOCK
-			? 0
-			: limits->deadline_ms;
+	s->send_until_ms = limits->policy == OM_POLICY_GUARANTEED ||
+					   limits->policy == OM_POLICY_STOCK
+				   ? 0
+				   : limits->deadline_ms;
 	s->send_stop = s->stop;
 }
 
@@ -285,7 +286,7 @@ bool om_storage_bring(struct om_session *s, struct om_err *err)
 	     make_images(s, &images, err);
 	s->send_until_ms = 0;
 	if (ok)
-		om_log(OM_LOG_DEBUG, "%s on %s is ready, with %zu empty image%s", s->storage->dst_dir,
-		       s->args.dst, images, images == 1 ? "" : "s");
+		om_log(OM_LOG_DEBUG, "%s on %s is ready, with %zu empty image%s",
+		       s->storage->dst_dir, s->args.dst, images, images == 1 ? "" : "s");
 	return ok;
 }

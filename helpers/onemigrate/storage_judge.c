@@ -18,8 +18,8 @@ static bool call(struct om_session *s, const char *verb, const char *token)
 	OM_AUTOFREE char *question = om_xasprintf("%s %s %s", verb, dir, token);
 	char answer[200];
 
-	return s->checkup.dst_link && om_survey_link_call(s->checkup.dst_link, question, CALL_MS,
-							  answer, sizeof(answer));
+	return s->checkup.dst_link &&
+	       om_survey_link_call(s->checkup.dst_link, question, CALL_MS, answer, sizeof(answer));
 }
 
 /* In both directions: either host may have an old list of the directory's names in its cache. */
@@ -56,7 +56,7 @@ static enum om_same same_storage(struct om_session *s, bool may_mark)
 /* ---- who does it ---- */
 
 /* NULL: we can. */
-static const char *why_stock(const struct om_session *s)
+const char *om_storage_why_stock(const struct om_session *s)
 {
 	const struct om_storage *st = s->storage;
 	const struct om_survey *dst = &s->checkup.dst;
@@ -108,7 +108,7 @@ bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err)
 	}
 	if (same != OM_SAME_NO && s->checkup.dst.known)
 		return refuse_unproven(err);
-	stock = why_stock(s);
+	stock = om_storage_why_stock(s);
 	if (stock)
 		return om_err_set(err, OM_E_STOCK, "%s", stock);
 	if (s->storage->list_err.code != OM_E_NONE) {
@@ -117,6 +117,13 @@ bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err)
 	}
 	s->facts.disks = &s->storage->facts;
 	return true;
+}
+
+void om_storage_draft(struct om_session *s)
+{
+	if (!s->req.shared && s->storage && same_storage(s, false) == OM_SAME_NO &&
+	    !om_storage_why_stock(s) && s->storage->list_err.code == OM_E_NONE)
+		s->facts.disks = &s->storage->facts;
 }
 
 bool om_storage_is_ours(const struct om_session *s)

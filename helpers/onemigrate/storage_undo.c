@@ -53,9 +53,9 @@ static bool look(struct om_session *s, const char *name, bool *there, struct om_
 static bool drop_unfinished(struct om_session *s, const char *name, struct om_err *err)
 {
 	const char *slash = strrchr(name, '/');
-	OM_AUTOFREE char *mark =
-		om_xasprintf("%.*s" OM_DISKS_MARK "%s", slash ? (int)(slash - name) + 1 : 0, name,
-			     s->storage->token);
+	OM_AUTOFREE char *mark = om_xasprintf("%.*s" OM_DISKS_MARK "%s",
+					      slash ? (int)(slash - name) + 1 : 0, name,
+					      s->storage->token);
 	struct om_identity identity;
 	bool there;
 
@@ -79,6 +79,17 @@ static bool identify(struct om_session *s, struct om_made *m, struct om_err *err
 	return true;
 }
 
+/* What a lost connection has left unfinished, in a directory that nobody else has anything in. */
+static void sweep(struct om_session *s, const char *name)
+{
+	struct om_identity ignored;
+	struct om_err err;
+	char how[16];
+
+	if (!om_storage_ask_place(s, "storage-sweep", name, "", how, sizeof(how), &ignored, &err))
+		om_log(OM_LOG_DEBUG, "%s", err.msg);
+}
+
 static bool drop(struct om_session *s, struct om_made *m, struct om_err *err)
 {
 	bool ok = m->gone || m->known || identify(s, m, err);
@@ -87,6 +98,8 @@ static bool drop(struct om_session *s, struct om_made *m, struct om_err *err)
 	if (!ok || m->gone)
 		return ok;
 	for (ok = false; !ok && tries > 0; tries--) {
+		if (m->kind == OM_MADE_DIR)
+			sweep(s, m->name);
 		ok = drop_identity(s, m->name, &m->identity, err);
 		if (!ok && tries > 1)
 			usleep(EMPTY_MS * 1000);

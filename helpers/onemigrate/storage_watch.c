@@ -95,6 +95,8 @@ struct om_action om_storage_watch(struct om_session *s, const struct om_sample *
 
 	if (!om_storage_is_ours(s) || !sample->disk_total_bytes)
 		return (struct om_action){ .kind = OM_ACTION_NONE };
+	if (!s->disks_begun_ms)
+		s->disks_begun_ms = om_now_ms();
 	om_storage_progress(s, true, sample->disk_processed_bytes, sample->disk_remaining_bytes,
 			    sample->disk_total_bytes);
 	if (is_late(s, sample->now_ms))

@@ -37,6 +37,8 @@ struct world {
 	bool job_stays; /* peer-to-peer: it does not go with the connection of the call */
 	bool stop, stop_in_sleep;
 	const char *stop_at; /* arrives while this is done */
+	const char *gone_at; /* the guest ends meanwhile */
+	bool storage, bring_fails; /* the hosts share none */
 	bool save_fails, touch_fails, drop_fails, define_fails, reopen_fails;
 	bool resume_fails, suspend_fails, destroy_fails, abort_fails;
 	uint64_t now_ms;
@@ -56,6 +58,8 @@ static void trace(struct world *w, const char *what)
 	snprintf(w->trace + len, sizeof(w->trace) - len, "%s%s", len ? " " : "", what);
 	if (w->stop_at && strcmp(w->stop_at, what) == 0)
 		w->stop = true;
+	if (w->gone_at && strcmp(w->gone_at, what) == 0)
+		w->src.state = ABSENT;
 }
 
 static bool done(struct world *w, const char *what, bool fails, struct om_err *err)
@@ -240,6 +244,16 @@ static void switched(void *ctx)
 	trace(ctx, "switched");
 }
 
+static bool storage_bring(void *ctx, struct om_err *err)
+{
+	return done(ctx, "bring", ((struct world *)ctx)->bring_fails, err);
+}
+
+static void storage_undo(void *ctx, enum om_verdict verdict)
+{
+	trace(ctx, verdict == OM_VERDICT_SOURCE ? "undo" : "keep");
+}
+
 static struct om_run_ops ops_of(struct world *w)
 {
 	return (struct om_run_ops){
@@ -263,6 +277,8 @@ static struct om_run_ops ops_of(struct world *w)
 		.memory = memory,
 		.reopen_source = reopen_source,
 		.switched = switched,
+		.storage_bring = w->storage ? storage_bring : NULL,
+		.storage_undo = w->storage ? storage_undo : NULL,
 	};
 }
 
@@ -1183,9 +1199,60 @@ static void a_look_asks_once_and_repairs_nothing(void **unused)
 			}
 }
 
+static void storage_comes_before_memory_and_goes_when_that_fails(void **unused)
+{
+	static const struct row rows[] = {
+		{ .what = "all is well",
+		  .w = { .storage = true, .src = { .state = RUNNING }, .dst = { .state = ABSENT }, .calls = { SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "touch bring save touch drop memory0 switched define-dest keep" },
+		{ .what = "it cannot be brought",
+		  .w = { .storage = true, .bring_fails = true, .src = { .state = RUNNING }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "touch bring undo",
+		  .err = "bring failed" },
+		{ .what = "it cannot be brought, and the guest has ended meanwhile",
+		  .w = { .storage = true, .bring_fails = true, .src = { .state = RUNNING }, .dst = { .state = ABSENT },
+			 .gone_at = "bring" },
+		  .verdict = OM_VERDICT_NEITHER,
+		  .trace = "touch bring keep",
+		  .err = "bring failed" },
+		{ .what = "cancelled before it",
+		  .w = { .storage = true, .touch_fails = true, .src = { .state = RUNNING }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "undo",
+		  .err = "cancelled before anything was touched" },
+		{ .what = "snapshots cannot be saved",
+		  .w = { .storage = true, .save_fails = true, .src = { .state = RUNNING }, .dst = { .state = ABSENT } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "touch bring save undo",
+		  .err = "save failed" },
+		{ .what = "the copy fails",
+		  .w = { .storage = true,
+			 .src = { .state = RUNNING }, .dst = { .state = ABSENT },
+			 .calls = { REFUSAL(INVALID_ARG, "no") } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "touch bring save touch drop memory0 reopen define-source undo",
+		  .err = "no" },
+		{ .what = "the copy fails, and where the guest is is not known",
+		  .w = { .storage = true,
+			 .src = { .state = RUNNING }, .dst = { .state = ABSENT },
+			 .calls = { { .end = { .vir_code = INVALID_ARG, .text = "no" },
+				      .src = { .state = OM_SIDE_UNREACHABLE },
+				      .dst = { .state = ABSENT } } } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "touch bring save touch drop memory0 reopen keep",
+		  .err = "no" },
+	};
+
+	(void)unused;
+	check(rows, OM_ARRAY_LEN(rows));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(storage_comes_before_memory_and_goes_when_that_fails),
 		cmocka_unit_test(
 			a_migration_that_succeeds_defines_the_snapshots_on_the_destination),
 		cmocka_unit_test(a_failure_puts_the_snapshots_back_where_the_guest_is),
