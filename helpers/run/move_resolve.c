@@ -39,7 +39,9 @@ static bool start_missing(struct mover *m, const struct course *c)
 	for (size_t i = 0; i < m->move->disk_count; i++) {
 		if (!has_to_go(m, c, i) || m->seen[i].job)
 			continue;
-		if (!c->back && !m->ops->make_blank(m->ops->ctx, i, &err)) {
+		/* QEMU uses the old one, by its own word, so that what was kept in case is no disk. */
+		if (!c->back && (!m->ops->keep(m->ops->ctx, i, false, &err) ||
+				 !m->ops->make_blank(m->ops->ctx, i, &err))) {
 			om_mover_say(m, OM_LOG_WARN, "%s", err.msg);
 			return false;
 		}

@@ -142,6 +142,7 @@ static bool make_blank(void *ctx, size_t disk, struct om_err *err)
 	struct world *w = ctx;
 
 	assert_false(w->disk[disk].job);
+	assert_false(w->disk[disk].kept);
 	assert_int_not_equal(w->disk[disk].where, OM_MOVE_NEW);
 	note(w, "blank%zu", disk);
 	w->disk[disk].blank = true;

@@ -125,13 +125,27 @@ remove_old() {
 	lab exec node01 -- rm -rf "$STORE/$1/31"
 }
 
-# goes TEXT TO
+# goes TEXT TO, as a success.
 goes() {
 	check "$1: a success" succeeded 31
+	[[ $DRIVE == 0 ]] || return 0 # it is where it was
 	check "$1: the same names are in both directories" same_names "$AT/31" "$2/31"
 	remove_old "$AT"
 	AT=$2
 	check_guest "$1" 31 "$AT"
+}
+
+# Where they are not.
+away() {
+	[[ $AT == 110 ]] && echo 111 || echo 110
+}
+
+# trip TEXT: to the other datastore.
+trip() {
+	local to
+	to=$(away)
+	move 31 "$to"
+	goes "$1" "$to"
 }
 
 begin --mgmt 1gbit --local-size 700 "$@"
@@ -140,6 +154,32 @@ lab push node01 "$T/inject.so" /usr/local/lib/inject.so 755
 inject none '*' 0
 lab guest start 31 --mem 128 --fill 16 --ds 110 --verify 32 --storage \
 	"snap:32:layers=3,qcow2:32,raw:32:rate=4:unit=64,context,empty,qcow2:16:name=it's <5> & \"6\""
+
+# ---- what would be done
+plan() {
+	lab action 31 --from node01 --ds 110 --to-ds 111 |
+		lab exec node01 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run plan 31 node01 --document - "$@"
+}
+
+plans() {
+	local text
+	text=$(plan)
+	echo "$text"
+	[[ $text == *"disk vda: copied by libvirt, disk.0.snap/2, qcow2,"*"on top of "*"disk sdb: stays, the drive is empty"* ]]
+}
+
+plan_is_json() {
+	# shellcheck disable=SC2016 # Ruby
+	plan --json | lab exec node01 -- ruby -rjson -e 'd = JSON.parse($stdin.read)
+		exit(d["from"].end_with?("/110/31") && d["to"].end_with?("/111/31") && d["stock"].nil? &&
+		d["disks"].map { |x| x["way"] } == %w[copied copied copied copied stays copied] ? 0 : 1)'
+}
+
+check "plan tells of each disk" plans
+check "plan --json is JSON, and says so too" plan_is_json
+check "by hand it asks for the document" grep -q 'move to another datastore' \
+	<(lab exec node01 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run check 31 node01 2>&1 || true)
+check "nothing was made" is_gone 111/31
 
 # ---- there and back
 settings MIGRATE_DEBUG=yes
@@ -153,8 +193,7 @@ AT=111
 check_guest "moved" 31 111
 check "the domain is defined nowhere" still_transient 31
 settings MIGRATE_BANDWIDTH_MIBPS=8 MIGRATE_OPTIONS="--unsafe --auto-converge --no-such-option"
-move 31 110
-goes "back, with a limit, and options of virsh migrate that are not for it" 110
+trip "back, with a limit, and options of virsh migrate that are not for it"
 check "the guest's writes wait for the copy where they are faster" said 'disk vdc is written to faster'
 
 # ---- before the pivots
@@ -192,40 +231,33 @@ undone "the first pivot is refused" 111 "disk vda: "
 
 # ---- between the pivots
 inject refuse vdb 2
-move 31 111
-goes "a pivot is refused twice" 111
+trip "a pivot is refused twice"
 inject lose vdc 1
-move 31 110
-goes "a copy is lost at its pivot" 110
+trip "a copy is lost at its pivot"
 inject die vda 1
-move 31 111
-goes "the working process is killed after the first pivot" 111
+trip "the working process is killed after the first pivot"
 inject late vdc 1
-move 31 110
-goes "the working process is killed before the third pivot" 110
+trip "the working process is killed before the third pivot"
 inject medium sda 1
-move 31 111
-goes "libvirt does not copy a drive's medium" 111
+trip "libvirt does not copy a drive's medium"
 inject refuse vdc 99
-move 31 110
-undone "a pivot is refused for good: the others come back" 110 "disk vdc: "
+move 31 "$(away)"
+undone "a pivot is refused for good: the others come back" "$(away)" "disk vdc: "
 
 # ---- no way forward and none back
+TO=$(away)
 inject stuck '*' 999
-move 31 110
+move 31 "$TO"
 check "stuck: a failure" failed 31
-check "stuck: it says disk by disk where the data is" \
-	said "disks in two places, and nothing was removed: vda in $STORE/110/31/disk.0.snap/2, vdb in $STORE/111/31/disk.1,"
+check "stuck: it says disk by disk where the data is" said \
+	"disks in two places, and nothing was removed: vda in $STORE/$TO/31/disk.0.snap/2, vdb in $STORE/$AT/31/disk.1,"
 check "stuck: the guest has gone on" went_on
 check "stuck: no file in use is gone" nothing_gone
 check "stuck: its data is right" right 31
 inject none '*' 0
-move 31 110
-check "once more: a success" succeeded 31
+move 31 "$TO"
 check "once more: it goes on from there" said "an earlier attempt has moved 1 of the disks"
-remove_old 111
-AT=110
-check_guest "once more" 31 110
+goes "once more" "$TO"
 check "the domain is defined nowhere, after all that" still_transient 31
 
 # ---- what is not moved
