@@ -266,7 +266,7 @@ static void the_first_that_fails_ends_it_and_what_is_in_place_is_told(void **unu
 
 static void *change(void *path)
 {
-	for (int i = 0; i < 60 && !stop; i++) {
+	for (int i = 0; i < 3000 && !stop; i++) {
 		int fd = open(path, O_WRONLY | O_APPEND);
 
 		if (fd < 0 || write(fd, "x", 1) != 1)
