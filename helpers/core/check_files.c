@@ -68,7 +68,7 @@ static void check_template(struct om_check *c)
 {
 	const char *template = c->dom->nvram_template;
 	const struct om_file *there = om_check_file(c, template).dst;
-	bool may_come = om_check_is_early(c) &&
+	bool may_come = (om_check_is_early(c) || c->facts->storage) &&
 			(c->facts->other_way || !c->facts->shared_known || !c->facts->shared);
 
 	if (!*template) {

@@ -219,14 +219,16 @@ void om_session_load_snapshots(struct om_session *s);
  */
 struct om_storage;
 void om_storage_ask(struct om_session *s, struct om_survey_ask *ask);
+void om_storage_look_there(struct om_session *s); /* at the destination, that has answered */
 void om_storage_gather(struct om_session *s);
+/* For the checks; NULL: it was not looked at, or is shared. */
+const struct om_disks_facts *om_storage_facts(const struct om_session *s);
 /* False: it is refused, or left to stock (OM_E_STOCK). Storage that is the same on both hosts becomes
  * shared. `may_mark`: a file of ours may be made in the directory for a moment. */
 bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err) OM_MUST_CHECK;
 void om_storage_draft(struct om_session *s); /* the same for a plan alone: says and refuses nothing */
 const char *om_storage_why_stock(const struct om_session *s); /* NULL: it is ours to move */
-bool om_storage_is_ours(const struct om_session *s); /* we bring it */
-void om_storage_add(struct om_session *s);	     /* to s->plan */
+bool om_storage_is_ours(const struct om_session *s);	      /* we bring it */
 void om_storage_keep_link(struct om_session *s);
 /* Directories, files, placeholders and links, on the destination. False: what was made is still there. */
 bool om_storage_bring(struct om_session *s, struct om_err *err) OM_MUST_CHECK;

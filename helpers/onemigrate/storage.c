@@ -228,7 +228,8 @@ void om_storage_gather(struct om_session *s)
 
 const struct om_disks_facts *om_storage_facts(const struct om_session *s)
 {
-	return s->storage && !s->req.shared && s->storage->list_err.code == OM_E_NONE
+	return s->storage && !s->req.shared && !om_storage_why_stock(s) &&
+			       s->storage->list_err.code == OM_E_NONE
 		       ? &s->storage->facts
 		       : NULL;
 }

@@ -229,9 +229,46 @@ static void of_many_actions_the_newest_are_kept(void **unused)
 	assert_true(strlen(state.actions) > sizeof(state.actions) / 2);
 }
 
+static void files_and_disks_come_before_memory(void **unused)
+{
+	struct om_state state = { .phase = OM_PHASE_PREPARE };
+	struct om_state_storage st = { .files_remaining_bytes = 60 << 20,
+				       .files_total_bytes = 100 << 20,
+				       .disk_remaining_bytes = 200 << 20,
+				       .disk_total_bytes = 200 << 20,
+				       .memory_bytes = 100 << 20 };
+
+	(void)unused;
+	om_state_take_storage(&state, &st);
+	assert_int_equal(state.phase, OM_PHASE_SEND);
+	assert_int_equal(state.percent, 9); /* 40 of 400, of which memory may need more */
+	assert_int_equal(state.forecast, 0);
+	st.rate_bytes_ps = 36 << 20;
+	om_state_take_storage(&state, &st);
+	assert_int_equal(state.forecast, 1);
+	assert_int_equal(state.eta_low_ms, 8500);
+	assert_int_equal(state.eta_high_ms, 13000);
+	st.disks = true;
+	st.files_remaining_bytes = 0;
+	st.disk_remaining_bytes = 100 << 20;
+	om_state_take_storage(&state, &st);
+	assert_int_equal(state.phase, OM_PHASE_COPY);
+	assert_int_equal(state.percent, 45);
+	assert_int_equal(state.disk_remaining_bytes, 100 << 20);
+	st.disk_remaining_bytes = 150 << 20; /* the guest has written */
+	om_state_take_storage(&state, &st);
+	assert_int_equal(state.percent, 45);
+	state.phase = OM_PHASE_SETTLE;
+	st.disk_remaining_bytes = 0;
+	om_state_take_storage(&state, &st);
+	assert_int_equal(state.phase, OM_PHASE_SETTLE);
+	assert_int_equal(state.percent, 45);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_and_disks_come_before_memory),
 		cmocka_unit_test(the_first_pass_counts_for_90_percent_at_most),
 		cmocka_unit_test(later_passes_without_a_forecast_add_nothing),
 		cmocka_unit_test(with_a_forecast_it_is_the_share_of_the_time),

@@ -182,7 +182,9 @@ for node in node01 node02; do
 done
 
 # ---- what this release leaves to stock
-settings MIGRATE_NETWORK=10.77.1.0/24
+lab guest stop 31
+lab guest start 31 --mem 128 --fill 32 --ds 100 --verify 64
+settings MIGRATE_NETWORK=10.77.1.0/24 MIGRATE_LOCAL_DISKS=no
 turn
 drive 31 --shared NO
 check "storage not shared, fast network: the stock script runs" stock_ran
