@@ -10,10 +10,11 @@
 /* The clocks of the processors at some time. */
 struct om_host_mark {
 	uint64_t at_ms, all, idle;
-	uint32_t cpus;
+	uint32_t cpus, running; /* threads that ran or waited for a processor just then */
 };
 void om_host_mark_take(struct om_host_mark *mark);
-/* How much of them was idle since then; false: it was too short a time, or the kernel does not tell. */
+/* How much of them there is for threads that begin now: what was idle since then, and their fair part of
+ * the rest. False: it was too short a time, or the kernel does not tell. */
 bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille);
 
 /* The counters of all interfaces, malloc'ed; and what one of them has sent by then, 0 = not known. */

@@ -94,19 +94,16 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 #define ZLIB_WORK 5.0	 /* of the time of zstd's first level */
 #define ZLIB_SIZE 0.95	 /* and of its size */
 #define TLS_NS 0.8
-/* Threads get their part of a host that is not idle too: the scheduler is fair. */
-#define FAIR_PART 0.5
 #define CPUS_UNKNOWN 1.0
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
 #define NEARLY 0.97
+#define SAMPLED_LEAST (256u << 10) /* fewer pages say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 
 static double free_cpus(const struct om_transport_cpu *cpu)
 {
-	double all = cpu->cpus, idle = all * cpu->free_permille / 1000;
-
-	return all > 0 ? fmax(idle, fmin(1, all * FAIR_PART)) : CPUS_UNKNOWN;
+	return cpu->cpus ? fmax(0.05, (double)cpu->cpus * cpu->free_permille / 1000) : CPUS_UNKNOWN;
 }
 
 static double packed_part(const struct om_transport_case *c, const struct om_transport_way *way)
@@ -136,8 +133,11 @@ static double speed_of(const struct om_transport_case *c, const struct om_transp
 	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, take_ns, src, dst;
 	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
 
-	if (!way->connections)
-		return fmin(link, 1e9 / (1e9 / STREAM_PS + tls));
+	if (!way->connections) {
+		double cpus = fmin(1, fmin(free_cpus(&c->facts->src), free_cpus(&c->facts->dst)));
+
+		return fmin(link, cpus * 1e9 / (1e9 / STREAM_PS + tls));
+	}
 	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
 	take_ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + tls;
 	src = fmin(way->connections, free_cpus(&c->facts->src)) * 1e9 / send_ns;
@@ -197,7 +197,7 @@ static void choose_compression(struct om_transport_case *c)
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
 
-	if (!f->sampled.bytes || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
+	if (f->sampled.bytes < SAMPLED_LEAST || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > 900)
 		return;
 	way.connections = connections_for(c, way.compression);

@@ -5,6 +5,7 @@
 #include "survey_parts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,24 +48,32 @@ static uint32_t count_cpus(const char *text)
 void om_host_mark_take(struct om_host_mark *mark)
 {
 	OM_AUTOFREE char *text = om_xcalloc(1, TEXT);
+	const char *at;
 
 	memset(mark, 0, sizeof(*mark));
 	mark->at_ms = now_ms();
 	if (om_survey_read("/proc/stat", text, TEXT))
 		take_times(mark, text);
 	mark->cpus = count_cpus(text);
+	at = strstr(text, "\nprocs_running ");
+	if (at && sscanf(at, "\nprocs_running %" SCNu32, &mark->running) == 1 && mark->running)
+		mark->running--; /* this one */
 }
 
 bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille)
 {
 	struct om_host_mark now;
+	double idle, others;
 
 	om_host_mark_take(&now);
 	if (!now.cpus || now.all <= mark->all || now.at_ms - mark->at_ms < OM_HOST_MARK_LEAST_MS)
 		return false;
 	*cpus = now.cpus;
-	*free_permille = (uint32_t)((now.idle > mark->idle ? now.idle - mark->idle : 0) * 1000 /
-				    (now.all - mark->all));
+	idle = now.idle > mark->idle
+		       ? (double)(now.idle - mark->idle) / (double)(now.all - mark->all)
+		       : 0;
+	others = (mark->running + now.running) / 2.0 / now.cpus;
+	*free_permille = (uint32_t)(1000 * (idle + (1 - idle) / (1 + fmax(1, others))));
 	return true;
 }
 

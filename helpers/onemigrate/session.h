@@ -86,6 +86,10 @@ struct om_transport_look {
 	bool peeking;
 	struct om_addr addr;		  /* that the memory goes to; family_bits 0 = not known */
 	struct om_backlog backlog;	  /* sampler's, as all below */
+	uint64_t paced_mibps, own_mibps;  /* wire speed that is set for the destination's sake, 0 = none; the
+					     domain's own limit */
+	uint64_t last_ms, last_taken;	  /* when it was read last, and what it had taken in by then */
+	double backlog_ms, taken_ps;	  /* what is under way, in time; bytes per second taken in */
 	uint64_t hold_until_ms;		  /* the switch-over may be held back until then; 0 = it may not */
 	bool holds;
 	unsigned int flags;			/* of the attempt, of what the plan's transport has */
@@ -174,7 +178,7 @@ bool om_transport_packs(const struct om_session *s); /* memory is compressed in 
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
 /* An attempt has ended: what it says of this pair of hosts is remembered. */
-void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
+void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end);
 
 /* way.c: where the memory would go. `dst` has the destination's own addresses where it is known. */

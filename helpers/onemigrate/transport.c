@@ -14,6 +14,9 @@
 #define LEAST_BYTES 4000000 /* a shorter copy says nothing of its link */
 #define HOLD_MOST_MS 5000
 #define HOLD_WORTH_MS 25.0
+#define PACE_ABOVE_MS 80.0
+#define PACE_BELOW_MS 30.0
+#define PACE_PART 0.9 /* of what the destination takes in, so that the rest goes down */
 #define HOLD_LIMIT_MS 1 /* with 0 QEMU would not count the dirty pages before it stops the guest */
 #define SEEN_FRESH_MS (30 * 86400 * UINT64_C(1000))
 
@@ -195,6 +198,9 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	s->look.flags = attempt->flags & (OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY |
 					  OM_FLAG_TLS);
 	s->look.backlog = (struct om_backlog){ .known = false };
+	s->look.last_ms = s->look.last_taken = s->look.paced_mibps = 0;
+	s->look.taken_ps = s->look.backlog_ms = 0;
+	s->look.own_mibps = om_vir_bandwidth_mibps(s->vir);
 	s->look.holds = false;
 	s->look.hold_until_ms = 0;
 	s->look.src_cpu_ms = 0;
@@ -224,20 +230,59 @@ static void take_cpu(struct om_session *s)
 		s->look.src_cpu_ms = ms - s->look.src_cpu_before_ms;
 }
 
-/* How long the destination still takes for what it has not taken in, at its speed until now. */
-static double backlog_ms(struct om_session *s, const struct om_sample *sample)
+/* How long the destination still takes for what it has not taken in, at its speed of late. */
+static void look_at_backlog(struct om_session *s, const struct om_sample *sample)
 {
+	struct om_transport_look *look = &s->look;
 	const struct om_survey *dst = &s->checkup.dst;
 	uint16_t min = dst->range_max ? (uint16_t)dst->range_min : OM_PORT_MIN;
 	uint16_t max = dst->range_max ? (uint16_t)dst->range_max : OM_PORT_MAX;
-	uint64_t ms = s->first_pass_ms ? sample->now_ms - s->first_pass_ms : 0;
-	double taken;
+	uint64_t taken, ms = sample->now_ms - look->last_ms;
 
-	om_backlog_read(&s->look.backlog, &s->look.addr, min, max);
-	taken = (double)sample->processed_bytes - (double)s->look.backlog.bytes;
-	if (!s->look.backlog.known || !ms)
-		return 0;
-	return taken > 0 ? (double)s->look.backlog.bytes * (double)ms / taken : HOLD_MOST_MS;
+	om_backlog_read(&look->backlog, &look->addr, min, max);
+	taken = sample->processed_bytes > look->backlog.bytes
+			? sample->processed_bytes - look->backlog.bytes
+			: 0;
+	if (look->last_ms && taken > look->last_taken && ms >= 20) {
+		double now_ps = (double)(taken - look->last_taken) * 1000 / (double)ms;
+
+		look->taken_ps = look->taken_ps > 0 ? (look->taken_ps + now_ps) / 2 : now_ps;
+	}
+	look->backlog_ms = !look->backlog.known || look->taken_ps <= 0
+				   ? 0
+				   : (double)look->backlog.bytes * 1000 / look->taken_ps;
+	if (!look->last_ms || ms >= 20) {
+		look->last_ms = sample->now_ms;
+		look->last_taken = taken;
+	}
+}
+
+static void set_pace(struct om_session *s, uint64_t mibps)
+{
+	struct om_err ignored;
+
+	if (mibps == s->look.paced_mibps)
+		return;
+	if (om_vir_set_bandwidth(s->vir, mibps ? mibps : s->look.own_mibps, false, &ignored))
+		s->look.paced_mibps = mibps;
+}
+
+/*
+ * Compressed memory piles up before a destination that cannot unpack it as fast. The source then sends
+ * as fast as that and no faster, which takes no longer; else the guest would stand still until all is
+ * unpacked. Not where an operator has set the bandwidth meanwhile.
+ */
+static void judge_pace(struct om_session *s)
+{
+	const struct om_transport_look *look = &s->look;
+	double mibps = look->taken_ps / (1 << 20);
+
+	if (!look->own_mibps || s->requests.bandwidth_set || s->requests.bandwidth_again)
+		return;
+	if (look->backlog_ms > PACE_ABOVE_MS)
+		set_pace(s, mibps * PACE_PART > 1 ? (uint64_t)(mibps * PACE_PART) : 1);
+	else if (look->backlog_ms < PACE_BELOW_MS)
+		set_pace(s, 0);
 }
 
 /*
@@ -250,14 +295,23 @@ static void judge_hold(struct om_session *s, const struct om_sample *sample)
 	struct om_err ignored;
 	bool held = s->look.holds;
 
+	look_at_backlog(s, sample);
+	if (!sample->stopped && !sample->postcopy && s->look.addr.family_bits)
+		judge_pace(s);
 	if (!s->look.hold_until_ms && sample->iteration > 1)
 		s->look.hold_until_ms = sample->now_ms + HOLD_MOST_MS;
 	s->look.holds = s->watch.limits.policy != OM_POLICY_STOCK && s->look.addr.family_bits &&
 			!s->stop && !sample->stopped && !sample->postcopy && !sample->paused &&
 			(sample->iteration <= 1 || (sample->now_ms < s->look.hold_until_ms &&
-						    backlog_ms(s, sample) > HOLD_WORTH_MS));
+						    s->look.backlog_ms > HOLD_WORTH_MS));
 	if (sample->iteration > 1 && !s->look.holds)
 		s->look.hold_until_ms = 1; /* never again */
+	om_log(OM_LOG_DEBUG, "under way: %llu KiB, %.0f ms, pace %llu MiB/s%s",
+	       (unsigned long long)s->look.backlog.bytes >> 10, s->look.backlog_ms,
+	       (unsigned long long)s->look.paced_mibps,
+	       !s->look.backlog.known ? ", not known"
+	       : s->look.holds	      ? "; the switch-over waits for it"
+				      : "");
 	if (held != s->look.holds && s->watch.limit_ms)
 		(void)!om_vir_set_downtime(s->vir, om_transport_limit_ms(s, s->watch.limit_ms),
 					   &ignored);
@@ -298,7 +352,7 @@ uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms)
 	return ms < most ? (uint32_t)ms : most > limit_ms ? most : limit_ms;
 }
 
-void om_transport_refused(const struct om_session *s, const struct om_attempt *attempt,
+void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end)
 {
 	uint32_t refused = 0;
@@ -306,6 +360,8 @@ void om_transport_refused(const struct om_session *s, const struct om_attempt *a
 	for (size_t i = 0; i < s->plan.attempt_count; i++)
 		if (&s->plan.attempts[i] == attempt)
 			refused = om_plan_refused(&s->plan, i, end);
+	if (!end->ok)
+		set_pace(s, 0); /* libvirt would keep it for the domain */
 	if (refused)
 		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
 }
