@@ -261,12 +261,20 @@ bool peer_send_data(struct peer *peer, uint64_t offset, const char *bytes, size_
 		    struct om_err *err)
 {
 	bool automatic = peer->link->options->squeeze == SQUEEZE_AUTO;
-	bool try = peer->squeeze.on || (automatic && om_squeeze_wants_trial(&peer->squeeze));
+	bool first = automatic && !peer->tried;
+	bool try = peer->squeeze.on || first ||
+		   (automatic && om_squeeze_wants_trial(&peer->squeeze));
 	size_t packed = try ? pack(peer, bytes, len) : 0;
 	struct om_frame frame = {
 		.type = OM_FRAME_DATA, .offset_bytes = offset, .data = bytes, .data_len = len
 	};
 
+	/* Data that shrinks is compressed until the link has shown what it is: that costs little time on a fast
+	 * one, and what fills all buffers on the way of a slow one is not sent plainly. */
+	if (first) {
+		peer->tried = true;
+		peer->squeeze.on = packed && packed < len - len / 8;
+	}
 	if (packed) {
 		frame.type = OM_FRAME_PACKED;
 		frame.raw_bytes = (uint32_t)len;

@@ -97,7 +97,7 @@ struct peer {
 	int64_t told_ms;
 	size_t answered; /* roots of this put */
 	struct om_err failure;
-	bool failed;
+	bool failed, tried;
 };
 bool peer_open(struct link *link, struct om_err *err) OM_MUST_CHECK;
 void peer_close(struct link *link);

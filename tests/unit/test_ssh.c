@@ -406,6 +406,19 @@ static void compression_is_on_where_it_pays_and_nowhere_else(void **unused)
 	}
 }
 
+static void what_is_begun_compressed_is_so_only_on_a_link_that_holds_back(void **unused)
+{
+	struct om_squeeze fast = { .on = true }, slow = { .on = true };
+
+	(void)unused;
+	period(&fast, 5e9, 0.25, 100e6);
+	assert_false(fast.on);
+	for (int n = 0; n < 5; n++) {
+		period(&slow, 12e6, 0.25, 100e6);
+		assert_true(slow.on);
+	}
+}
+
 static void compression_follows_data_that_changes(void **unused)
 {
 	struct om_squeeze s = { 0 };
@@ -441,6 +454,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_written_as_in_known_hosts),
 		cmocka_unit_test(lines_of_the_batch),
 		cmocka_unit_test(compression_is_on_where_it_pays_and_nowhere_else),
+		cmocka_unit_test(what_is_begun_compressed_is_so_only_on_a_link_that_holds_back),
 		cmocka_unit_test(compression_follows_data_that_changes),
 	};
 
