@@ -107,6 +107,7 @@ void om_storage_load(struct om_session *s)
 	n = pread(s->shared->storage_fd, text, (size_t)size, 0);
 	if (n <= 0)
 		return;
+	om_checkup_close(s); /* both hosts were asked for as long as it took */
 	s->storage = om_xcalloc(1, sizeof(*s->storage));
 	if (!om_tm_dir(&s->storage->dst_dir, s->req.dst_dir, s->req.vm_id, &(struct om_err){ 0 }))
 		s->storage->dst_dir = om_xstrdup(s->req.dst_dir);

@@ -59,7 +59,7 @@ one_ask()
 	is "$(sed -n 's/^hostname //p' out)" "$(uname -n)"
 	is "$(sed -n 's/^boot-id //p' out)" "$(</proc/sys/kernel/random/boot_id)"
 	none '[^ -~]' out
-	is "$(grep '^file' out | cut -d ' ' -f 2 | tr '\n' ' ')" 'regular directory missing other '
+	is "$(grep '^file ' out | cut -d ' ' -f 2 | tr '\n' ' ')" 'regular directory missing other '
 }
 it 'an ask is answered by what this host is' one_ask
 
@@ -206,3 +206,60 @@ abandoned()
 	return 1
 }
 it 'it ends with whoever asked, whatever it waits for' abandoned
+
+# What a migration makes in a VM's directory, by questions alone.
+storage()
+{
+	local dir=$CASE/100/31 token=0123456789abcdef0123456789abcdef inode
+	mkdir "$CASE/100"
+	{
+		echo "storage-dir $dir 31  493"
+		echo "storage-dir $dir 31  493"
+		echo "storage-make $dir 31 a%20b raw:4096:416:0:0:0:0:0:: $token"
+		echo "storage-make $dir 31 a%20b raw:4096:416:0:0:0:0:0:: $token"
+		echo "storage-link $dir 31 link a%20b"
+		echo "storage-look $dir 31 none"
+		echo "storage-list $dir 31"
+	} >asked
+	survey <asked
+	is "$STATUS" 0
+	grep -qxE "answer yes made%20[0-9]+%20$(stat -c %i "$dir")" out
+	grep -qxE "answer yes there%20[0-9]+%20$(stat -c %i "$dir")" out
+	is "$(grep -c '^answer no .*exists%20there$' out)" 1
+	is "$(stat -c '%s %a' "$dir/a b")" '4096 640'
+	is "$(readlink "$dir/link")" 'a b'
+	lines 'answer yes missing%200%200' 'answer yes file%204096%20a%2520b%20link%203%20link'
+	inode=$(stat -c %i "$dir/a b")
+	{
+		echo "storage-drop $dir 31 a%20b 1 $inode"
+		echo "storage-drop $dir 31 a%20b $(stat -c %d "$dir") $inode"
+		echo "storage-drop $dir 31  $(stat -c %d "$dir") $(stat -c %i "$dir")"
+	} >asked
+	survey <asked
+	is "$(cut -d ' ' -f 2 out | paste -sd,)" no,yes,no
+	is "$(ls -A "$dir")" link
+}
+it 'a VM directory is filled and emptied by identity' storage
+
+strange_storage()
+{
+	local token=0123456789abcdef0123456789abcdef
+	mkdir -p "$CASE/100/31"
+	{
+		echo "storage-dir $CASE/100 31  493"
+		echo "storage-dir $CASE/100/31 31 ../32 493"
+		echo "storage-dir $CASE/100/31 31 x 99999"
+		echo "storage-dir 100/31 31 x 493"
+		echo "storage-make $CASE/100/31 31 x raw:0:420:0:0:0:0:0:: $token"
+		echo "storage-make $CASE/100/31 31 x raw:4096:420:0:0:0:0:0 $token"
+		echo "storage-make $CASE/100/31 31 x vmdk:4096:420:0:0:0:0:0:: $token"
+		echo "storage-make $CASE/100/31 31 x raw:4096:420:0:0:0:0:0:: ../$token"
+		echo "storage-link $CASE/100/31 31 x"
+		echo "storage-drop $CASE/100/31 31 x 1"
+	} >asked
+	survey <asked
+	is "$STATUS" 0
+	is "$(grep -c '^answer no ' out)" 10
+	is "$(find "$CASE/100" | wc -l)" 2
+}
+it 'what is no place of that VM is refused' strange_storage

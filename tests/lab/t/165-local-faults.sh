@@ -14,7 +14,8 @@ SLOW=(DEST_HOST_APPEND=-10g1 MIGRATE_BANDWIDTH_MIBPS=6)
 
 # All that is in the destination's datastore, with inodes, times and sums.
 listing() {
-	lab exec node02 -- bash -c "cd $STORE/110 && find . -printf '%p %y %i %s %m %T@ %l\n' -type f -exec sha256sum {} \; | sort"
+	lab exec node02 -- bash -c "cd $STORE/110 && find . -mindepth 1 -type d -printf '%p %y %i %m\n' -o \
+		-printf '%p %y %i %s %m %T@ %l\n' -type f -exec sha256sum {} \; | sort"
 }
 
 remember() {
