@@ -96,6 +96,8 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 #define TLS_NS 0.8
 #define CPUS_UNKNOWN 1.0
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
+/* With less the destination falls behind, and the guest has to wait for it in the end. */
+#define CPUS_LEAST 0.8
 #define NEARLY 0.97
 #define SAMPLED_LEAST (256u << 10) /* fewer pages say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
@@ -197,6 +199,10 @@ static void choose_compression(struct om_transport_case *c)
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
 
+	if (fmin(free_cpus(&f->src), free_cpus(&f->dst)) < CPUS_LEAST) {
+		c->obstacle = "the processors are too busy for compression";
+		return;
+	}
 	if (f->sampled.bytes < SAMPLED_LEAST || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > 900)
 		return;
@@ -436,7 +442,7 @@ static void choose_streams(struct om_transport_case *c, struct om_transport *t)
 	obey_connections(c, t);
 	choose_zerocopy(c, t);
 	if (asked == COMPRESSION_AUTO && !c->best.connections && enough &&
-	    om_sampled_permille(&c->facts->sampled) <= 900)
+	    om_sampled_permille(&c->facts->sampled) <= 900 && !c->obstacle)
 		c->obstacle = compression_obstacle(c, OM_COMPRESSION_ZSTD);
 }
 

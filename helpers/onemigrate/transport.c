@@ -5,6 +5,7 @@
 #include "om_refused.h"
 #include "session.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,12 @@
 #define HOLD_WORTH_MS 25.0
 #define PACE_ABOVE_MS 80.0
 #define PACE_BELOW_MS 30.0
+#define PACE_MORE 1.4
+#define PACE_MOST_MIBPS 1500.0
+#define TAKE_IN_NS 4.0 /* a byte of memory that is new and that this host has to get by itself */
 #define PACE_PART 0.9 /* of what the destination takes in, so that the rest goes down */
 #define HOLD_LIMIT_MS 1 /* with 0 QEMU would not count the dirty pages before it stops the guest */
+#define COMPRESSION_NONE 1 /* of the setting's choices */
 #define SEEN_FRESH_MS (30 * 86400 * UINT64_C(1000))
 
 void om_transport_begin(struct om_session *s)
@@ -36,7 +41,7 @@ static bool is_worth_a_look(const struct om_session *s)
 				 OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
 
 	return !(s->opts.flags & own) && s->dom.arch && strcmp(s->dom.arch, "x86_64") == 0 &&
-	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) == 0;
+	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) != COMPRESSION_NONE;
 }
 
 static void *peek(void *arg)
@@ -191,6 +196,31 @@ void om_transport_gather(struct om_session *s)
 
 /* ---- while it runs ---- */
 
+bool om_transport_packs(const struct om_session *s)
+{
+	return s->look.flags & OM_FLAG_COMPRESSED;
+}
+
+static void set_pace(struct om_session *s, uint64_t mibps)
+{
+	struct om_err ignored;
+
+	if (mibps == s->look.paced_mibps)
+		return;
+	if (om_vir_set_bandwidth(s->vir, mibps ? mibps : s->look.own_mibps, false, &ignored))
+		s->look.paced_mibps = mibps;
+}
+
+/* What the destination is known to take in for certain, until there is more to go by. */
+static uint64_t first_pace_mibps(const struct om_session *s)
+{
+	const struct om_transport_facts *f = &s->facts.transport;
+	double cpus = fmax(0.2, f->dst.cpus * f->dst.free_permille / 1000.0);
+	double ps = fmin(cpus, s->plan.transport.connections) * 1e9 / TAKE_IN_NS;
+
+	return (uint64_t)(ps * om_sampled_permille(&f->sampled) / 1000 / (1 << 20)) + 1;
+}
+
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt)
 {
 	const unsigned int ours = s->plan.transport.flags;
@@ -201,6 +231,9 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	s->look.last_ms = s->look.last_taken = s->look.paced_mibps = 0;
 	s->look.taken_ps = s->look.backlog_ms = 0;
 	s->look.own_mibps = om_vir_bandwidth_mibps(s->vir);
+	if (om_transport_packs(s) && s->watch.limits.policy != OM_POLICY_STOCK &&
+	    s->look.addr.family_bits && s->look.own_mibps && !s->requests.bandwidth_set)
+		set_pace(s, first_pace_mibps(s));
 	s->look.holds = false;
 	s->look.hold_until_ms = 0;
 	s->look.src_cpu_ms = 0;
@@ -215,11 +248,6 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 		om_str_copy(s->state.transport, sizeof(s->state.transport),
 			    attempt->flags & OM_FLAG_TLS ? "TLS" : "without TLS");
 	pthread_mutex_unlock(&s->lock);
-}
-
-bool om_transport_packs(const struct om_session *s)
-{
-	return s->look.flags & OM_FLAG_COMPRESSED;
 }
 
 static void take_cpu(struct om_session *s)
@@ -257,32 +285,22 @@ static void look_at_backlog(struct om_session *s, const struct om_sample *sample
 	}
 }
 
-static void set_pace(struct om_session *s, uint64_t mibps)
-{
-	struct om_err ignored;
-
-	if (mibps == s->look.paced_mibps)
-		return;
-	if (om_vir_set_bandwidth(s->vir, mibps ? mibps : s->look.own_mibps, false, &ignored))
-		s->look.paced_mibps = mibps;
-}
-
 /*
- * Compressed memory piles up before a destination that cannot unpack it as fast. The source then sends
- * as fast as that and no faster, which takes no longer; else the guest would stand still until all is
- * unpacked. Not where an operator has set the bandwidth meanwhile.
+ * Compressed memory piles up before a destination that cannot unpack it as fast, and the guest would
+ * stand still until all is unpacked. So the source sends as fast as that and no faster, which takes no
+ * longer. Not where an operator has set the bandwidth meanwhile.
  */
 static void judge_pace(struct om_session *s)
 {
 	const struct om_transport_look *look = &s->look;
-	double mibps = look->taken_ps / (1 << 20);
+	double pace = (double)look->paced_mibps, taken = look->taken_ps / (1 << 20);
 
 	if (!look->own_mibps || s->requests.bandwidth_set || s->requests.bandwidth_again)
 		return;
 	if (look->backlog_ms > PACE_ABOVE_MS)
-		set_pace(s, mibps * PACE_PART > 1 ? (uint64_t)(mibps * PACE_PART) : 1);
-	else if (look->backlog_ms < PACE_BELOW_MS)
-		set_pace(s, 0);
+		set_pace(s, (uint64_t)fmax(1, taken * PACE_PART));
+	else if (look->backlog_ms < PACE_BELOW_MS && pace > 0)
+		set_pace(s, pace > PACE_MOST_MIBPS ? 0 : (uint64_t)(pace * PACE_MORE) + 1);
 }
 
 /*
