@@ -8,7 +8,7 @@ CFLAGS ?= -O2 -g
 PREFIX ?= /usr
 B := build
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2
+WARN := -Werror=implicit-function-declaration -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ihelpers/onemigrate -Ihelpers/edge $(WARN) \
 	-DOM_VERSION='"$(VERSION)"'
