@@ -235,6 +235,18 @@ static void warn_no_postcopy(const struct om_run_ops *ops, const struct om_attem
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 
+static void warn_transport(const struct om_run_ops *ops, const struct om_attempt_end *failed,
+			   bool encryption)
+{
+	char line[700];
+
+	snprintf(line, sizeof(line), "%s was refused (%s); %s",
+		 encryption ? "encryption" : "the way of sending", failed->text,
+		 encryption ? "memory is not encrypted, as MIGRATE_TLS is opportunistic"
+			    : "it is sent by a single stream, and not tried again between these hosts");
+	ops->log(ops->ctx, OM_LOG_WARN, line);
+}
+
 /* Is there another attempt to be made? Then *attempt becomes it. */
 static bool go_on(const struct om_run_ops *ops, const struct om_plan *plan, size_t *attempt,
 		  const struct om_attempt_end *failed)
@@ -247,6 +259,11 @@ static bool go_on(const struct om_run_ops *ops, const struct om_plan *plan, size
 		break;
 	case OM_NEXT_NO_POSTCOPY:
 		warn_no_postcopy(ops, failed);
+		break;
+	case OM_NEXT_TRANSPORT:
+	case OM_NEXT_NO_TLS:
+		warn_transport(ops, failed,
+			       om_plan_next(plan, *attempt, failed, &next) == OM_NEXT_NO_TLS);
 		break;
 	default:
 		return false;

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The way of sending: compression, what hosts refuse, encryption seen from the wire.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../driver.sh
+. "$(dirname "$0")/../driver.sh"
+# shellcheck source-path=SCRIPTDIR source=../tls.sh
+. "$(dirname "$0")/../tls.sh"
+
+# Text of the guest's pages, as it stands in them.
+MARK='quick brown fox jumps over'
+
+sniff_begin() {
+	local pid
+	pid=$(lab status | awk '$1 == "node01" { print $2; exit }')
+	nsenter --target "$pid" --net -- "$T/sniff" fast "$MARK" >"$T/sniffed" &
+	SNIFF=$!
+	sleep 0.3
+}
+
+# Sets ALL and FOUND.
+sniff_end() {
+	kill -TERM "$SNIFF"
+	wait "$SNIFF" || true
+	read -r ALL FOUND <"$T/sniffed"
+	echo "frames: $ALL, with the mark: $FOUND"
+}
+
+seen() { ((ALL > 100 && FOUND > 0)); }
+unseen() { ((ALL > 100 && FOUND == 0)); }
+
+# less MIB: the last migration sent less by the fast leg of the node that it began on.
+sent_below() {
+	local sent
+	sent=$(sed -nE 's/.*done in .*: ([0-9]+) MiB in .*/\1/p' "$OUT" | tail -n 1)
+	echo "sent: $sent MiB"
+	[[ -n $sent ]] && ((sent < $1))
+}
+
+said_nothing_of() {
+	if grep -E "$1" "$OUT"; then
+		return 1
+	fi
+}
+
+begin --mgmt 1gbit "$@"
+FAST=MIGRATE_NETWORK=10.77.1.0/24
+UNSAFE=MIGRATE_OPTIONS=--unsafe
+gcc -O2 -Wall -Wextra -Werror -o "$T/sniff" "$LAB_DIR/sniff.c"
+lab guest start 31 --mem 256 --fill 160 --kind text --verify 80
+
+settings "$FAST" "$UNSAFE" MIGRATE_COMPRESSION=none MIGRATE_DEBUG=yes
+sniff_begin
+drive 31
+sniff_end
+check "nothing asked for: the VM moves" moved 31 node02
+check "its memory can be read on the wire" seen
+
+settings "$FAST" "$UNSAFE" MIGRATE_COMPRESSION=zstd
+drive 31
+check "zstd: the VM moves" moved 31 node01
+check "far less is sent than its memory has" sent_below 60
+check "the summary says so" said 'zstd level 1: [0-9]+ MiB of memory at .*% of it sent'
+check "memory is whole" lab guest verify 31
+settings "$FAST" "$UNSAFE" MIGRATE_CONNECTIONS=3 MIGRATE_COMPRESSION=none
+drive 31
+check "three connections: the VM moves" moved 31 node02
+check "the log says so" said 'sent by 3 connections'
+
+# Memory cannot be locked in the lab.
+settings "$FAST" "$UNSAFE" MIGRATE_ZEROCOPY=yes MIGRATE_COMPRESSION=none MIGRATE_DEBUG=yes
+drive 31
+check "zero-copy that cannot be had: the VM moves by the next attempt" moved 31 node01
+check "with a WARN" said 'WARN: migrate: .*refused'
+drive 31 # the other way: that pair has refused nothing yet
+check "likewise the other way" moved 31 node02
+drive 31
+check "the second time between the same hosts: the VM moves" moved 31 node01
+check "and it is not tried again" said_nothing_of 'flags:.*zero-copy|cannot limit locked memory'
+check "memory is whole after that" lab guest verify 31
+
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=required MIGRATE_COMPRESSION=none
+drive 31
+check "TLS required without certificates: refused" stayed 31 node01
+check "before anything was touched" said 'MIGRATE_TLS is required and cannot be had.*nothing was touched'
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=opportunistic MIGRATE_COMPRESSION=none
+drive 31
+check "opportunistic without certificates: the VM moves" moved 31 node02
+check "and a WARN says that it is not encrypted" said 'WARN: migrate: memory is not encrypted'
+
+authority
+certificate node01 node01
+certificate node02 node02
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=required MIGRATE_COMPRESSION=none
+sniff_begin
+drive 31
+sniff_end
+check "TLS required with certificates: the VM moves" moved 31 node01
+check "nothing of its memory can be read on the wire" unseen
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=opportunistic MIGRATE_COMPRESSION=zstd
+sniff_begin
+drive 31
+sniff_end
+check "opportunistic, with zstd: the VM moves" moved 31 node02
+check "nothing can be read there either" unseen
+check "without a warning" said_nothing_of 'not encrypted'
+
+certificate node01 somebody-else
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=required MIGRATE_COMPRESSION=none
+sniff_begin
+drive 31
+sniff_end
+check "a certificate for another name: the VM stays" stayed 31 node02
+settings "$FAST" "$UNSAFE" MIGRATE_TLS=opportunistic MIGRATE_COMPRESSION=none
+drive 31
+check "opportunistic: the VM moves" moved 31 node01
+check "and says that it is not encrypted" said 'WARN: migrate: .*not encrypted'
+check "memory is whole in the end" lab guest verify 31
