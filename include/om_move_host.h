@@ -97,7 +97,7 @@ bool om_vir_copy_speed(struct om_vir *vir, const char *target, uint64_t bps,
 bool om_vir_copy_progress(struct om_vir *vir, const char *target, uint64_t *cur, uint64_t *end);
 bool om_vir_copy_abort(struct om_vir *vir, const char *target, struct om_err *err) OM_MUST_CHECK;
 bool om_vir_copy_pivot(struct om_vir *vir, const char *target, struct om_err *err) OM_MUST_CHECK;
-/* Another medium, by its <disk>; also where the guest holds the drive closed. */
+/* Another medium, by its <disk>; false where the guest holds the drive closed. */
 bool om_vir_media(struct om_vir *vir, const char *disk, struct om_err *err) OM_MUST_CHECK;
 /* Bytes that the guest has written to a disk since it was started. */
 bool om_vir_written_bytes(struct om_vir *vir, const char *target, uint64_t *bytes);

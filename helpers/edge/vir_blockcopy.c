@@ -120,18 +120,14 @@ bool om_vir_copy_pivot(struct om_vir *vir, const char *target, struct om_err *er
 		om_vir_fail(err, OM_E_SOURCE, "it does not go on on the copy"));
 }
 
+/* A guest that has it mounted holds the drive closed. To force it would make its reads fail. */
 bool om_vir_media(struct om_vir *vir, const char *disk, struct om_err *err)
 {
-	const unsigned int live = VIR_DOMAIN_AFFECT_LIVE;
 	OM_AUTODOMAIN dom = NULL;
 
-	if (!begin(&dom, vir, err))
-		return false;
-	/* First in a way that a guest which has it mounted may refuse. */
-	if (virDomainUpdateDeviceFlags(dom, disk, live) == 0 ||
-	    virDomainUpdateDeviceFlags(dom, disk, live | VIR_DOMAIN_DEVICE_MODIFY_FORCE) == 0)
-		return true;
-	return om_vir_fail(err, OM_E_SOURCE, "the medium");
+	return begin(&dom, vir, err) &&
+	       (virDomainUpdateDeviceFlags(dom, disk, VIR_DOMAIN_AFFECT_LIVE) == 0 ||
+		om_vir_fail(err, OM_E_SOURCE, "the medium"));
 }
 
 bool om_vir_written_bytes(struct om_vir *vir, const char *target, uint64_t *bytes)
