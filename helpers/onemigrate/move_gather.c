@@ -227,7 +227,9 @@ static void end_copies(struct om_mover_session *ms, const char *xml)
 	if (!om_xml_move_disks(xml, &disks, &count, &err))
 		return;
 	for (size_t i = 0; i < count; i++)
-		if (disks[i].job && om_tm_path_in(disks[i].mirror, ms->dst_dir) &&
+		if (disks[i].job &&
+		    (om_tm_path_in(disks[i].mirror, ms->dst_dir) ||
+		     om_tm_path_in(disks[i].mirror, ms->src_dir)) &&
 		    !om_vir_copy_abort(ms->s->vir, disks[i].target, &err))
 			om_log(OM_LOG_DEBUG, "%s", err.msg);
 	om_move_xml_disks_free(disks, count);

@@ -192,7 +192,7 @@ static bool pivot_each(struct mover *m, struct om_err *err)
 	return true;
 }
 
-static void forget_pivots(struct mover *m)
+void om_mover_forget_pivots(struct mover *m)
 {
 	struct om_err err = { 0 };
 
@@ -216,7 +216,7 @@ static void pivot_all(struct mover *m)
 			break;
 		if (ok || any_new(m))
 			break;
-		forget_pivots(m); /* the first one was refused, and nothing has changed */
+		om_mover_forget_pivots(m); /* the first one was refused, and nothing has changed */
 	}
 	if (!ok)
 		om_mover_say(m, OM_LOG_WARN, "%s", err.msg);
@@ -341,7 +341,7 @@ void om_move_settle(const struct om_move_ops *ops, const struct om_move *move,
 	if (!om_mover_look(&m)) {
 		end->verdict = OM_MOVE_UNKNOWN;
 	} else {
-		forget_pivots(&m); /* what was about to pivot and has not */
+		om_mover_forget_pivots(&m); /* what was about to pivot and has not */
 		if (om_mover_count(&m, OM_MOVE_NEW))
 			om_mover_resolve(&m);
 		else

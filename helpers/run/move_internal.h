@@ -49,6 +49,8 @@ void om_mover_share(struct mover *m);
 /* Ends our copies; false: some could not be ended. */
 bool om_mover_abort(struct mover *m);
 bool om_mover_pivot(struct mover *m, size_t disk, struct om_err *err);
+/* What was kept for a pivot that has not come: the guest is on the old files. */
+void om_mover_forget_pivots(struct mover *m);
 /* Removes what was made, and gives the verdict of a VM whose disks are all on the source. */
 void om_mover_undo(struct mover *m);
 

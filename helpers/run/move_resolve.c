@@ -163,6 +163,17 @@ static bool go_back(struct mover *m)
 	return go(m, &back);
 }
 
+/* No copy goes on, in neither direction; who comes next shall find each disk in one place. */
+static void stop_where_it_is(struct mover *m)
+{
+	if (m->domain == OM_MOVE_ACTIVE && !om_mover_abort(m))
+		om_mover_say(m, OM_LOG_WARN, "a copy could not be ended");
+	if (m->domain == OM_MOVE_ACTIVE)
+		om_mover_forget_pivots(m);
+	m->end->verdict = m->domain == OM_MOVE_SILENT ? OM_MOVE_UNKNOWN : OM_MOVE_MIXED;
+	om_mover_tell_each(m);
+}
+
 void om_mover_resolve(struct mover *m)
 {
 	const struct course forward = { .from = OM_MOVE_OLD };
@@ -176,6 +187,5 @@ void om_mover_resolve(struct mover *m)
 		om_mover_undo(m);
 		return;
 	}
-	m->end->verdict = m->domain == OM_MOVE_SILENT ? OM_MOVE_UNKNOWN : OM_MOVE_MIXED;
-	om_mover_tell_each(m);
+	stop_where_it_is(m);
 }

@@ -358,8 +358,11 @@ static void check_truth(const struct world *w)
 {
 	size_t news = 0;
 
-	for (size_t i = 0; i < DISKS; i++)
+	for (size_t i = 0; i < DISKS; i++) {
 		news += w->disk[i].where == OM_MOVE_NEW;
+		if (w->end.verdict != OM_MOVE_UNKNOWN && w->now_ms < w->ends_ms)
+			assert_false(w->disk[i].job);
+	}
 	switch (w->end.verdict) {
 	case OM_MOVE_DONE:
 		assert_int_equal(news, DISKS);
