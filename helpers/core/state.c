@@ -98,6 +98,7 @@ static const struct row {
 	KEPT(TEXT, transport),
 	KEPT(U64, guest_bytes),
 	KEPT(U32, packed_permille),
+	KEPT(U64, hot_bytes),
 	KEPT(U64, src_cpu_ms),
 	KEPT(U64, dst_cpu_ms),
 	KEPT(TEXT, result),

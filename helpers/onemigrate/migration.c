@@ -60,6 +60,7 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.sent_bytes = done.data_bytes;
 	s->state.copy_ms = copy_ms;
 	s->state.guest_bytes = done.guest_bytes;
+	s->state.hot_bytes = s->watch.forecast.hot_bytes;
 	s->state.src_cpu_ms = s->look.src_cpu_ms;
 	if (done.guest_bytes && om_transport_packs(s))
 		s->state.packed_permille =

@@ -80,13 +80,31 @@ struct seen {
 	uint64_t now_ms;
 	uint64_t plain_ms, plain_ps; /* the newest copy without compression */
 	uint64_t packed_ps;	     /* the fastest with it that came later */
-	uint64_t packed_ms;
+	uint64_t guest_ms;	     /* the newest of this guest */
+	struct om_transport_facts *facts;
 };
+
+/* What an earlier migration of this guest, to whatever host, tells of it; the newest one counts. */
+static void see_guest(const struct om_state *record, struct seen *seen)
+{
+	struct om_transport_facts *f = seen->facts;
+
+	if (record->phase != OM_PHASE_DONE || record->updated_epoch_ms < seen->guest_ms ||
+	    strcmp(record->uuid, om_vir_uuid(seen->s->vir)) != 0)
+		return;
+	seen->guest_ms = record->updated_epoch_ms;
+	f->hot_bytes = record->hot_bytes;
+	f->dirty_bytes_ps = record->dirty_bytes_ps;
+	f->xbzrle_failed = strstr(record->transport, "xbzrle") &&
+			   record->downtime_ms > record->downtime_max_ms;
+}
 
 static void see(const struct om_state *record, void *ctx)
 {
 	struct seen *seen = ctx;
 	uint64_t rate = om_history_rate(record);
+
+	see_guest(record, seen);
 
 	if (record->phase != OM_PHASE_DONE || !rate || record->sent_bytes < LEAST_BYTES ||
 	    record->bandwidth_bytes_ps || strcmp(record->dst, seen->s->args.dst) != 0 ||
@@ -105,7 +123,7 @@ static void see(const struct om_state *record, void *ctx)
 
 static void look_back(struct om_session *s, struct om_transport_facts *f)
 {
-	struct seen seen = { .s = s, .now_ms = om_epoch_ms() };
+	struct seen seen = { .s = s, .now_ms = om_epoch_ms(), .facts = f };
 
 	if (s->facts.fast.have_addr)
 		om_addr_print(&s->facts.fast.addr, seen.addr);
