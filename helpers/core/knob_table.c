@@ -158,6 +158,14 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 			"hosts' OpenNebula names: opportunistic goes on without where that fails and says "
 			"so, required never does; --tls in MIGRATE_OPTIONS is required.",
 	},
+	[OM_KNOB_MIGRATE_FILE_COMPRESSION] = {
+		.name = "MIGRATE_FILE_COMPRESSION", .type = OM_KNOB_CHOICE, .unit = "",
+		.choices = "auto|always|never", .def = "auto",
+		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.help = "Whether files are compressed on their way to the destination: auto does so "
+			"where the link is slower than both hosts and the data shrinks, which is "
+			"measured while they are sent.",
+	},
 	[OM_KNOB_MIGRATE_CHECK] = {
 		.name = "MIGRATE_CHECK", .type = OM_KNOB_CHOICE, .unit = "",
 		.choices = "block|warn|off", .def = "block",
