@@ -438,7 +438,7 @@ static void every_part_of_a_plan_is_printed(void **unused)
 		"post-copy: after one pass\npost-copy: never started\n"
 		"timeout: 7 s, then post-copy\n"
 		"attempt 1: fast\n  bandwidth = 18446744073709551615 (MIGRATE_OPTIONS)\n"
-		"attempt 2: oned name, without post-copy\n"
+		"attempt 2: oned name, without post-copy, a single stream, not encrypted\n"
 		"INFO: an info\nWARN: a warning\n");
 	om_plan_free(&plan);
 }
