@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What pairs of hosts have refused of the ways of sending, kept in the state directory (0600) so that
- * it is not tried again: for a week, and not once a version has changed. A failure costs time only. */
+ * it is not tried again: for a week (encryption: an hour), and not once a version has changed. A failure costs time only. */
 #ifndef OM_REFUSED_H
 #define OM_REFUSED_H
 

@@ -3,6 +3,7 @@
 
 #include "om_buf.h"
 #include "om_state.h"
+#include "om_transport.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 
 #define NAME "refused"
 #define HEAD "onemigrate-refused=1"
+#define TLS_FRESH_MS 3600000
 #define KEY_MAX 400
 #define TEXT_MAX (OM_REFUSED_LINES * (KEY_MAX + 64))
 
@@ -47,6 +49,9 @@ static bool read_line(const char *line, uint64_t epoch_ms, uint32_t *refused, co
 	if (sscanf(line, "%" SCNu64 " %" SCNu32 " %n", &written_ms, refused, &at) != 2 || !at ||
 	    written_ms > epoch_ms || epoch_ms - written_ms > OM_REFUSED_FRESH_MS)
 		return false;
+	/* Certificates are put right sooner than programs. */
+	if (epoch_ms - written_ms > TLS_FRESH_MS)
+		*refused &= ~OM_REFUSED_TLS;
 	*key = line + at;
 	return true;
 }

@@ -48,6 +48,12 @@ static struct om_state full(void)
 {
 	struct om_state state = sample();
 
+	om_str_copy(state.transport, sizeof(state.transport), "2 connections, zstd level 1");
+	state.guest_bytes = 400ull << 20;
+	state.packed_permille = 65;
+	state.hot_bytes = 40ull << 20;
+	state.src_cpu_ms = 900;
+	state.dst_cpu_ms = 700;
 	state.disk_remaining_bytes = 3ull << 30;
 	state.disk_total_bytes = 20ull << 30;
 	state.files_remaining_bytes = 5ull << 20;
@@ -92,7 +98,7 @@ static struct om_state largest(char c)
 #define FILL(field) (memset(state.field, c, sizeof(state.field) - 1), state.field[sizeof(state.field) - 1] = '\0')
 	FILL(vm_id), FILL(vm_name), FILL(src), FILL(dst), FILL(boot_id);
 	FILL(path_addr), FILL(path_ifname), FILL(policy);
-	FILL(decision), FILL(actions), FILL(result);
+	FILL(decision), FILL(actions), FILL(transport), FILL(result);
 #undef FILL
 	return state;
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_cmocka.h"
+
+#include "om_refused.h"
+#include "om_state.h"
+#include "om_transport.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOW UINT64_C(1784629422000)
+#define HOUR UINT64_C(3600000)
+
+static char base[] = "/tmp/test-refused-XXXXXX", dir[64], file[128];
+static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013 };
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
+	if (!mkdtemp(base))
+		return -1;
+	snprintf(dir, sizeof(dir), "%s/onemigrate", base);
+	snprintf(file, sizeof(file), "%s/refused", dir);
+	om_state_dir_override(dir);
+	return 0;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	unlink(file);
+	rmdir(dir);
+	return rmdir(base);
+}
+
+static void what_was_refused_is_known_of_this_pair_alone(void **unused)
+{
+	struct om_versions newer = versions;
+	struct stat st;
+
+	(void)unused;
+	assert_int_equal(om_refused_read("node02", &versions, NOW), 0);
+	om_refused_add("node02", &versions, OM_REFUSED_ZSTD, NOW);
+	om_refused_add("node02", &versions, OM_REFUSED_ZEROCOPY, NOW + 1);
+	om_refused_add("node03", &versions, OM_REFUSED_ZLIB, NOW + 1);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + 2),
+			 OM_REFUSED_ZSTD | OM_REFUSED_ZEROCOPY);
+	assert_int_equal(om_refused_read("node03", &versions, NOW + 2), OM_REFUSED_ZLIB);
+	assert_int_equal(om_refused_read("node0", &versions, NOW + 2), 0);
+	newer.dst_libvirt++;
+	assert_int_equal(om_refused_read("node02", &newer, NOW + 2), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void it_is_forgotten(void **unused)
+{
+	(void)unused;
+	om_refused_add("node02", &versions, OM_REFUSED_ZSTD | OM_REFUSED_TLS, NOW);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + HOUR),
+			 OM_REFUSED_ZSTD | OM_REFUSED_TLS);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + HOUR + 1), OM_REFUSED_ZSTD);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + OM_REFUSED_FRESH_MS + 1), 0);
+	assert_int_equal(om_refused_read("node02", &versions, NOW - 1), 0); /* of the future */
+}
+
+static void it_is_bounded(void **unused)
+{
+	char host[32];
+	struct stat st;
+
+	(void)unused;
+	for (int i = 0; i < 3 * OM_REFUSED_LINES; i++) {
+		snprintf(host, sizeof(host), "node%d", i);
+		om_refused_add(host, &versions, OM_REFUSED_ZSTD, NOW);
+	}
+	assert_int_equal(om_refused_read(host, &versions, NOW), OM_REFUSED_ZSTD);
+	assert_int_equal(om_refused_read("node1", &versions, NOW), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_true(st.st_size < OM_REFUSED_LINES * 100);
+}
+
+static void what_is_damaged_is_passed_over(void **unused)
+{
+	FILE *f;
+
+	(void)unused;
+	om_refused_add("node02", &versions, OM_REFUSED_ZSTD, NOW);
+	f = fopen(file, "a");
+	fputs("x\n\n99999999999999999999999 7 node02\n1 \n-5 5 5", f);
+	fclose(f);
+	assert_int_equal(om_refused_read("node02", &versions, NOW), OM_REFUSED_ZSTD);
+	om_refused_add("node03", &versions, OM_REFUSED_ZLIB, NOW);
+	assert_int_equal(om_refused_read("node02", &versions, NOW), OM_REFUSED_ZSTD);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_was_refused_is_known_of_this_pair_alone, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(it_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_is_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_damaged_is_passed_over, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
