@@ -50,7 +50,7 @@ struct om_state {
 	uint32_t percent;   /* monotone; 100 only in OM_PHASE_DONE */
 	uint64_t processed_bytes, remaining_bytes, total_bytes; /* memory */
 	uint64_t disk_remaining_bytes, disk_total_bytes;	/* local disks that are copied */
-	uint64_t files_remaining_bytes, files_total_bytes;	/* sent before them, holes included */
+	uint64_t files_remaining_bytes, files_total_bytes; /* sent before them, holes included */
 	uint64_t rate_bytes_ps, dirty_bytes_ps;
 	uint32_t downtime_limit_ms; /* set last */
 	uint32_t throttle_percent;
@@ -86,11 +86,12 @@ struct om_state {
 	uint64_t acted_eta_low_ms, acted_eta_high_ms;
 	uint32_t acted_downtime_low_ms, acted_downtime_high_ms;
 
-	char transport[64];	   /* "2 connections, zstd level 1"; "" = as stock would */
-	uint64_t guest_bytes;	   /* of memory that is not zero, for which sent_bytes were sent */
-	uint32_t packed_permille;  /* sent_bytes of guest_bytes, where it was compressed */
-	uint64_t hot_bytes;		 /* that the guest wrote again and again; 0 = not known */
-	uint64_t src_cpu_ms, dst_cpu_ms; /* of both QEMU without the guest's processors; 0 = not known */
+	char transport[64];	  /* "2 connections, zstd level 1"; "" = as stock would */
+	uint64_t guest_bytes;	  /* of memory that is not zero, for which sent_bytes were sent */
+	uint32_t packed_permille; /* sent_bytes of guest_bytes, where it was compressed */
+	uint64_t hot_bytes;	  /* that the guest wrote again and again; 0 = not known */
+	uint64_t src_cpu_ms,
+		dst_cpu_ms; /* of both QEMU without the guest's processors; 0 = not known */
 
 	char result[256]; /* the summary or the error, when ended */
 };

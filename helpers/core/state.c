@@ -13,9 +13,8 @@
 #define RECORD_END "\tend=1"
 
 static const char *const phase_names[] = {
-	[OM_PHASE_PREPARE] = "prepare",	   [OM_PHASE_SEND] = "send",
-	[OM_PHASE_COPY] = "copy",	   [OM_PHASE_POSTCOPY] = "post-copy",
-	[OM_PHASE_SETTLE] = "settle",	   [OM_PHASE_DONE] = "done",
+	[OM_PHASE_PREPARE] = "prepare",	   [OM_PHASE_SEND] = "send",	   [OM_PHASE_COPY] = "copy",
+	[OM_PHASE_POSTCOPY] = "post-copy", [OM_PHASE_SETTLE] = "settle",   [OM_PHASE_DONE] = "done",
 	[OM_PHASE_FAILED] = "failed",	   [OM_PHASE_UNKNOWN] = "unknown",
 };
 static_assert(OM_ARRAY_LEN(phase_names) == OM_PHASE_COUNT, "a phase has no name");

@@ -63,8 +63,8 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.hot_bytes = s->watch.forecast.hot_bytes;
 	s->state.src_cpu_ms = s->look.src_cpu_ms;
 	if (done.guest_bytes && om_transport_packs(s))
-		s->state.packed_permille =
-			(uint32_t)(done.data_bytes * 1000 / done.guest_bytes) + 1;
+		s->state.packed_permille = (uint32_t)(done.data_bytes * 1000 / done.guest_bytes) +
+					   1;
 	if (done.iterations)
 		s->state.iteration = done.iterations;
 	om_trace_half(&s->trace, s->begun_ms, s->call_ended_ms, &s->state);

@@ -181,9 +181,9 @@ void om_requests_begin(struct om_session *s, unsigned int flags)
 {
 	s->requests.flags = flags;
 	s->requests.bandwidth_before_mibps = om_vir_bandwidth_mibps(s->vir);
-	s->requests.bandwidth_again =
-		s->requests.bandwidth_set ||
-		om_storage_memory_bytes_ps(s) != s->plan.limits.bandwidth_bytes_ps;
+	s->requests.bandwidth_again = s->requests.bandwidth_set ||
+				      om_storage_memory_bytes_ps(s) !=
+					      s->plan.limits.bandwidth_bytes_ps;
 }
 
 /* libvirt would use it for the domain's next migration too. */

@@ -250,10 +250,10 @@ static void *run(void *arg)
 		abort_if_needed(sampler);
 		take_sampled(sampler);
 		take_sample(sampler);
-		sampler->next_sample_ms =
-			om_now_ms() + (sampler->iteration && !om_transport_holds(s)
-					       ? SAMPLE_MS
-					       : FIRST_SAMPLES_MS);
+		sampler->next_sample_ms = om_now_ms() +
+					  (sampler->iteration && !om_transport_holds(s)
+						   ? SAMPLE_MS
+						   : FIRST_SAMPLES_MS);
 	}
 	return NULL;
 }

@@ -10,8 +10,8 @@
 #include "om_control_socket.h"
 #include "om_dom.h"
 #include "om_history.h"
-#include "om_host_cpu.h"
 #include "om_host.h"
+#include "om_host_cpu.h"
 #include "om_knob.h"
 #include "om_opts.h"
 #include "om_plan.h"
@@ -37,7 +37,7 @@ struct om_shared {
 	bool asked_paused;
 	atomic_bool guest_suspended; /* at an operator's wish: started again where it stays here */
 	int snapshots_fd;	     /* memfd: the saved metadata, each text ended by a NUL */
-	int storage_fd;		     /* memfd: what was made on the destination, storage_journal.c */
+	int storage_fd; /* memfd: what was made on the destination, storage_journal.c */
 };
 
 /* The argv of the driver; texts of the process's own argv. */
@@ -84,15 +84,16 @@ struct om_transport_look {
 	struct om_sampled sampled; /* the thread's while `peeking` */
 	pthread_t thread;
 	bool peeking;
-	struct om_addr addr;		  /* that the memory goes to; family_bits 0 = not known */
-	struct om_backlog backlog;	  /* sampler's, as all below */
-	uint64_t paced_mibps, own_mibps;  /* wire speed that is set for the destination's sake, 0 = none; the
+	struct om_addr addr;	   /* that the memory goes to; family_bits 0 = not known */
+	struct om_backlog backlog; /* sampler's, as all below */
+	uint64_t paced_mibps,
+		own_mibps; /* wire speed that is set for the destination's sake, 0 = none; the
 					     domain's own limit */
-	uint64_t last_ms, last_taken;	  /* when it was read last, and what it had taken in by then */
-	double backlog_ms, taken_ps;	  /* what is under way, in time; bytes per second taken in */
-	uint64_t hold_until_ms;		  /* the switch-over may be held back until then; 0 = it may not */
+	uint64_t last_ms, last_taken; /* when it was read last, and what it had taken in by then */
+	double backlog_ms, taken_ps;  /* what is under way, in time; bytes per second taken in */
+	uint64_t hold_until_ms; /* the switch-over may be held back until then; 0 = it may not */
 	bool holds;
-	unsigned int flags;			/* of the attempt, of what the plan's transport has */
+	unsigned int flags; /* of the attempt, of what the plan's transport has */
 	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
 };
 
@@ -123,21 +124,22 @@ struct om_session {
 	struct om_watch watch;
 	struct om_trace trace; /* of its forecasts; the sampler's until it has ended */
 
-	volatile int stop;    /* set once by the main thread */
-	int stop_fd;	      /* eventfd: readable once stop is set */
-	uint64_t answered_ms; /* main thread's: when it first saw the answer */
-	int done_fd;	      /* eventfd: the worker has answered */
-	volatile int send_stop; /* files are to be sent no further: `stop`, or the deadline */
+	volatile int stop;	     /* set once by the main thread */
+	int stop_fd;		     /* eventfd: readable once stop is set */
+	uint64_t answered_ms;	     /* main thread's: when it first saw the answer */
+	int done_fd;		     /* eventfd: the worker has answered */
+	volatile int send_stop;	     /* files are to be sent no further: `stop`, or the deadline */
 	atomic_ullong send_until_ms; /* while they are sent: the deadline; 0 = none */
-	pthread_mutex_t lock; /* guards `state` and the step to `touched` */
+	pthread_mutex_t lock;	     /* guards `state` and the step to `touched` */
 	struct om_state state;
 	uint64_t call_begun_ms, call_ended_ms; /* of libvirt's migration call */
 	uint64_t first_pass_ms;		       /* when QEMU began to send; 0 = not seen */
-	uint64_t disks_begun_ms;	       /* when disks were first seen to be copied, likewise */
-	atomic_bool call_ok;		       /* it succeeded */
-	uint32_t sampling_s; /* over which a sample of the pages is compared; 0 = none, or it is read */
-	uint64_t sampling_due_ms;	       /* when to look for the result next */
-	bool guest_suspended;		       /* by the watch */
+	uint64_t disks_begun_ms; /* when disks were first seen to be copied, likewise */
+	atomic_bool call_ok;	 /* it succeeded */
+	uint32_t
+		sampling_s; /* over which a sample of the pages is compared; 0 = none, or it is read */
+	uint64_t sampling_due_ms;     /* when to look for the result next */
+	bool guest_suspended;	      /* by the watch */
 	struct om_action watch_ended; /* it had the call cancelled, to throttle or for good */
 	uint64_t phase_since_ms;      /* under lock */
 	atomic_bool asking; /* since phase_since_ms: connections are opened, facts gathered */
@@ -230,7 +232,8 @@ const struct om_disks_facts *om_storage_facts(const struct om_session *s);
 /* False: it is refused, or left to stock (OM_E_STOCK). Storage that is the same on both hosts becomes
  * shared. `may_mark`: a file of ours may be made in the directory for a moment. */
 bool om_storage_judge(struct om_session *s, bool may_mark, struct om_err *err) OM_MUST_CHECK;
-void om_storage_draft(struct om_session *s); /* the same for a plan alone: says and refuses nothing */
+void om_storage_draft(
+	struct om_session *s); /* the same for a plan alone: says and refuses nothing */
 const char *om_storage_why_stock(const struct om_session *s); /* NULL: it is ours to move */
 bool om_storage_is_ours(const struct om_session *s);	      /* we bring it */
 void om_storage_keep_link(struct om_session *s);
