@@ -20,7 +20,7 @@ struct om_report {
 	uint64_t guest_bytes;		 /* of memory that is not zero; 0 = not known */
 	bool packed;			 /* it was compressed */
 	uint64_t src_cpu_ms, dst_cpu_ms; /* taken for it; 0 = not known */
-	const char *via; /* "eth1 to 10.77.1.2", "the default path" */
+	const char *via;		 /* "eth1 to 10.77.1.2", "the default path" */
 };
 
 /* "done in 3.1 s, downtime 41 ms: 268 MiB in 2 passes at 108 MiB/s by eth1 to 10.77.1.2"; and

@@ -69,7 +69,8 @@ struct om_file {
 	/* Words that an older helper does not know. */
 	bool free_known;
 	uint64_t free_bytes; /* for us, in that file system */
-	char device_id[96];  /* of a block device, the same on each host: "LVM-...", a WWN; "" = none */
+	char device_id
+		[96]; /* of a block device, the same on each host: "LVM-...", a WWN; "" = none */
 };
 
 struct om_node_pages {
@@ -118,9 +119,10 @@ struct om_survey {
 	enum om_answer tls_server, tls_client; /* certificates are there */
 	char tls_why[200];
 	char lock_manager[64]; /* of qemu.conf; "" = none; "?" = not known */
-	uint32_t cpus, cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */
-	uint64_t optmem_bytes;		  /* net.core.optmem_max; 0 = not known */
-	uint32_t migrations;   /* that run here, of other VMs, by their state files */
+	uint32_t cpus,
+		cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */
+	uint64_t optmem_bytes;	   /* net.core.optmem_max; 0 = not known */
+	uint32_t migrations;	   /* that run here, of other VMs, by their state files */
 
 	/* How many items the pointers above have. */
 	size_t file_count, bridge_count, network_count, secret_count, port_count;

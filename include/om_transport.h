@@ -27,8 +27,8 @@ void om_sampled_add(struct om_sampled *sampled, const void *memory, size_t size)
 uint32_t om_sampled_permille(const struct om_sampled *sampled);
 
 struct om_transport_cpu {
-	uint32_t cpus; /* 0 = not known */
-	uint32_t free_permille; /* of all of them together */
+	uint32_t cpus;		/* 0 = not known */
+	uint32_t free_permille; /* of all of them together, for threads that begin now */
 };
 
 /* What this pair of hosts, with these versions, has refused before: bits. */
@@ -43,15 +43,17 @@ struct om_transport_facts {
 	uint64_t memory_bytes; /* that was ever written, or all there is; 0 = not known */
 	struct om_sampled sampled;
 	struct om_transport_cpu src, dst;
-	uint64_t link_bytes_ps;	 /* by the interface's speed; 0 = not known */
-	uint64_t busy_bytes_ps;	 /* what it carries of others at present */
-	uint64_t seen_bytes_ps;	 /* on the wire, in earlier migrations on this way; 0 = none */
-	bool seen_packed;	 /* with compression, so that the link may carry more than that */
-	uint64_t hot_bytes;	 /* that the guest writes again and again; of an earlier one; 0 = not known */
+	uint64_t link_bytes_ps; /* by the interface's speed; 0 = not known */
+	uint64_t busy_bytes_ps; /* what it carries of others at present */
+	uint64_t seen_bytes_ps; /* on the wire, in earlier migrations on this way; 0 = none */
+	bool seen_packed;	/* with compression, so that the link may carry more than that */
+	uint64_t
+		hot_bytes; /* that the guest writes again and again; of an earlier one; 0 = not known */
 	uint64_t dirty_bytes_ps; /* likewise */
 	bool xbzrle_failed;	 /* it was used for this guest before, and saved little */
-	uint64_t lockable_bytes; /* socket memory that the kernel lets a process pin; 0 = not known */
-	bool pinned_cpus;	 /* the guest's processors have some of the host's for themselves */
+	uint64_t
+		lockable_bytes; /* socket memory that the kernel lets a process pin; 0 = not known */
+	bool pinned_cpus;	/* the guest's processors have some of the host's for themselves */
 	enum om_answer_of_tls { OM_TLS_NOT_CHECKED, OM_TLS_READY, OM_TLS_MISSING } tls;
 	char tls_why[200]; /* what is missing */
 	uint32_t refused;  /* OM_REFUSED_* */
@@ -71,12 +73,12 @@ struct om_transport {
 	uint32_t connections; /* 0 = a single stream */
 	enum om_compression compression;
 	uint32_t level;
-	uint64_t cache_bytes; /* of xbzrle */
-	bool tls_required; /* MIGRATE_TLS: no attempt without */
-	bool by_options;   /* its words decide about connections and compression */
-	char text[64];		 /* "2 connections, zstd level 1"; "a single stream" */
-	char why[200];		 /* a part of a sentence */
-	char warning[300];	 /* "" = none */
+	uint64_t cache_bytes;	    /* of xbzrle */
+	bool tls_required;	    /* MIGRATE_TLS: no attempt without */
+	bool by_options;	    /* its words decide about connections and compression */
+	char text[96];		    /* "2 connections, zstd level 1"; "a single stream" */
+	char why[200];		    /* a part of a sentence */
+	char warning[300];	    /* "" = none */
 	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */
 };
 
@@ -87,8 +89,8 @@ struct om_transport {
  */
 bool om_transport_choose(struct om_transport *transport, const struct om_knobs *knobs,
 			 const struct om_opts *opts, unsigned int flags, bool limited,
-			 const struct om_versions *versions,
-			 const struct om_transport_facts *facts, struct om_err *err) OM_MUST_CHECK;
+			 const struct om_versions *versions, const struct om_transport_facts *facts,
+			 struct om_err *err) OM_MUST_CHECK;
 
 #define OM_TRANSPORT_ORIGIN "transport" /* of its parameters */
 

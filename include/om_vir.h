@@ -85,7 +85,7 @@ void om_vir_versions(struct om_vir *vir, struct om_versions *versions); /* 0 = n
 struct om_vir_dirty {
 	bool known;
 	uint64_t in_1s_bytes, in_3s_bytes; /* in_3s 0: that one failed */
-	uint32_t in_1s_times; /* in_1s is the mean of so many */
+	uint32_t in_1s_times;		   /* in_1s is the mean of so many */
 	uint64_t grain_bytes; /* memory for which one page of the sample stands; 0 = exact */
 	char why[160];	      /* why it is not known */
 };

@@ -84,112 +84,16 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 	return method == OM_COMPRESSION_XBZRLE ? NULL : c->connections_obstacle;
 }
 
-/* ---- what it would bring ---- */
-
-/* One thread of QEMU: memory is looked through for zeros, copied and sent; received and written to
- * pages that are new. Bytes per ns; measured in the lab between emulated guests' hosts. */
-#define STREAM_PS 1.3e9
-#define CHANNEL_NS 0.6	 /* the same by one of several connections */
-#define UNPACK_NS 0.7	 /* and unpacking it */
-#define ZLIB_WORK 5.0	 /* of the time of zstd's first level */
-#define ZLIB_SIZE 0.95	 /* and of its size */
-#define TLS_NS 0.8
-#define CPUS_UNKNOWN 1.0
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
-/* With less the destination falls behind, and the guest has to wait for it in the end. */
-#define CPUS_LEAST 0.8
-#define NEARLY 0.97
 #define SAMPLED_LEAST (256u << 10) /* fewer pages say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
-
-static double free_cpus(const struct om_transport_cpu *cpu)
-{
-	return cpu->cpus ? fmax(0.05, (double)cpu->cpus * cpu->free_permille / 1000) : CPUS_UNKNOWN;
-}
-
-static double packed_part(const struct om_transport_case *c, const struct om_transport_way *way)
-{
-	double part = om_sampled_permille(&c->facts->sampled) / 1000.0;
-
-	if (way->compression == OM_COMPRESSION_ZLIB)
-		return fmin(1, part * ZLIB_SIZE);
-	return way->compression == OM_COMPRESSION_ZSTD ? part : 1;
-}
-
-/* Time of one processor for a byte that is not zero. */
-static double work_ns(const struct om_transport_case *c, const struct om_transport_way *way)
-{
-	const struct om_sampled *sampled = &c->facts->sampled;
-	double sent = (double)(sampled->bytes - sampled->zero_bytes);
-	double ns = sent > 0 ? (double)sampled->work_ns / sent : 0;
-
-	if (way->compression == OM_COMPRESSION_ZLIB)
-		return ns * ZLIB_WORK;
-	return way->compression == OM_COMPRESSION_ZSTD ? ns : 0;
-}
-
-/* Bytes of memory per second. */
-static double speed_of(const struct om_transport_case *c, const struct om_transport_way *way)
-{
-	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, take_ns, src, dst;
-	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
-
-	if (!way->connections) {
-		double cpus = fmin(1, fmin(free_cpus(&c->facts->src), free_cpus(&c->facts->dst)));
-
-		return fmin(link, cpus * 1e9 / (1e9 / STREAM_PS + tls));
-	}
-	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
-	take_ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + tls;
-	src = fmin(way->connections, free_cpus(&c->facts->src)) * 1e9 / send_ns;
-	dst = fmin(way->connections, free_cpus(&c->facts->dst)) * 1e9 / take_ns;
-	return fmin(link, fmin(src, dst));
-}
-
-/* What the link carries, by all that is known of it. */
-static double link_speed(const struct om_transport_facts *f)
-{
-	double link = (double)f->link_bytes_ps - (double)f->busy_bytes_ps;
-	double seen = (double)f->seen_bytes_ps;
-
-	link = f->link_bytes_ps ? fmax(link, (double)f->link_bytes_ps / 4) : 0;
-	/* A single stream that was slower than the interface found the link full, or the processor. */
-	if (seen > 0 && (!f->seen_packed || link <= 0))
-		return seen;
-	return seen > 0 ? fmax(seen, link) : link;
-}
-
-/* So many at the most: several wait for the network in turn, and take the guests' processors. */
-static uint32_t most_connections(const struct om_transport_case *c, enum om_compression method)
-{
-	double n = fmin(free_cpus(&c->facts->src), free_cpus(&c->facts->dst));
-
-	if (method == OM_COMPRESSION_NONE)
-		n /= 2;
-	return (uint32_t)fmax(2, fmin(8, floor(n)));
-}
-
-/* As few as are nearly as fast as the most. */
-static uint32_t connections_for(const struct om_transport_case *c, enum om_compression method)
-{
-	uint32_t asked = (uint32_t)om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
-	struct om_transport_way way = { .compression = method };
-	double best;
-
-	if (asked)
-		return asked;
-	way.connections = most_connections(c, method);
-	best = speed_of(c, &way);
-	for (way.connections = 2; way.connections < most_connections(c, method); way.connections++)
-		if (speed_of(c, &way) >= NEARLY * best)
-			break;
-	return way.connections;
-}
+/* With less the destination falls behind, and the guest has to wait for it in the end. */
+#define CPUS_LEAST 0.8
 
 static void consider(struct om_transport_case *c, struct om_transport_way way)
 {
-	way.speed_ps = speed_of(c, &way);
+	way.speed_ps = om_transport_speed(c, &way);
 	if (way.speed_ps * WORTH > c->best.speed_ps)
 		c->best = way;
 }
@@ -199,14 +103,14 @@ static void choose_compression(struct om_transport_case *c)
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
 
-	if (fmin(free_cpus(&f->src), free_cpus(&f->dst)) < CPUS_LEAST) {
+	if (fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST) {
 		c->obstacle = "the processors are too busy for compression";
 		return;
 	}
 	if (f->sampled.bytes < SAMPLED_LEAST || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > 900)
 		return;
-	way.connections = connections_for(c, way.compression);
+	way.connections = om_transport_connections(c, way.compression);
 	consider(c, way);
 }
 
@@ -215,9 +119,10 @@ static void choose_connections(struct om_transport_case *c)
 {
 	struct om_transport_way way = { .connections = 0 };
 
-	if (c->connections_obstacle || c->facts->pinned_cpus || c->link_ps <= STREAM_PS)
+	if (c->connections_obstacle || c->facts->pinned_cpus ||
+	    c->link_ps <= OM_TRANSPORT_STREAM_PS)
 		return;
-	way.connections = connections_for(c, OM_COMPRESSION_NONE);
+	way.connections = om_transport_connections(c, OM_COMPRESSION_NONE);
 	consider(c, way);
 }
 
@@ -256,15 +161,15 @@ static void set_xbzrle(struct om_transport_case *c)
 
 static void print_way(struct om_transport *t)
 {
-	char method[48] = "", streams[24] = "a single stream";
+	char method[48] = "", streams[32] = "a single stream";
 	size_t len;
 
 	if (t->connections)
 		snprintf(streams, sizeof(streams), "%u connection%s", t->connections,
 			 t->connections == 1 ? "" : "s");
 	if (t->compression == OM_COMPRESSION_XBZRLE)
-		snprintf(method, sizeof(method), ", xbzrle with a cache of %llu MiB",
-			 (unsigned long long)(t->cache_bytes >> 20));
+		snprintf(method, sizeof(method), ", xbzrle with a cache of %u MiB",
+			 (unsigned int)(t->cache_bytes >> 20));
 	else if (t->compression)
 		snprintf(method, sizeof(method), ", %s level %u", names[t->compression], t->level);
 	snprintf(t->text, sizeof(t->text), "%s%s", streams, method);
@@ -295,12 +200,14 @@ static void explain(const struct om_transport_case *c, struct om_transport *t)
 	if (!f->sampled.bytes)
 		snprintf(t->why, sizeof(t->why), "nothing is known of the memory");
 	else
-		snprintf(t->why, sizeof(t->why),
-			 "of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
-			 "carries %s, %.1f and %.1f processors are free%s%s",
-			 (double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
-			 permille / 10.0, link, free_cpus(&f->src), free_cpus(&f->dst),
-			 c->obstacle ? "; " : "", c->obstacle ? c->obstacle : "");
+		snprintf(
+			t->why, sizeof(t->why),
+			"of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
+			"carries %s, %.1f and %.1f processors are free%s%s",
+			(double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
+			permille / 10.0, link, om_transport_free_cpus(&f->src),
+			om_transport_free_cpus(&f->dst), c->obstacle ? "; " : "",
+			c->obstacle ? c->obstacle : "");
 }
 
 static void warn(struct om_transport *t, const char *setting, const char *value, const char *why)
@@ -364,7 +271,8 @@ static void obey_compression(struct om_transport_case *c, struct om_transport *t
 	else
 		c->best = (struct om_transport_way){ .compression = method,
 						     .level = 1,
-						     .connections = connections_for(c, method) };
+						     .connections =
+							     om_transport_connections(c, method) };
 	snprintf(t->why, sizeof(t->why), "MIGRATE_COMPRESSION is %s", names[method]);
 }
 
@@ -396,7 +304,7 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_ZEROCOPY);
 	const struct om_versions *v = c->versions;
-	const char *why = c->best.compression ? "the memory is compressed"
+	const char *why = c->best.compression	   ? "the memory is compressed"
 			  : c->flags & OM_FLAG_TLS ? "the memory is encrypted"
 			  : !both_from(v->src_libvirt, v->dst_libvirt, VERSION(8, 5)) ||
 					  v->src_qemu < VERSION(7, 1)
@@ -416,7 +324,7 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 	     c->facts->memory_bytes < ZEROCOPY_MEMORY || c->facts->lockable_bytes < LOCKABLE_LEAST))
 		return;
 	if (!c->best.connections)
-		c->best.connections = connections_for(c, OM_COMPRESSION_NONE);
+		c->best.connections = om_transport_connections(c, OM_COMPRESSION_NONE);
 	t->flags |= OM_FLAG_ZEROCOPY;
 }
 
@@ -426,7 +334,7 @@ static void choose_streams(struct om_transport_case *c, struct om_transport *t)
 	uint64_t connections = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 	bool enough = c->facts->memory_bytes >= LEAST_BYTES;
 
-	c->best.speed_ps = speed_of(c, &c->best);
+	c->best.speed_ps = om_transport_speed(c, &c->best);
 	if (asked >= COMPRESSION_ASKED) {
 		obey_compression(c, t, asked);
 	} else if (enough) {
@@ -459,15 +367,15 @@ static void take_best(const struct om_transport_case *c, struct om_transport *t)
 
 bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 			 const struct om_opts *opts, unsigned int flags, bool limited,
-			 const struct om_versions *versions,
-			 const struct om_transport_facts *facts, struct om_err *err)
+			 const struct om_versions *versions, const struct om_transport_facts *facts,
+			 struct om_err *err)
 {
 	struct om_transport_case c = { .knobs = knobs,
 				       .facts = facts,
 				       .versions = versions,
 				       .flags = flags,
 				       .limited = limited,
-				       .link_ps = link_speed(facts) };
+				       .link_ps = om_transport_link(facts) };
 
 	memset(t, 0, sizeof(*t));
 	if (!choose_tls(&c, t, err))

@@ -96,7 +96,8 @@ uint64_t om_host_net_sent(const char *text, const char *ifname)
 	snprintf(name, sizeof(name), "%.15s:", ifname);
 	for (at = strstr(text, name); at; at = strstr(at + 1, name))
 		if ((at == text || at[-1] == ' ' || at[-1] == '\n') &&
-		    sscanf(at + strlen(name), " %*u %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &sent) == 1)
+		    sscanf(at + strlen(name), " %*u %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &sent) ==
+			    1)
 			return sent;
 	return 0;
 }

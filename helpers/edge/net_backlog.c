@@ -63,24 +63,35 @@ static void take_window(struct sum *sum, const struct nlmsghdr *header)
 	}
 }
 
-/* False: that was the last one. */
-static bool take_answer(struct sum *sum, const char *answer, ssize_t n)
+static void take_message(struct sum *sum, const struct nlmsghdr *header)
 {
-	const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
-	int left = (int)n;
+	const struct inet_diag_msg *msg = NLMSG_DATA(header);
 
-	for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-		const struct inet_diag_msg *msg = NLMSG_DATA(header);
+	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)) || !is_to(msg, sum))
+		return;
+	sum->found = true;
+	sum->queued += msg->idiag_wqueue;
+	take_window(sum, header);
+}
 
+/* False: that was the last one. */
+static bool take_answer(struct sum *sum, const char *answer, size_t left)
+{
+	while (left >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
+		size_t step = NLMSG_ALIGN((size_t)header->nlmsg_len);
+
+		if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > left)
+			break;
 		if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
 			return false;
-		if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)) || !is_to(msg, sum))
-			continue;
-		sum->found = true;
-		sum->queued += msg->idiag_wqueue;
-		take_window(sum, header);
+		take_message(sum, header);
+		if (step >= left)
+			break;
+		answer += step;
+		left -= step;
 	}
-	return n > 0;
+	return true;
 }
 
 static bool ask(struct sum *sum, int family)
@@ -105,7 +116,7 @@ static bool ask(struct sum *sum, int family)
 		return false;
 	do {
 		n = recv(fd, answer, sizeof(answer), 0);
-	} while (n > 0 && take_answer(sum, answer, n));
+	} while (n > 0 && take_answer(sum, answer, (size_t)n));
 	return n > 0;
 }
 

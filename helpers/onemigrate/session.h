@@ -179,6 +179,8 @@ bool om_transport_holds(const struct om_session *s);
 bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
+/* The domain's own bandwidth again, where the attempt was sent more slowly. */
+void om_transport_unpace(struct om_session *s);
 /* An attempt has ended: what it says of this pair of hosts is remembered. */
 void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end);

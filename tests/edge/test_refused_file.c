@@ -102,8 +102,8 @@ static void what_is_damaged_is_passed_over(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_was_refused_is_known_of_this_pair_alone, set_up,
-						tear_down),
+		cmocka_unit_test_setup_teardown(what_was_refused_is_known_of_this_pair_alone,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_passed_over, set_up, tear_down),

@@ -81,7 +81,9 @@ static struct om_transport_facts usual(unsigned int permille)
 {
 	struct om_transport_facts facts = {
 		.memory_bytes = 8192 * MIB,
-		.sampled = { .bytes = 1000000, .packed_bytes = permille * 1000, .work_ns = 3000000 },
+		.sampled = { .bytes = 1000000,
+			     .packed_bytes = permille * 1000,
+			     .work_ns = 3000000 },
 		.src = { 8, 800 },
 		.dst = { 8, 800 },
 		.link_bytes_ps = 117000000,
@@ -121,8 +123,7 @@ static enum om_compression chosen(const struct given *given)
 	struct om_err err;
 
 	assert_true(choose(given, &t, &err));
-	assert_int_equal(t.compression != OM_COMPRESSION_NONE,
-			 (t.flags & OM_FLAG_COMPRESSED) != 0);
+	assert_int_equal(t.compression != OM_COMPRESSION_NONE, (t.flags & OM_FLAG_COMPRESSED) != 0);
 	assert_int_equal(t.connections != 0, (t.flags & OM_FLAG_PARALLEL) != 0);
 	return t.compression;
 }
@@ -176,7 +177,8 @@ static void never_against_what_must_remain(void **unused)
 static void words_of_the_options_win(void **unused)
 {
 	static const char *const words[] = { "--parallel", "--compressed", "--zerocopy --parallel",
-					     "--p2p --tunnelled", "--comp-methods mt --compressed" };
+					     "--p2p --tunnelled",
+					     "--comp-methods mt --compressed" };
 	struct given given = { .versions = trixie, .facts = usual(300) };
 	struct om_transport t;
 	struct om_err err;
@@ -221,7 +223,9 @@ static void encryption_is_never_given_up_where_it_is_required(void **unused)
 
 static void zero_copy_goes_with_nothing_that_excludes_it(void **unused)
 {
-	struct given given = { .versions = trixie, .facts = usual(300), .name = "MIGRATE_ZEROCOPY" };
+	struct given given = { .versions = trixie,
+			       .facts = usual(300),
+			       .name = "MIGRATE_ZEROCOPY" };
 	struct om_transport t;
 	struct om_err err;
 
@@ -289,8 +293,8 @@ static void a_refusal_leads_to_what_is_weaker(void **unused)
 		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 8, 10,
 		  "Unsupported compression method 'zstd'", OM_REFUSED_ZSTD, OM_NEXT_TRANSPORT },
 		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZLIB, 1, 10,
-		  "unable to execute QEMU command 'migrate-set-parameters': Invalid", OM_REFUSED_ZLIB,
-		  OM_NEXT_TRANSPORT },
+		  "unable to execute QEMU command 'migrate-set-parameters': Invalid",
+		  OM_REFUSED_ZLIB, OM_NEXT_TRANSPORT },
 		{ OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 38, 0,
 		  "cannot limit locked memory of process 7 to 5", OM_REFUSED_ZEROCOPY,
 		  OM_NEXT_TRANSPORT },

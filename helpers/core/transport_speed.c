@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How fast each way of sending would be. */
+#include "transport_internal.h"
+
+#include <math.h>
+
+/* One thread of QEMU: memory is looked through for zeros, copied and sent; received and written to
+ * pages that are new. Bytes per ns; measured in the lab between emulated guests' hosts. */
+#define CHANNEL_NS 0.6 /* the same by one of several connections */
+#define UNPACK_NS 0.7  /* and unpacking it */
+#define ZLIB_WORK 5.0  /* of the time of zstd's first level */
+#define ZLIB_SIZE 0.95 /* and of its size */
+#define TLS_NS 0.8
+#define CPUS_UNKNOWN 1.0
+#define NEARLY 0.97
+
+double om_transport_free_cpus(const struct om_transport_cpu *cpu)
+{
+	return cpu->cpus ? fmax(0.05, (double)cpu->cpus * cpu->free_permille / 1000) : CPUS_UNKNOWN;
+}
+
+static double packed_part(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double part = om_sampled_permille(&c->facts->sampled) / 1000.0;
+
+	if (way->compression == OM_COMPRESSION_ZLIB)
+		return fmin(1, part * ZLIB_SIZE);
+	return way->compression == OM_COMPRESSION_ZSTD ? part : 1;
+}
+
+/* Time of one processor for a byte that is not zero. */
+static double work_ns(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	const struct om_sampled *sampled = &c->facts->sampled;
+	double sent = (double)(sampled->bytes - sampled->zero_bytes);
+	double ns = sent > 0 ? (double)sampled->work_ns / sent : 0;
+
+	if (way->compression == OM_COMPRESSION_ZLIB)
+		return ns * ZLIB_WORK;
+	return way->compression == OM_COMPRESSION_ZSTD ? ns : 0;
+}
+
+/* Bytes of memory per second. */
+double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, take_ns, src, dst;
+	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
+
+	if (!way->connections) {
+		double cpus = fmin(1, fmin(om_transport_free_cpus(&c->facts->src),
+					   om_transport_free_cpus(&c->facts->dst)));
+
+		return fmin(link, cpus * 1e9 / (1e9 / OM_TRANSPORT_STREAM_PS + tls));
+	}
+	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
+	take_ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + tls;
+	src = fmin(way->connections, om_transport_free_cpus(&c->facts->src)) * 1e9 / send_ns;
+	dst = fmin(way->connections, om_transport_free_cpus(&c->facts->dst)) * 1e9 / take_ns;
+	return fmin(link, fmin(src, dst));
+}
+
+/* What the link carries, by all that is known of it. */
+double om_transport_link(const struct om_transport_facts *f)
+{
+	double link = (double)f->link_bytes_ps - (double)f->busy_bytes_ps;
+	double seen = (double)f->seen_bytes_ps;
+
+	link = f->link_bytes_ps ? fmax(link, (double)f->link_bytes_ps / 4) : 0;
+	/* A single stream that was slower than the interface found the link full, or the processor. */
+	if (seen > 0 && (!f->seen_packed || link <= 0))
+		return seen;
+	return seen > 0 ? fmax(seen, link) : link;
+}
+
+/* So many at the most: several wait for the network in turn, and take the guests' processors. */
+static uint32_t most_connections(const struct om_transport_case *c, enum om_compression method)
+{
+	double n = fmin(om_transport_free_cpus(&c->facts->src),
+			om_transport_free_cpus(&c->facts->dst));
+
+	if (method == OM_COMPRESSION_NONE)
+		n /= 2;
+	return (uint32_t)fmax(2, fmin(8, floor(n)));
+}
+
+/* As few as are nearly as fast as the most. */
+uint32_t om_transport_connections(const struct om_transport_case *c, enum om_compression method)
+{
+	uint32_t asked = (uint32_t)om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
+	struct om_transport_way way = { .compression = method };
+	double best;
+
+	if (asked)
+		return asked;
+	way.connections = most_connections(c, method);
+	best = om_transport_speed(c, &way);
+	for (way.connections = 2; way.connections < most_connections(c, method); way.connections++)
+		if (om_transport_speed(c, &way) >= NEARLY * best)
+			break;
+	return way.connections;
+}
