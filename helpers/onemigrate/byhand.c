@@ -40,7 +40,6 @@ static void request_of_domain(struct om_session *s)
 
 	req->deploy_id = om_xstrdup(s->args.deploy_id);
 	req->src_host = om_xstrdup(s->args.src);
-	req->dst_host = om_xstrdup(s->args.dst);
 	if (s->dom.name && om_str_starts(s->dom.name, "one-"))
 		req->vm_id = om_xstrdup(s->dom.name + strlen("one-"));
 	else
@@ -100,6 +99,7 @@ bool om_session_by_hand(struct om_session *s, const char *vm, const char *src, c
 	set_vm(s, vm);
 	s->args.src = src ? src : own_name();
 	s->args.dst = dst;
+	s->req.dst_host = om_xstrdup(dst); /* the ways there are chosen by it */
 	if (!begin(s, err) || !om_session_settings(s, err))
 		return false;
 	om_checkup_open(s); /* its ssh takes longer than all that is asked here */

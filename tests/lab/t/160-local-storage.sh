@@ -95,6 +95,14 @@ sent_files node01 >"$T/files"
 
 # ---- all of it, once
 settings DEST_HOST_APPEND=-10g1
+planned() {
+	local text
+	text=$(lab exec fe --user "$USER_OF_LAB" -- ssh -A -o ControlMaster=no -o ControlPath=none node01 $RUN plan 31 node02 2>&1)
+	echo "$text"
+	[[ $text != *"left to"* && $text =~ vda\ .*disk\.0: && $text == *"3 disks ("*"are copied while the guest runs"* ]]
+}
+check "plan tells it, and touches nothing" planned
+check "nor is anything there" lab exec node02 -- test ! -e $DIR
 count
 drive 31
 check "a VM on storage of its own moves" moved 31 node02
