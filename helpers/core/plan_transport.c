@@ -19,8 +19,8 @@ bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 	plan->flags |= t->flags;
 	om_transport_params(t, &opts->params, req->dst_host);
 	if (t->flags)
-		om_plan_info(plan, om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "",
-						t->why));
+		om_plan_info(plan,
+			     om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "", t->why));
 	if (*t->warning)
 		om_plan_warn(plan, om_xstrdup(t->warning));
 	return true;

@@ -19,11 +19,22 @@ struct om_transport_case {
 	const struct om_versions *versions;
 	unsigned int flags;
 	bool limited;
-	double link_ps; /* 0 = not known */
+	double link_ps;			  /* 0 = not known */
 	const char *connections_obstacle; /* NULL = none */
 	const char *obstacle;		  /* to what would have been better */
 	struct om_transport_way best;
 	uint64_t cache_bytes;
 };
+
+/* ---- transport_speed.c; bytes of memory per second ---- */
+
+#define OM_TRANSPORT_STREAM_PS 1.3e9 /* of a single stream, by a processor of its own */
+
+double om_transport_free_cpus(const struct om_transport_cpu *cpu);
+double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way);
+/* What the link carries, by all that is known of it; 0 = not known. */
+double om_transport_link(const struct om_transport_facts *facts);
+/* As few as are nearly as fast as the most, or what the setting says. */
+uint32_t om_transport_connections(const struct om_transport_case *c, enum om_compression method);
 
 #endif
