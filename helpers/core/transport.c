@@ -111,6 +111,10 @@ static void choose_compression(struct om_transport_case *c)
 	    om_sampled_permille(&f->sampled) > 900)
 		return;
 	way.connections = om_transport_connections(c, way.compression);
+	if (!om_transport_keeps_up(c, &way)) {
+		c->obstacle = "the link would bring more than the destination unpacks";
+		return;
+	}
 	consider(c, way);
 }
 

@@ -32,6 +32,11 @@ struct om_transport_case {
 
 double om_transport_free_cpus(const struct om_transport_cpu *cpu);
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way);
+/*
+ * Does the destination unpack as fast as the link brings it, for certain? What it does not is queued
+ * between the hosts, where a few MiB stand for many, and the guest waits for them at the switch-over.
+ */
+bool om_transport_keeps_up(const struct om_transport_case *c, const struct om_transport_way *way);
 /* What the link carries, by all that is known of it; 0 = not known. */
 double om_transport_link(const struct om_transport_facts *facts);
 /* As few as are nearly as fast as the most, or what the setting says. */

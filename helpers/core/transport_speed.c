@@ -10,6 +10,8 @@
 #define UNPACK_NS 0.7  /* and unpacking it */
 #define ZLIB_WORK 5.0  /* of the time of zstd's first level */
 #define ZLIB_SIZE 0.95 /* and of its size */
+/* A byte unpacked into memory that this host has yet to get by itself; measured in the lab. */
+#define FRESH_NS 4.0
 #define TLS_NS 0.8
 #define CPUS_UNKNOWN 1.0
 #define NEARLY 0.97
@@ -98,4 +100,11 @@ uint32_t om_transport_connections(const struct om_transport_case *c, enum om_com
 		if (om_transport_speed(c, &way) >= NEARLY * best)
 			break;
 	return way.connections;
+}
+
+bool om_transport_keeps_up(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double cpus = fmin(way->connections, om_transport_free_cpus(&c->facts->dst));
+
+	return c->link_ps > 0 && c->link_ps / packed_part(c, way) <= cpus * 1e9 / FRESH_NS;
 }
