@@ -68,8 +68,20 @@ struct om_disk_facts {
 	struct om_image image; /* of the active layer */
 	char why[200];	       /* where there is none */
 	bool measured;
-	uint64_t written_bps; /* by the guest, measured; bytes per second */
+	uint64_t
+		written_bps; /* that have to be copied again for what the guest writes; om_written_bps() */
 };
+
+/* By a guest to one of its disks, counted since it was started. */
+struct om_written {
+	uint64_t bytes, requests;
+};
+/*
+ * Bytes per second that a mirror has to copy again: whole grains of OM_GRAIN_BYTES, QEMU's for files and
+ * devices, so that small writes cost it more than they are. At most, as writes to one grain count once.
+ */
+#define OM_GRAIN_BYTES 65536
+uint64_t om_written_bps(const struct om_written *from, const struct om_written *to, uint64_t ms);
 
 struct om_disks_facts {
 	const struct om_dom *dom;

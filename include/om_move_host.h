@@ -99,8 +99,6 @@ bool om_vir_copy_abort(struct om_vir *vir, const char *target, struct om_err *er
 bool om_vir_copy_pivot(struct om_vir *vir, const char *target, struct om_err *err) OM_MUST_CHECK;
 /* Another medium, by its <disk>; false where the guest holds the drive closed. */
 bool om_vir_media(struct om_vir *vir, const char *disk, struct om_err *err) OM_MUST_CHECK;
-/* Bytes that the guest has written to a disk since it was started. */
-bool om_vir_written_bytes(struct om_vir *vir, const char *target, uint64_t *bytes);
 /* The live XML; where there is none, whether that is because it does not run. */
 enum om_move_domain om_vir_move_xml(struct om_vir *vir, char **xml);
 

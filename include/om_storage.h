@@ -28,12 +28,6 @@ void om_items_free(struct om_item *items, size_t count);
 bool om_image_head(const char *path, void *data, size_t *len, uint64_t *file_bytes, char *why,
 		   size_t why_size) OM_MUST_CHECK;
 
-/* ---- edge/vir_blocks.c ---- */
-
-struct om_vir;
-/* What the guest on the source has written to a disk since it was started. False: not known. */
-bool om_vir_disk_written(struct om_vir *vir, const char *target, uint64_t *bytes) OM_MUST_CHECK;
-
 /* ---- edge/storage_make.c: on the host where it is called ---- */
 
 #define OM_STORAGE_MARK OM_DISKS_MARK /* begins the names of what is not whole yet */

@@ -120,6 +120,10 @@ bool om_vir_snapshots_drop(struct om_vir *vir, struct om_err *err) OM_MUST_CHECK
 bool om_vir_snapshots_define(struct om_vir *vir, enum om_vir_role role, const struct om_strv *xml,
 			     struct om_err *err) OM_MUST_CHECK;
 
+/* What the guest on the source has written to a disk since it was started. False: not known. */
+bool om_vir_disk_written(struct om_vir *vir, const char *target,
+			 struct om_written *written) OM_MUST_CHECK;
+
 /* The one blocking call; worker's thread. Fills `end`. */
 void om_vir_migrate(struct om_vir *vir, const struct om_attempt *attempt, bool peer_to_peer,
 		    struct om_attempt_end *end);

@@ -30,12 +30,21 @@ static bool one_lacks(const struct om_versions *v, uint64_t version)
 
 /* ---- synchronous writes ---- */
 
+uint64_t om_written_bps(const struct om_written *from, const struct om_written *to, uint64_t ms)
+{
+	uint64_t bytes = to->bytes > from->bytes ? to->bytes - from->bytes : 0;
+	uint64_t requests = to->requests > from->requests ? to->requests - from->requests : 0;
+
+	if (bytes && bytes < requests * OM_GRAIN_BYTES)
+		bytes = requests * OM_GRAIN_BYTES;
+	return ms ? bytes * 1000 / ms : 0;
+}
+
 /*
  * A mirror in the background copies again what the guest has written meanwhile, so that it is in sync only if
  * it copies faster than the guest writes. All streams share the way alike: each mirror, and memory, which
- * follows while the mirrors stay in sync. Half of that share is the threshold. What is left halves with each
- * turn then, however much it was, and there is room for QEMU's copying whole clusters of what is written in
- * smaller pieces. Above it, writes are made to wait for the destination, which costs the guest latency.
+ * follows while the mirrors stay in sync. Half of that share is the threshold: what is left halves with each
+ * turn then, however much it was. Above it, writes are made to wait for the destination, which costs the guest latency.
  */
 static bool wants_sync(const struct om_disks *disks, const struct om_disk_facts *disk,
 		       uint64_t way_bps)
@@ -66,13 +75,14 @@ static void decide_sync(struct om_disks *disks, const struct om_disks_facts *fac
 		if (!plan->sync_wanted)
 			continue;
 		wanted = true;
-		om_disks_inform(disks,
-				"%s is written to with %s/s, too much for its share of the way%s",
-				facts->dom->disks[i].target,
-				om_disks_size(rate, facts->disks[i].written_bps),
-				both_have(&facts->versions, LIBVIRT(8, 0))
-					? ": while it is copied, writes wait for the destination"
-					: "");
+		om_disks_inform(
+			disks,
+			"%s is written to, %s/s have to be copied again: too much for its share of the way%s",
+			facts->dom->disks[i].target,
+			om_disks_size(rate, facts->disks[i].written_bps),
+			both_have(&facts->versions, LIBVIRT(8, 0))
+				? ": while it is copied, writes wait for the destination"
+				: "");
 	}
 	if (asked && one_lacks(&facts->versions, LIBVIRT(8, 0)))
 		om_disks_refuse(disks,

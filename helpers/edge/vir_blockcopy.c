@@ -130,18 +130,6 @@ bool om_vir_media(struct om_vir *vir, const char *disk, struct om_err *err)
 		om_vir_fail(err, OM_E_SOURCE, "the medium"));
 }
 
-bool om_vir_written_bytes(struct om_vir *vir, const char *target, uint64_t *bytes)
-{
-	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_SRC);
-	virDomainBlockStatsStruct stats;
-
-	if (!dom || virDomainBlockStats(dom, target, &stats, sizeof(stats)) < 0 ||
-	    stats.wr_bytes < 0)
-		return false;
-	*bytes = (uint64_t)stats.wr_bytes;
-	return true;
-}
-
 static bool is_missing(void)
 {
 	virErrorPtr last = virGetLastError();

@@ -131,13 +131,14 @@ static bool gather_disks(struct om_mover_session *ms, const char *xml, struct om
 static void measure_writes(struct om_mover_session *ms)
 {
 	size_t count = ms->s->dom.disk_count;
-	OM_AUTOFREE uint64_t *before = om_xcalloc(count + 1, sizeof(*before));
-	uint64_t begun_ms = om_now_ms(), now, took_ms;
+	OM_AUTOFREE struct om_written *before = om_xcalloc(count + 1, sizeof(*before));
+	uint64_t begun_ms = om_now_ms(), took_ms;
+	struct om_written now;
 
 	for (size_t i = 0; i < count; i++)
 		ms->disks[i].measured = ms->disks[i].layer_count && !ms->s->dom.disks[i].cdrom &&
-					om_vir_written_bytes(ms->s->vir, ms->s->dom.disks[i].target,
-							     &before[i]);
+					om_vir_disk_written(ms->s->vir, ms->s->dom.disks[i].target,
+							    &before[i]);
 	usleep(WRITES_MS * 1000);
 	took_ms = om_now_ms() - begun_ms;
 	for (size_t i = 0; i < count; i++) {
@@ -145,10 +146,10 @@ static void measure_writes(struct om_mover_session *ms)
 
 		if (!disk->measured)
 			continue;
-		disk->measured = om_vir_written_bytes(ms->s->vir, ms->s->dom.disks[i].target,
-						      &now) &&
-				 now >= before[i];
-		disk->written_bps = disk->measured ? (now - before[i]) * 1000 / took_ms : 0;
+		disk->measured = om_vir_disk_written(ms->s->vir, ms->s->dom.disks[i].target,
+						     &now) &&
+				 now.bytes >= before[i].bytes;
+		disk->written_bps = disk->measured ? om_written_bps(&before[i], &now, took_ms) : 0;
 	}
 }
 

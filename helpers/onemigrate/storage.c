@@ -79,10 +79,10 @@ static void look_at_writes(struct om_session *s, struct om_storage *st)
 	st->written = om_xcalloc(s->dom.disk_count + 1, sizeof(*st->written));
 	for (size_t i = 0; i < s->dom.disk_count; i++) {
 		const struct om_dom_disk *disk = &s->dom.disks[i];
-		struct om_written *w = &st->written[st->written_count];
+		struct om_first_look *w = &st->written[st->written_count];
 
 		if (disk->kind == OM_DISK_EMPTY || disk->readonly ||
-		    !om_vir_disk_written(s->vir, disk->target, &w->bytes))
+		    !om_vir_disk_written(s->vir, disk->target, &w->written))
 			continue;
 		w->at_ms = om_now_ms();
 		w->target = om_xstrdup(disk->target);
@@ -90,7 +90,7 @@ static void look_at_writes(struct om_session *s, struct om_storage *st)
 	}
 }
 
-static const struct om_written *find_written(const struct om_storage *st, const char *target)
+static const struct om_first_look *find_written(const struct om_storage *st, const char *target)
 {
 	for (size_t i = 0; i < st->written_count; i++)
 		if (strcmp(st->written[i].target, target) == 0)
@@ -112,16 +112,17 @@ static void measure_writes(struct om_session *s, struct om_storage *st)
 {
 	wait_for_writes(st);
 	for (size_t i = 0; i < s->dom.disk_count; i++) {
-		const struct om_written *first = find_written(st, s->dom.disks[i].target);
+		const struct om_first_look *first = find_written(st, s->dom.disks[i].target);
 		struct om_disk_facts *facts = &st->disks[i];
-		uint64_t bytes, ms;
+		struct om_written now;
+		uint64_t ms;
 
-		if (!first || !om_vir_disk_written(s->vir, first->target, &bytes) ||
-		    bytes < first->bytes)
+		if (!first || !om_vir_disk_written(s->vir, first->target, &now) ||
+		    now.bytes < first->written.bytes)
 			continue;
 		ms = om_now_ms() - first->at_ms;
 		facts->measured = ms > 0;
-		facts->written_bps = ms ? (bytes - first->bytes) * 1000 / ms : 0;
+		facts->written_bps = om_written_bps(&first->written, &now, ms);
 	}
 }
 

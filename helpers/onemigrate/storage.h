@@ -22,9 +22,10 @@ struct om_made {
 	bool gone;
 };
 
-struct om_written {
+struct om_first_look {
 	char *target;
-	uint64_t bytes, at_ms;
+	struct om_written written;
+	uint64_t at_ms;
 };
 
 struct om_storage {
@@ -34,7 +35,7 @@ struct om_storage {
 	size_t item_count, dst_item_count;
 	struct om_err list_err; /* code OM_E_NONE: it was listed */
 	struct om_disk_facts *disks;
-	struct om_written *written; /* the first look, by disks as they were then */
+	struct om_first_look *written; /* the first look, by disks as they were then */
 	size_t written_count;
 	struct om_disks_facts facts;
 

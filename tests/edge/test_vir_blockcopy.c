@@ -113,6 +113,7 @@ int __wrap_virDomainBlockStats(virDomainPtr dom, const char *disk, virDomainBloc
 {
 	assert_non_null(dom);
 	assert_int_equal(size, sizeof(*stats));
+	stats->wr_req = 7;
 	stats->wr_bytes = strcmp(disk, "vda") == 0 ? 77 : -1;
 	return fake_call();
 }
@@ -180,7 +181,8 @@ static void a_copy_while_it_runs(void **unused)
 {
 	struct om_vir *vir = fake_start();
 	struct om_err err;
-	uint64_t cur, end, bytes;
+	struct om_written written;
+	uint64_t cur, end;
 
 	(void)unused;
 	qemu.jobs = 1;
@@ -197,9 +199,9 @@ static void a_copy_while_it_runs(void **unused)
 	assert_int_equal(qemu.flags, 0);
 	assert_string_equal(qemu.disk, "vdb");
 	assert_true(om_vir_copy_pivot(vir, "vda", &err));
-	assert_true(om_vir_written_bytes(vir, "vda", &bytes));
-	assert_int_equal(bytes, 77);
-	assert_false(om_vir_written_bytes(vir, "vdb", &bytes));
+	assert_true(om_vir_disk_written(vir, "vda", &written));
+	assert_true(written.bytes == 77 && written.requests == 7);
+	assert_false(om_vir_disk_written(vir, "vdb", &written));
 	fake_end(vir);
 }
 

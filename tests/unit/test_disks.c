@@ -653,7 +653,7 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	is_decided();
 	assert_true(w.disk_plan.sync_writes && w.disk_plan.disk[0].sync_wanted);
 	assert_int_equal(w.disk_plan.infos.n, 1);
-	assert_non_null(strstr(w.disk_plan.infos.v[0], "vda is written to with 25.0 MiB/s"));
+	assert_non_null(strstr(w.disk_plan.infos.v[0], "vda is written to, 25.0 MiB/s have to be copied again"));
 	w.facts.versions.dst_libvirt = 7000000;
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
@@ -674,6 +674,21 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
 	assert_true(decide(&w, 10) && w.disk_plan.sync_writes);
+}
+
+static void small_writes_cost_a_mirror_whole_grains(void **state)
+{
+	const struct om_written none = { 0, 0 }, small = { 4096 * 100, 100 };
+	const struct om_written large = { MIB * 100, 100 }, flush = { 0, 100 };
+
+	(void)state;
+	assert_int_equal(om_written_bps(&none, &small, 1000), 100 * 65536);
+	assert_int_equal(om_written_bps(&none, &small, 500), 200 * 65536);
+	assert_int_equal(om_written_bps(&none, &large, 1000), 100 * MIB);
+	assert_int_equal(om_written_bps(&small, &small, 1000), 0);
+	assert_int_equal(om_written_bps(&none, &flush, 1000), 0);
+	assert_int_equal(om_written_bps(&small, &none, 1000), 0);
+	assert_int_equal(om_written_bps(&none, &small, 0), 0);
 }
 
 static void writes_wait_where_the_operator_says_so(void **state)
@@ -959,6 +974,7 @@ int main(void)
 		TEST(without_images_the_directory_itself_counts),
 		TEST(what_is_allocated_has_to_fit),
 		TEST(writes_wait_where_a_mirror_would_not_get_in_sync),
+		TEST(small_writes_cost_a_mirror_whole_grains),
 		TEST(writes_wait_where_the_operator_says_so),
 		TEST(the_link_never_sees_more_than_the_limit),
 		TEST(without_a_limit_nothing_is_limited),
