@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,6 +122,7 @@ static int beats(const char *path)
 
 	if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY) < 0)
 		return fail(path);
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that is killed leaves nobody waiting */
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	begun = last = now_ms();
