@@ -27,12 +27,31 @@ static void tell(struct om_check *c, const struct om_disks *disks)
 			       disks->sent_files, om_disks_size(sent, disks->send_bytes));
 }
 
-void om_check_storage(struct om_check *c)
+/* Shared in truth: nothing is copied, and the migration goes the way of shared storage. */
+static void tell_same(struct om_check *c, const char *dir)
 {
-	const struct om_disks_facts *facts = c->facts->storage;
+	om_check_found(c, OM_SEVERITY_WARNING,
+		       "%.200s is the same directory on both hosts, though the datastore does not "
+		       "say that it is shared: it is left as it is",
+		       dir);
+	om_check_remedy(c, "set SHARED=YES in the system datastore");
+}
+
+static void judge(struct om_check *c, const struct om_disks_facts *facts)
+{
+	const struct om_knobs *knobs = c->facts->knobs;
+	uint64_t limit = knobs ? om_knob_number(knobs, OM_KNOB_MIGRATE_BANDWIDTH_MIBPS) : 0;
 	struct om_disks disks;
 	struct om_err ignored;
 
+	(void)!om_disks_decide(&disks, facts, c->facts->opts, limit, &ignored);
+	tell(c, &disks);
+	om_disks_free(&disks);
+}
+
+void om_check_storage(struct om_check *c)
+{
+	const struct om_disks_facts *facts = c->facts->storage;
 	const struct om_knobs *knobs = c->facts->knobs;
 
 	if (knobs && !om_knob_number(knobs, OM_KNOB_MIGRATE_LOCAL_DISKS)) {
@@ -44,12 +63,9 @@ void om_check_storage(struct om_check *c)
 			       "the storage is not shared, and the VM's directory was not looked "
 			       "at");
 	} else if (om_check_needs_dst(c)) {
-		(void)!om_disks_decide(&disks, facts, c->facts->opts,
-				       knobs ? om_knob_number(knobs,
-							      OM_KNOB_MIGRATE_BANDWIDTH_MIBPS)
-					     : 0,
-				       &ignored);
-		tell(c, &disks);
-		om_disks_free(&disks);
+		if (om_disks_same(facts) == OM_SAME_YES)
+			tell_same(c, facts->dir);
+		else
+			judge(c, facts);
 	}
 }

@@ -138,7 +138,8 @@ static void check_another(struct om_disks *disks, const struct om_disks_facts *f
 			"set SHARED=YES in the system datastore if it is shared, else see that nothing lies "
 			"at the paths of its disks there",
 			"%s is not proven to be another directory on %s", facts->dir,
-			facts->dst_host);
+			facts->dst_host)
+			->exists = true;
 }
 
 /* A mirror is fed by QEMU; libvirt's tunnel carries memory alone. */

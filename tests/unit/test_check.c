@@ -252,6 +252,8 @@ SPOIL(copied_unreadable, local(w); items[1].readable = false)
 SPOIL(copied_no_space, local(w); w->dst_files[VM_DIR].free_bytes = 4095)
 SPOIL(copied_may_grow, local(w); w->dst_files[VM_DIR].free_bytes = 4096)
 SPOIL(copied_same, local(w); w->dst_files[VDA] = w->src_files[VDA] = w->dst_files[BASE])
+SPOIL(copied_in_truth, local(w); w->dst_files[VDA] = w->src_files[VDA] = w->dst_files[BASE];
+      w->dst_files[CDROM] = w->src_files[CDROM] = w->dst_files[BASE])
 SPOIL(copied_over, local(w); storage.dst_items = items; storage.dst_item_count = 1)
 SPOIL(copied_elsewhere, local(w); storage.dir = "/ds/31"; w->disks[0].source = text("/ds/31/disk.0"))
 SPOIL(other_disk, w->src_files[VDA].fs_type = w->dst_files[VDA].fs_type = EXT4;
@@ -462,7 +464,8 @@ static const struct row {
 	{ "disks", copied_unreadable, { B, B, B }, "disk.1 in /ds/0/31 cannot be read" },
 	{ "disks", copied_no_space, { B, B, B }, "1 bytes too little" },
 	{ "disks", copied_may_grow, { W, W, W }, "may grow to" },
-	{ "disks", copied_same, { B, B, B }, "is not proven to be another directory" },
+	{ "disks", copied_in_truth, { W, W, W }, "/ds/0/31 is the same directory on both hosts" },
+	{ "disks", copied_same, { W, W, B }, "is not proven to be another directory" },
 	{ "disks", copied_over, { W, W, B }, "disk.0 is in /ds/0/31 on node02 already" },
 	{ "disks", copied_elsewhere, { B, B, B }, "does not end in the numbers" },
 	{ "disks", not_shared_but_same, { W, W, W }, "vda: /ds/0/31/disk.0 is the same on both hosts" },
