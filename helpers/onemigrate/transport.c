@@ -25,13 +25,14 @@ void om_transport_begin(struct om_session *s)
 
 /* ---- the guest's memory ---- */
 
-/* Only where something may come of it, and the machine's map of memory is known. */
+/* Only where something may come of it, the machine's map of memory is known, and what is read does not travel. */
 static bool is_worth_a_look(const struct om_session *s)
 {
 	const unsigned int own = OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY |
 				 OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
 
-	return !(s->opts.flags & own) && s->dom.arch && strcmp(s->dom.arch, "x86_64") == 0 &&
+	return !s->args.local && !(s->opts.flags & own) && s->dom.arch &&
+	       strcmp(s->dom.arch, "x86_64") == 0 &&
 	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) != COMPRESSION_NONE;
 }
 
