@@ -240,7 +240,7 @@ starts() {
 # restart_libvirtd NODE [-KILL]: one that holds a migration goes by force only.
 restart_libvirtd() {
 	lab exec "$1" -- pkill "${2:--TERM}" -x libvirtd || true
-	poll 10 no_libvirtd "$1"
+	poll 30 no_libvirtd "$1"
 	lab exec "$1" -- libvirtd --daemon
 }
 

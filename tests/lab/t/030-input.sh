@@ -189,6 +189,8 @@ turn
 drive 31 --shared NO
 check "storage not shared, fast network: the stock script runs" stock_ran
 check "storage not shared, fast network: WARN" lines 1 "^.VMM..I.: WARN: migrate: left to .*storage that the hosts do not share"
+lab guest stop 31
+lab guest start 31 --mem 128 --fill 32 --verify 64
 settings MIGRATE_OPTIONS="--unsafe --dname one-31"
 turn
 drive 31
