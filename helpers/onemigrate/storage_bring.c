@@ -152,6 +152,7 @@ struct sending {
 	struct om_remote_file *files;
 	size_t *made; /* places in the journal, by files */
 	size_t count;
+	bool begun; /* there was a connection: what was not told of may have come all the same */
 };
 
 static void list_files(struct om_session *s, struct sending *sending)
@@ -192,16 +193,18 @@ static void progress(void *ctx, const struct om_remote_progress *p)
 			    p->total_bytes);
 }
 
-/* In a directory that was there before, a file that came is told from others by its identity. */
-static void note_file(struct om_session *s, size_t made, const struct om_remote_file *file)
+/* In a directory that was there before, a file that came is told from others by its identity. One whose
+ * arrival was not told, as the sending was broken off, stays wanted: an undo looks for it. */
+static void note_file(struct om_session *s, size_t made, const struct om_remote_file *file,
+		      bool begun)
 {
 	struct om_identity identity;
 	char how[16];
 	struct om_err err;
 
-	if (!file->placed)
+	if (!file->placed && !begun)
 		om_storage_journal_not(s, made);
-	else if (!om_storage_in_own_dir(s->storage, s->storage->made[made].name) &&
+	else if (file->placed && !om_storage_in_own_dir(s->storage, s->storage->made[made].name) &&
 		 om_storage_ask_place(s, "storage-look", s->storage->made[made].name, "", how,
 				      sizeof(how), &identity, &err) &&
 		 strcmp(how, "there") == 0)
@@ -238,6 +241,7 @@ static bool put_files(struct om_session *s, struct sending *sending, struct om_e
 
 	if (!open_remote(s, &remote, err))
 		return false;
+	sending->begun = true;
 	ok = remote.put(remote.ctx, sending->files, sending->count, progress, sending, err);
 	if (ok)
 		om_log(OM_LOG_INFO, "%zu file%s, %.1f MiB, sent to %s in %.1f s", sending->count,
@@ -256,7 +260,7 @@ static bool send_files(struct om_session *s, struct om_err *err)
 	if (sending.count)
 		ok = put_files(s, &sending, err);
 	for (size_t i = 0; i < sending.count; i++)
-		note_file(s, sending.made[i], &sending.files[i]);
+		note_file(s, sending.made[i], &sending.files[i], sending.begun);
 	free_files(&sending);
 	return ok || (may_go_on(s, err) && false);
 }
