@@ -475,7 +475,7 @@ it 'it connects to the fast address and checks the key under the name of the hos
 
 batch()
 {
-	local script='printf "a\nb"; sleep 0.5; echo to err >&2; exit 3' name=$'with\nnewline  "q"'
+	local script='/usr/bin/printf "a\nb"; sleep 0.5; echo to err >&2; exit 3' name=$'with\nnewline  "q"'
 	sshd_up ed25519 </dev/null
 	known >known
 	printf 1 >"$name"
