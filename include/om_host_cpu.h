@@ -17,6 +17,10 @@ void om_host_mark_take(struct om_host_mark *mark);
  * the rest. False: it was too short a time, or the kernel does not tell. */
 bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille);
 
+/* The time in which this host takes a page of 4 KiB into use that it had not in use before, in ns, as QEMU
+ * has to for each page that arrives. Takes some ms; 0 = not known. */
+uint32_t om_host_fresh_page_ns(void);
+
 /* The counters of all interfaces, malloc'ed; and what one of them has sent by then, 0 = not known. */
 char *om_host_net_read(void);
 uint64_t om_host_net_sent(const char *text, const char *ifname);

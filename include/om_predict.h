@@ -22,6 +22,7 @@ struct om_predict_facts {
 	uint64_t link_bytes_ps;	 /* speed of the interface, less what headers take; 0 = not known */
 	uint64_t limit_bytes_ps; /* the operator's bandwidth limit; 0 = none */
 	uint64_t seen_bytes_ps;	 /* reached by earlier migrations between these hosts; 0 = none */
+	uint32_t queue_ms; /* the pause may be so much longer, as the destination has to unpack */
 	bool dirty_known;
 	uint64_t dirty_1s_bytes,
 		dirty_3s_bytes; /* distinct pages within 1 s and within 3 s; 3 s: 0 = not measured */

@@ -39,6 +39,7 @@ struct om_survey_ask {
 	size_t port_count;
 	uint64_t huge_page_kib;	 /* 0 = do not ask; 1 = the default size */
 	bool tls, postcopy, tpm; /* what the migration needs */
+	bool speed;		 /* how busy the processors are, how fast memory comes into use */
 };
 void om_survey_ask_free(struct om_survey_ask *ask);
 
@@ -121,6 +122,7 @@ struct om_survey {
 	char lock_manager[64]; /* of qemu.conf; "" = none; "?" = not known */
 	uint32_t cpus,
 		cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */
+	uint32_t fresh_page_ns;	   /* to take a new page into use; 0 = not known */
 	uint64_t optmem_bytes;	   /* net.core.optmem_max; 0 = not known */
 	uint32_t migrations;	   /* that run here, of other VMs, by their state files */
 

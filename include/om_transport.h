@@ -43,6 +43,8 @@ struct om_transport_facts {
 	uint64_t memory_bytes; /* that was ever written, or all there is; 0 = not known */
 	struct om_sampled sampled;
 	struct om_transport_cpu src, dst;
+	uint32_t
+		fresh_page_ns; /* the destination takes so long for a page that is new; 0 = not known */
 	uint64_t link_bytes_ps; /* by the interface's speed; 0 = not known */
 	uint64_t busy_bytes_ps; /* what it carries of others at present */
 	uint64_t seen_bytes_ps; /* on the wire, in earlier migrations on this way; 0 = none */
@@ -80,6 +82,8 @@ struct om_transport {
 	char why[200];		    /* a part of a sentence */
 	char warning[300];	    /* "" = none */
 	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */
+	uint32_t
+		expected_queue_ms; /* that the guest waits for at the switch-over, as it is compressed */
 };
 
 /*

@@ -120,7 +120,7 @@ static struct om_predict_case draw(const struct om_predict_facts *f, const struc
 		.sweeps = fitting->sweeps[n],
 		.before_ms = between(BEFORE_LOW_MS, BEFORE_HIGH_MS, spread(n, 0)),
 		.after_ms = between(AFTER_LOW_MS, AFTER_HIGH_MS, spread(n, 1)),
-		.stop_ms = between(STOP_LOW_MS, STOP_HIGH_MS, spread(n, 2)),
+		.stop_ms = between(STOP_LOW_MS, STOP_HIGH_MS + f->queue_ms, spread(n, 2)),
 		.backlog = backlog(s, spread(n, 5)),
 		.bandwidth = between(s->low, s->high, spread(n, 3)),
 		.burst = between(s->burst_low, s->burst_high, spread(n, 3)),

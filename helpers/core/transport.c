@@ -85,7 +85,11 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 }
 
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
-#define SAMPLED_LEAST (256u << 10) /* fewer pages say too little */
+/* The same for compression, which takes processors from guests and lets QEMU underrate the link. */
+#define WORTH_PACKED 0.75
+#define QUEUE_PART 0.5			  /* of the downtime that is allowed, for what is queued */
+#define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
+#define SAMPLED_LEAST (256u << 10)	  /* fewer pages say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 /* With less the destination falls behind, and the guest has to wait for it in the end. */
@@ -93,8 +97,10 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 
 static void consider(struct om_transport_case *c, struct om_transport_way way)
 {
+	double worth = way.compression ? WORTH_PACKED : WORTH;
+
 	way.speed_ps = om_transport_speed(c, &way);
-	if (way.speed_ps * WORTH > c->best.speed_ps)
+	if (way.speed_ps * worth > c->best.speed_ps)
 		c->best = way;
 }
 
@@ -102,17 +108,19 @@ static void choose_compression(struct om_transport_case *c)
 {
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
+	double most_ms = (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
 
 	if (fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST) {
 		c->obstacle = "the processors are too busy for compression";
 		return;
 	}
 	if (f->sampled.bytes < SAMPLED_LEAST || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
-	    om_sampled_permille(&f->sampled) > 900)
+	    om_sampled_permille(&f->sampled) > PACKED_MOST)
 		return;
 	way.connections = om_transport_connections(c, way.compression);
-	if (!om_transport_keeps_up(c, &way)) {
-		c->obstacle = "the link would bring more than the destination unpacks";
+	way.queue_ms = om_transport_queue_ms(c, &way);
+	if (way.queue_ms > QUEUE_PART * most_ms) {
+		c->obstacle = "the destination would unpack so slowly that the guest waits for it";
 		return;
 	}
 	consider(c, way);
@@ -354,7 +362,7 @@ static void choose_streams(struct om_transport_case *c, struct om_transport *t)
 	obey_connections(c, t);
 	choose_zerocopy(c, t);
 	if (asked == COMPRESSION_AUTO && !c->best.connections && enough &&
-	    om_sampled_permille(&c->facts->sampled) <= 900 && !c->obstacle)
+	    om_sampled_permille(&c->facts->sampled) <= PACKED_MOST && !c->obstacle)
 		c->obstacle = compression_obstacle(c, OM_COMPRESSION_ZSTD);
 }
 
@@ -364,6 +372,7 @@ static void take_best(const struct om_transport_case *c, struct om_transport *t)
 	t->compression = c->best.compression;
 	t->level = c->best.level;
 	t->cache_bytes = c->cache_bytes;
+	t->expected_queue_ms = (uint32_t)c->best.queue_ms;
 	t->expected_bytes_ps = isfinite(c->best.speed_ps) ? (uint64_t)c->best.speed_ps : 0;
 	t->flags |= t->connections ? OM_FLAG_PARALLEL : 0;
 	t->flags |= t->compression ? OM_FLAG_COMPRESSED : 0;

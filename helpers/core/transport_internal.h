@@ -10,6 +10,7 @@ struct om_transport_way {
 	enum om_compression compression;
 	uint32_t level;
 	double speed_ps; /* bytes of memory that are not zero, per second */
+	double queue_ms; /* om_transport_queue_ms */
 };
 
 /* What the choice is made from. */
@@ -33,10 +34,10 @@ struct om_transport_case {
 double om_transport_free_cpus(const struct om_transport_cpu *cpu);
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way);
 /*
- * Does the destination unpack as fast as the link brings it, for certain? What it does not is queued
- * between the hosts, where a few MiB stand for many, and the guest waits for them at the switch-over.
+ * How long the guest would wait at the switch-over for what is queued between the hosts: where the
+ * destination does not unpack as fast as the link brings it, a few MiB there stand for many.
  */
-bool om_transport_keeps_up(const struct om_transport_case *c, const struct om_transport_way *way);
+double om_transport_queue_ms(const struct om_transport_case *c, const struct om_transport_way *way);
 /* What the link carries, by all that is known of it; 0 = not known. */
 double om_transport_link(const struct om_transport_facts *facts);
 /* As few as are nearly as fast as the most, or what the setting says. */

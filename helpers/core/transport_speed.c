@@ -6,12 +6,14 @@
 
 /* One thread of QEMU: memory is looked through for zeros, copied and sent; received and written to
  * pages that are new. Bytes per ns; measured in the lab between emulated guests' hosts. */
-#define CHANNEL_NS 0.6 /* the same by one of several connections */
-#define UNPACK_NS 0.7  /* and unpacking it */
+#define CHANNEL_NS 0.6	   /* the same by one of several connections */
+#define UNPACK_NS 0.7	   /* and unpacking it */
+#define FRESH_PAGE_NS 1000 /* of a page that is new, where the destination did not say */
+/* What stands in the sockets of both hosts at the most, by Linux's tcp_wmem and tcp_rmem; measured in the
+ * lab: 5 to 8 MiB. */
+#define QUEUE_BYTES (8u << 20)
 #define ZLIB_WORK 5.0  /* of the time of zstd's first level */
 #define ZLIB_SIZE 0.95 /* and of its size */
-/* A byte unpacked into memory that this host has yet to get by itself; measured in the lab. */
-#define FRESH_NS 4.0
 #define TLS_NS 0.8
 #define CPUS_UNKNOWN 1.0
 #define NEARLY 0.97
@@ -42,23 +44,32 @@ static double work_ns(const struct om_transport_case *c, const struct om_transpo
 	return way->compression == OM_COMPRESSION_ZSTD ? ns : 0;
 }
 
+/* Bytes of memory per second that the destination takes in. */
+static double taken_ps(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	uint32_t page_ns = c->facts->fresh_page_ns ? c->facts->fresh_page_ns : FRESH_PAGE_NS;
+	double ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + page_ns / 4096.0;
+
+	ns += c->flags & OM_FLAG_TLS ? TLS_NS : 0;
+	return fmin(fmax(1, way->connections), om_transport_free_cpus(&c->facts->dst)) * 1e9 / ns;
+}
+
 /* Bytes of memory per second. */
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way)
 {
-	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, take_ns, src, dst;
+	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, src;
 	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
 
 	if (!way->connections) {
 		double cpus = fmin(1, fmin(om_transport_free_cpus(&c->facts->src),
 					   om_transport_free_cpus(&c->facts->dst)));
 
+		link = fmin(link, taken_ps(c, way));
 		return fmin(link, cpus * 1e9 / (1e9 / OM_TRANSPORT_STREAM_PS + tls));
 	}
 	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
-	take_ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + tls;
 	src = fmin(way->connections, om_transport_free_cpus(&c->facts->src)) * 1e9 / send_ns;
-	dst = fmin(way->connections, om_transport_free_cpus(&c->facts->dst)) * 1e9 / take_ns;
-	return fmin(link, fmin(src, dst));
+	return fmin(link, fmin(src, taken_ps(c, way)));
 }
 
 /* What the link carries, by all that is known of it. */
@@ -102,9 +113,11 @@ uint32_t om_transport_connections(const struct om_transport_case *c, enum om_com
 	return way.connections;
 }
 
-bool om_transport_keeps_up(const struct om_transport_case *c, const struct om_transport_way *way)
+double om_transport_queue_ms(const struct om_transport_case *c, const struct om_transport_way *way)
 {
-	double cpus = fmin(way->connections, om_transport_free_cpus(&c->facts->dst));
+	double taken = taken_ps(c, way), part = packed_part(c, way);
 
-	return c->link_ps > 0 && c->link_ps / packed_part(c, way) <= cpus * 1e9 / FRESH_NS;
+	if (!way->compression || (c->link_ps > 0 && c->link_ps / part <= taken))
+		return 0;
+	return QUEUE_BYTES / part * 1000 / taken;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define TEXT 65536
@@ -75,6 +76,30 @@ bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_
 	others = (mark->running + now.running) / 2.0 / now.cpus;
 	*free_permille = (uint32_t)(1000 * (idle + (1 - idle) / (1 + fmax(1, others))));
 	return true;
+}
+
+#define FRESH_BYTES (8u << 20)
+#define HUGE_BYTES (2u << 20)
+
+uint32_t om_host_fresh_page_ns(void)
+{
+	const size_t size = FRESH_BYTES + HUGE_BYTES;
+	struct timespec begin, end;
+	unsigned char *at, *memory;
+	double ns;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return 0;
+	at = memory + (HUGE_BYTES - (uintptr_t)memory % HUGE_BYTES) % HUGE_BYTES;
+	(void)madvise(at, FRESH_BYTES, MADV_HUGEPAGE); /* as QEMU does */
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (size_t i = 0; i < FRESH_BYTES; i += 4096)
+		((volatile unsigned char *)at)[i] = 1;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	munmap(memory, size);
+	ns = (double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec);
+	return (uint32_t)fmin(1 + ns / (FRESH_BYTES / 4096), 1e9);
 }
 
 /* "  eth0: bytes packets errs drop fifo frame compressed multicast bytes ..." */

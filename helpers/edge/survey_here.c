@@ -147,9 +147,12 @@ void om_survey_here(struct om_survey *survey, const struct om_survey_ask *ask, c
 	}
 	task = start(ask, uri, survey->libvirt_why, sizeof(survey->libvirt_why));
 	om_survey_host(survey, ask);
+	if (ask->speed)
+		survey->fresh_page_ns = om_host_fresh_page_ns();
 	if (task)
 		finish(task, survey, &until, timeout_ms);
-	if (!om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille)) {
+	if (ask->speed &&
+	    !om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille)) {
 		usleep(OM_HOST_MARK_LEAST_MS * 1000);
 		(void)om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille);
 	}

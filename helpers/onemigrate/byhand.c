@@ -102,6 +102,7 @@ bool om_session_by_hand(struct om_session *s, const char *vm, const char *src, c
 	s->req.dst_host = om_xstrdup(dst); /* the ways there are chosen by it */
 	if (!begin(s, err) || !om_session_settings(s, err))
 		return false;
+	om_transport_begin(s);
 	om_checkup_open(s); /* its ssh takes longer than all that is asked here */
 	if (!open_source(s, err) || !read_source(s, err))
 		return false;
@@ -120,6 +121,7 @@ bool om_session_by_document(struct om_session *s, const char *document, size_t l
 				    .vm_id = s->req.vm_id };
 	if (!begin(s, err) || !om_session_settings(s, err))
 		return false;
+	om_transport_begin(s);
 	om_checkup_open(s);
 	return open_source(s, err) && read_source(s, err);
 }

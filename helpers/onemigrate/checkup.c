@@ -73,7 +73,6 @@ void om_checkup_open(struct om_session *s)
 {
 	struct om_checkup *c = &s->checkup;
 
-	om_transport_begin(s);
 	c->on = is_needed(s);
 	if (c->on)
 		c->dst_link = om_survey_link_open(s->args.dst);
@@ -135,6 +134,7 @@ void om_checkup_ask(struct om_session *s)
 		free(c->ask.uuid);
 		c->ask.uuid = om_xstrdup(s->args.deploy_id);
 	}
+	c->ask.speed = s->look.mark.at_ms; /* the way of sending is to be chosen */
 	forget_proven(s, &c->ask);
 	om_storage_ask(s, &c->ask);
 	started = pthread_create(&thread, NULL, ask_other, &destination) == 0;

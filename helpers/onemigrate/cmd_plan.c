@@ -109,7 +109,7 @@ struct seen {
 	size_t n;
 };
 
-/* Held back by a limit, it would tell that limit. */
+/* Held back by a limit, it would tell that limit; compressed, the speed of the processors. */
 static void see(const struct om_state *record, void *ctx)
 {
 	struct seen *seen = ctx;
@@ -117,7 +117,8 @@ static void see(const struct om_state *record, void *ctx)
 	size_t at = seen->n;
 
 	if (record->phase != OM_PHASE_DONE || !rate || record->copy_ms < LEAST_COPY_MS ||
-	    record->bandwidth_bytes_ps || strcmp(record->dst, seen->s->args.dst) != 0 ||
+	    record->bandwidth_bytes_ps || record->packed_permille ||
+	    strcmp(record->dst, seen->s->args.dst) != 0 ||
 	    strcmp(record->path_addr, seen->addr) != 0)
 		return;
 	while (at && seen->v[at - 1].epoch_ms < record->updated_epoch_ms)
@@ -183,6 +184,12 @@ static void measure(struct om_session *s, struct om_predict_facts *facts,
 	facts->dirty_grain_bytes = dirty->grain_bytes;
 }
 
+static bool is_packed(const struct om_plan *plan)
+{
+	return plan->transport.compression == OM_COMPRESSION_ZSTD ||
+	       plan->transport.compression == OM_COMPRESSION_ZLIB;
+}
+
 static void gather(struct om_session *s, struct om_predict_facts *facts, struct om_vir_dirty *dirty)
 {
 	const struct om_plan *plan = &s->plan;
@@ -206,6 +213,12 @@ static void gather(struct om_session *s, struct om_predict_facts *facts, struct 
 		.timeout_s = plan->timeout_s,
 		.timeout_action = plan->timeout_action,
 	};
+	if (is_packed(plan) && plan->transport.expected_bytes_ps) {
+		/* Of memory: what earlier ones had on the wire says nothing of that. */
+		facts->link_bytes_ps = plan->transport.expected_bytes_ps;
+		facts->seen_bytes_ps = 0;
+		facts->queue_ms = plan->transport.expected_queue_ms;
+	}
 	if (facts->limits.deadline_ms)
 		facts->limits.deadline_ms -= s->facts.begun_ms;
 	if (!facts->paused)

@@ -75,6 +75,7 @@ bool om_session_connect(struct om_session *s, struct om_err *err)
 		om_vir_set_p2p_uri(s->vir, uri);
 	}
 	(void)!om_checked_take(s->args.deploy_id, s->args.dst, &s->checkup.proven, om_epoch_ms());
+	om_transport_begin(s);
 	om_checkup_open(s);
 	start(&dst, s, open_destination);
 	ok = om_vir_open(s->vir, OM_VIR_SRC, err) && om_vir_open(s->vir, OM_VIR_MON, err);

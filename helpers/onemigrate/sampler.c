@@ -170,8 +170,6 @@ static void take_sample(struct om_sampler *sampler)
 		sample.stopped = false;
 	}
 	om_transport_sample(s, &sample);
-	if (om_transport_holds(s) && sample.iteration > 1 && s->watch.limit_ms)
-		return;
 	action = om_watch_step(&s->watch, &sample);
 	publish(s, &sample);
 	act(sampler, &action);
@@ -251,9 +249,7 @@ static void *run(void *arg)
 		take_sampled(sampler);
 		take_sample(sampler);
 		sampler->next_sample_ms = om_now_ms() +
-					  (sampler->iteration && !om_transport_holds(s)
-						   ? SAMPLE_MS
-						   : FIRST_SAMPLES_MS);
+					  (sampler->iteration ? SAMPLE_MS : FIRST_SAMPLES_MS);
 	}
 	return NULL;
 }

@@ -5,7 +5,6 @@
 #define OM_SESSION_H
 
 #include "hooks.h"
-#include "om_backlog.h"
 #include "om_check.h"
 #include "om_control_socket.h"
 #include "om_dom.h"
@@ -84,16 +83,8 @@ struct om_transport_look {
 	struct om_sampled sampled; /* the thread's while `peeking` */
 	pthread_t thread;
 	bool peeking;
-	struct om_addr addr;	   /* that the memory goes to; family_bits 0 = not known */
-	struct om_backlog backlog; /* sampler's, as all below */
-	uint64_t paced_mibps,
-		own_mibps; /* wire speed that is set for the destination's sake, 0 = none; the
-					     domain's own limit */
-	uint64_t last_ms, last_taken; /* when it was read last, and what it had taken in by then */
-	double backlog_ms, taken_ps;  /* what is under way, in time; bytes per second taken in */
-	uint64_t hold_until_ms; /* the switch-over may be held back until then; 0 = it may not */
-	bool holds;
-	unsigned int flags; /* of the attempt, of what the plan's transport has */
+	unsigned int
+		flags; /* of the attempt, of what the plan's transport has; sampler's, as below */
 	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
 };
 
@@ -174,13 +165,9 @@ void om_transport_gather(struct om_session *s);
 /* Around an attempt; sampler's thread: what its QEMU takes of processors. */
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt);
 void om_transport_sample(struct om_session *s, const struct om_sample *sample);
-/* Compressed memory waits to be taken in by the destination: the guest is not stopped before it was. */
-bool om_transport_holds(const struct om_session *s);
 bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
-/* The domain's own bandwidth again, where the attempt was sent more slowly. */
-void om_transport_unpace(struct om_session *s);
 /* An attempt has ended: what it says of this pair of hosts is remembered. */
 void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end);

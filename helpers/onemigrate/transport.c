@@ -134,13 +134,11 @@ static bool find_route(struct om_session *s, struct om_route *route)
 
 	if (s->facts.fast.routed && s->facts.fast.answer != OM_ANSWER_NO) {
 		*route = s->facts.fast.route;
-		s->look.addr = s->facts.fast.addr;
 		return true;
 	}
 	if (!s->host.available || !s->host.resolve(s->host.ctx, s->args.dst, &addr, &ignored) ||
 	    !s->host.route(s->host.ctx, &addr, route, &ignored))
 		return false;
-	s->look.addr = addr;
 	return true;
 }
 
@@ -194,8 +192,10 @@ void om_transport_gather(struct om_session *s)
 		(void)om_host_free_since(&s->look.mark, &f->src.cpus, &f->src.free_permille);
 	else if (src->known)
 		f->src = (struct om_transport_cpu){ src->cpus, src->cpu_free_permille };
-	if (dst->known)
+	if (dst->known) {
 		f->dst = (struct om_transport_cpu){ dst->cpus, dst->cpu_free_permille };
+		f->fresh_page_ns = dst->fresh_page_ns;
+	}
 	f->lockable_bytes = s->args.local ? src->optmem_bytes : om_host_optmem_bytes();
 	look_at_link(s, f);
 	look_back(s, f);
@@ -213,8 +213,6 @@ void om_transport_refused(struct om_session *s, const struct om_attempt *attempt
 	for (size_t i = 0; i < s->plan.attempt_count; i++)
 		if (&s->plan.attempts[i] == attempt)
 			refused = om_plan_refused(&s->plan, i, end);
-	if (!end->ok)
-		om_transport_unpace(s); /* libvirt would keep it for the domain */
 	if (refused)
 		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
 }

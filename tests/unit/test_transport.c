@@ -151,6 +151,42 @@ static void compresses_where_it_is_faster(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
+static void not_for_little(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(740) };
+
+	(void)unused;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts = usual(760);
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+}
+
+/* What is queued before a destination that is slow to unpack has to be unpacked in the pause. */
+static void not_where_the_guest_would_wait_for_it(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(60) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.facts.dst.cpus = 2;
+	given.facts.fresh_page_ns = 1000;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.fresh_page_ns = 15000;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
+	assert_non_null(strstr(t.why, "waits for it"));
+	given.name = "MIGRATE_DOWNTIME_MAX_MS"; /* where it may */
+	given.value = "2500";
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	assert_in_range(t.expected_queue_ms, 100, 1250);
+	given.facts = usual(600); /* it keeps up with the link */
+	given.facts.fresh_page_ns = 15000;
+	given.value = "100";
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+}
+
 /* What must remain possible. */
 static void never_against_what_must_remain(void **unused)
 {
@@ -356,6 +392,8 @@ int main(void)
 		cmocka_unit_test(memory_is_told_apart),
 		cmocka_unit_test(zeros_among_pages_count_as_such),
 		cmocka_unit_test(compresses_where_it_is_faster),
+		cmocka_unit_test(not_for_little),
+		cmocka_unit_test(not_where_the_guest_would_wait_for_it),
 		cmocka_unit_test(never_against_what_must_remain),
 		cmocka_unit_test(words_of_the_options_win),
 		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),

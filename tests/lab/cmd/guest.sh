@@ -26,6 +26,7 @@ guest_machine() {
 
 # An image and a context CD-ROM, as every OpenNebula VM has them.
 guest_disk_xml() {
+	[[ $1 != pace ]] || guest_pace_xml "$2"
 	[[ $1 == yes ]] || return 0
 	cat <<-END
 		<disk type='file' device='disk'>
@@ -40,6 +41,27 @@ guest_disk_xml() {
 		  <readonly/>
 		</disk>
 	END
+}
+
+# What guest_pace writes is seen by the guest at once: nobody keeps it in a cache.
+guest_pace_xml() {
+	cat <<-END
+		<disk type='file' device='disk'>
+		  <driver name='qemu' type='raw' cache='none'/>
+		  <source file='$1/pace'/>
+		  <target dev='vda' bus='virtio'/>
+		  <readonly/>
+		</disk>
+	END
+}
+
+# VMID MIBPS: a guest that was started --paced dirties so much from now on.
+guest_pace() {
+	local mem vcpus disk ds rest
+	[[ ${2:-} =~ ^[0-9]+$ ]] || usage
+	read -r mem vcpus disk ds rest <"$RUN/facts.$1" || die "no guest $1"
+	printf '%-4095s\n' "$2" | in_host node01 "$(lab_user)" \
+		dd of="/var/lib/one/datastores/$ds/$1/pace" conv=notrunc,fsync status=none
 }
 
 # virtio would need vhost-net, and e1000 is what its boot ROM is there for.
@@ -169,7 +191,7 @@ guest_snapshots() {
 guest_start() {
 	local vmid=$1 mem=256 fill=64 kind=random dirty=0 hot=0 verify=0 vcpus=1 disk=no nic=no ds=0
 	local cpu=qemu64 machine name=one-$1 snapshots=0 host=node01 agent='' vnc='' loader=''
-	local user vmdir cmdline storage='' nvram='' phases=''
+	local user vmdir cmdline storage='' nvram='' pace=''
 	shift
 	machine=$(guest_machine)
 	while [[ $# -gt 0 ]]; do
@@ -180,7 +202,6 @@ guest_start() {
 		--dirty) dirty=$2 ;;
 		--hot) hot=$2 ;;
 		--verify) verify=$2 ;;
-		--phases) phases=$2 ;;
 		--vcpus) vcpus=$2 ;;
 		--cpu) cpu=$2 ;;
 		--machine) machine=$2 ;;
@@ -193,6 +214,7 @@ guest_start() {
 		--loader) loader=$2 ;;
 		--storage) storage=$2 ;;
 		--nvram) nvram=yes; shift; continue ;;
+		--paced) pace=yes; shift; continue ;;
 		--disk) disk=yes; shift; continue ;;
 		--nic) nic=yes; shift; continue ;;
 		*) usage ;;
@@ -200,7 +222,6 @@ guest_start() {
 		shift 2
 	done
 	[[ $agent =~ ^(|answers|deaf|old)$ ]] || usage
-	[[ $phases =~ ^([0-9]+:[0-9]+(,|$))*$ ]] || usage
 	((mem >= fill + 64)) || die "--mem $mem is too little for --fill $fill"
 	user=$(lab_user)
 	vmdir=/var/lib/one/datastores/$ds/$vmid
@@ -208,10 +229,11 @@ guest_start() {
 	cmdline="console=ttyS0 loglevel=4 panic=1 tsc=unstable clocksource=acpi_pm"
 	cmdline+=" mitigations=off nokaslr no_timer_check lpj=4000000 cryptomgr.notests audit=0"
 	cmdline+=" om.fill=$fill om.kind=$kind om.dirty=$dirty om.hot=$hot om.verify=$verify om.disk=$disk"
-	cmdline+="${agent:+ om.agent=$agent}${phases:+ om.phases=$phases}"
+	cmdline+="${agent:+ om.agent=$agent}${pace:+ om.pace=yes}"
 
 	[[ ! -e $(guest_console "$vmid") ]] || die "guest $vmid exists (lab guest stop $vmid)"
 	[[ $disk == no || -z $storage ]] || usage
+	[[ -z $pace || $disk$storage == no ]] || usage
 	if [[ -n $storage ]]; then
 		storage_drop "$vmid"
 		storage_parse "$vmid" "$storage"
@@ -221,6 +243,11 @@ guest_start() {
 	in_host "$host" "$user" touch "/var/lib/one/consoles/$vmid.log"
 	echo "$name" >"$RUN/guest.$vmid"
 	echo "$mem $vcpus $disk $ds $snapshots $machine ${cpu%%,*}" >"$RUN/facts.$vmid"
+	if [[ -n $pace ]]; then
+		disk=pace
+		in_host "$host" "$user" truncate --size=4K "$vmdir/pace"
+		guest_pace "$vmid" "$dirty"
+	fi
 	if [[ $disk == yes ]]; then
 		in_host "$host" "$user" qemu-img create -q -f qcow2 "$vmdir/disk.0" 64M
 		in_host "$host" "$user" truncate --size=372K "$vmdir/disk.1"
@@ -320,7 +347,7 @@ lab_guest() {
 	lab_user >/dev/null
 	case $verb in
 	start) guest_start "$vmid" "$@" ;;
-	stop | where | verify | uuid | ready) "guest_$verb" "$vmid" ;;
+	stop | where | verify | uuid | ready | pace) "guest_$verb" "$vmid" "$@" ;;
 	console) cat "$(guest_console "$vmid")" ;;
 	verify-image) guest_verify_image "$vmid" ;;
 	beats) guest_beats "$vmid" ;;

@@ -6,7 +6,7 @@
  * Kernel command line (MiB and MiB/s):
  *   om.fill=N    memory to fill                      om.kind=random|text|zero|mixed
  *   om.hot=N     size of the part that is dirtied    om.dirty=N  rate of dirtying, 0 = idle
- *   om.phases=SECOND:MIBPS,...   other rates of dirtying, from these seconds after READY on
+ *   om.pace=yes      the rate of dirtying is what a read-only virtio disk says, looked at each tenth of a second
  *   om.verify=N  rate of reading back, 0 = a pass in about two seconds
  *   om.disk=yes  there is a virtio disk
  *   om.blk=... om.beat=...   disk.h;  om.cdrom=yes   there are SCSI drives
@@ -42,6 +42,7 @@
 
 #define AGENT_CHANNEL "org.qemu.guest_agent.0"
 #define WRONG_BY_S 3600
+#define PACE_MS 100
 #define NOTIFY "/etc/qemu-ga/migration-notify"
 
 enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, TICK_MS = 10, PAGES_PER_MIB = 256 };
@@ -61,7 +62,7 @@ struct page {
 static struct {
 	uint64_t fill_pages, hot_pages, dirty_mibps, verify_mibps;
 	enum kind kind;
-	bool disk, agent, agent_deaf, agent_old;
+	bool disk, pace, agent, agent_deaf, agent_old;
 } cfg;
 
 static struct page *pages;
@@ -114,8 +115,8 @@ static uint64_t body_word(enum kind kind, uint64_t *state, uint64_t i)
 /* Mixed memory is a half of text, three eighths random and an eighth of zeros, in runs. */
 static enum kind kind_of(uint64_t number)
 {
-	static const enum kind runs[8] = { KIND_TEXT,	KIND_RANDOM, KIND_TEXT, KIND_RANDOM,
-					   KIND_TEXT,	KIND_ZERO,   KIND_TEXT, KIND_RANDOM };
+	static const enum kind runs[8] = { KIND_TEXT, KIND_RANDOM, KIND_TEXT, KIND_RANDOM,
+					   KIND_TEXT, KIND_ZERO,   KIND_TEXT, KIND_RANDOM };
 
 	return cfg.kind == KIND_MIXED ? runs[number / 64 % 8] : cfg.kind;
 }
@@ -200,7 +201,7 @@ static void disk_tick(void)
 	uint64_t at = disk_writes % 64 * PAGE_BYTES;
 	uint64_t before = (disk_writes + 63) % 64 * PAGE_BYTES;
 
-	if (disk < 0)
+	if (disk < 0 || cfg.pace)
 		return;
 	if (!sector)
 		sector = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
@@ -428,6 +429,7 @@ static void configure(void)
 	if (!cfg.verify_mibps)
 		cfg.verify_mibps = cfg.fill_pages / PAGES_PER_MIB / 2 + 1;
 	cfg.disk = strstr(command_line, "om.disk=yes");
+	cfg.pace = strstr(command_line, "om.pace=yes");
 	cfg.agent = strstr(command_line, "om.agent=");
 	cfg.agent_deaf = strstr(command_line, "om.agent=deaf");
 	cfg.agent_old = strstr(command_line, "om.agent=old");
@@ -439,21 +441,21 @@ static void configure(void)
 		cfg.kind = KIND_MIXED;
 }
 
-/* Quiet to busy and back: the rate at this time after READY. */
-static uint64_t dirty_mibps_at(uint64_t ms)
+/* Quiet to busy and back, as it is told from outside. */
+static void look_at_pace(uint64_t now)
 {
-	const char *at = strstr(command_line, "om.phases=");
-	uint64_t mibps = cfg.dirty_mibps, second;
-	char *end;
+	static char *sector;
+	static uint64_t looked;
 
-	for (at = at ? at + strlen("om.phases=") : ""; *at >= '0' && *at <= '9';
-	     at = end + (*end == ',')) {
-		second = strtoull(at, &end, 10);
-		if (*end != ':' || ms < second * 1000)
-			break;
-		mibps = strtoull(end + 1, &end, 10);
-	}
-	return mibps;
+	if (!cfg.pace || now - looked < PACE_MS)
+		return;
+	looked = now;
+	if (!sector)
+		sector = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+	if (pread(disk, sector, PAGE_BYTES, 0) != PAGE_BYTES)
+		report_error("pace", 0);
+	else
+		cfg.dirty_mibps = strtoull(sector, NULL, 10);
 }
 
 static void setup(void)
@@ -471,14 +473,14 @@ static void setup(void)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	configure();
-	if (cfg.disk || cfg.agent || strstr(command_line, "om.blk="))
+	if (cfg.disk || cfg.pace || cfg.agent || strstr(command_line, "om.blk="))
 		load_modules("/modules");
 	if (strstr(command_line, "om.cdrom=yes"))
 		load_modules("/cdrom");
 	if (cfg.agent && fork() == 0)
 		agent();
-	for (int i = 0; i < 100 && cfg.disk && disk < 0; i++) {
-		disk = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
+	for (int i = 0; i < 100 && (cfg.disk || cfg.pace) && disk < 0; i++) {
+		disk = open("/dev/vda", (cfg.pace ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
 		if (disk < 0)
 			usleep(10000);
 	}
@@ -526,7 +528,8 @@ static void run(void)
 		gap = passed > gap ? passed : gap;
 		worked = passed < 1000 ? passed : 1000;
 
-		dirty_due += worked * dirty_mibps_at(now - start) * PAGES_PER_MIB;
+		look_at_pace(now);
+		dirty_due += worked * cfg.dirty_mibps * PAGES_PER_MIB;
 		dirty_some(dirty_due / 1000);
 		dirty_due %= 1000;
 		check_due += worked * cfg.verify_mibps * PAGES_PER_MIB;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A guest that is quiet, busy for some seconds, and quiet again while it is migrated: it is waited for,
-# and nothing is done that cannot be taken back.
+# A guest that is busy for some passes and quiet again while it is migrated: it is waited for, and nothing is
+# done that cannot be taken back.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -28,33 +28,59 @@ at_most() {
 	[[ $1 =~ ^[0-9]+$ && $1 -le $2 ]]
 }
 
-# The most that the guest wrote in a second, and the least after that, in MiB.
-rates() {
-	lab guest console 31 | tr -d '\r' | sed -nE 's/^HB .* rate=([0-9]+) .*/\1/p' |
-		awk '$1 > most { most = $1; least = $1 } $1 < least { least = $1 } END { print most + 0, least + 0 }'
+# state KEY...: of the state at present, one number a line.
+state() {
+	local json key
+	json=$(lab exec node01 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run status 31 --json 2>/dev/null)
+	for key in "$@"; do
+		[[ $json =~ \"$key\":([0-9]+) ]] || return 1
+		echo "${BASH_REMATCH[1]}"
+	done
 }
 
-was_busy_and_quiet_again() {
-	local most least
-	read -r most least < <(rates)
-	echo "$most $least"
-	[[ $most -ge 150 && $least -le 10 ]]
+# in_pass N: it has begun. $T/left is what had to be sent in it in MiB, less what was sent before this was seen.
+in_pass() {
+	local iteration left
+	{ read -r iteration && read -r left; } < <(state iteration remaining_bytes) || return 1
+	echo $((left >> 20)) >"$T/left"
+	((iteration >= $1))
 }
 
-# 15 MiB/s on the wire: the first pass takes 8 s, and as long as it is busy 64 MiB are dirty, 4 s of the link:
-# more than any limit.
-busy_guest() { # PHASES
-	lab guest start 31 --mem 192 --fill 96 --hot 64 --dirty 4 --phases "$1" --verify 64
+few_left() { # MIB, of the first pass
+	in_pass 1 && (($(<"$T/left") <= $1))
 }
 
-migrates() { # SETTING...
-	settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=15 "$@"
-	drive 31
+quiet() {
+	lab guest pace 31 "$1"
+}
+
+# More than any limit allows to be sent in a pause: 2 s are 30 MiB.
+too_much() {
+	echo "$(<"$T/left") MiB"
+	(($(<"$T/left") > 34))
+}
+
+# 15 MiB/s on the wire: the first pass takes 8 s or more, and a pass of the 64 MiB that a busy guest dirties 4 s.
+begin_with() { # MIBPS SETTING...
+	lab guest start 31 --mem 192 --fill 96 --hot 64 --dirty "$1" --paced --verify 64
+	settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=15 "${@:2}"
+	begin_drive 31
+	check "a migration begins" poll 20 in_pass 1
+}
+
+# Two passes end with more than can be sent in any pause; in the third the guest turns quiet.
+busy_for_two_passes() {
+	lab guest pace 31 200
+	check "$1: busy in the first pass" poll 30 in_pass 2
+	check "$1: which leaves too much" too_much
+	check "$1: busy in the second pass" poll 30 in_pass 3
+	quiet 4
+	check "$1: which leaves too much" too_much
 }
 
 handled() { # NAME
+	finish_drive
 	check "$1: the VM moves" moved 31 node02
-	check "$1: the guest was busy, and then quiet" was_busy_and_quiet_again
 	check "$1: nothing irreversible was done" no_harm
 	check "$1: the pause is within the soft limit" at_most "$(last node01 downtime_ms)" 500
 	check "$1: memory is whole, and the guest has booted once" lab guest verify 31
@@ -63,15 +89,18 @@ handled() { # NAME
 
 begin --mgmt 1gbit "$@"
 
-busy_guest 4:200,18:4
-migrates MIGRATE_AUTO_CONVERGE=yes
-handled "busy in the second pass, auto"
+begin_with 4 MIGRATE_AUTO_CONVERGE=yes
+busy_for_two_passes auto
+handled auto
 
-busy_guest 4:200,18:4
-migrates MIGRATE_POLICY=gentle
-handled "busy in the second pass, gentle"
+begin_with 4 MIGRATE_POLICY=gentle
+busy_for_two_passes gentle
+handled gentle
 
-# Busy only while the first pass is under way: at its end there is nothing that would not converge.
-lab guest start 31 --mem 192 --fill 96 --hot 24 --dirty 2 --phases 3:200,6:2 --verify 64
-migrates MIGRATE_OPTIONS="--unsafe --postcopy" MIGRATE_POSTCOPY=yes
-handled "busy in the first pass, post-copy allowed"
+# Busy only while the first pass is under way: what that leaves says nothing of the next one.
+begin_with 200 MIGRATE_OPTIONS="--unsafe --postcopy" MIGRATE_POSTCOPY=yes
+check "post-copy: busy in the first pass" poll 30 few_left 24
+quiet 2
+check "post-copy: until little is left of it" poll 30 in_pass 2
+check "post-copy: which leaves too much" too_much
+handled post-copy
