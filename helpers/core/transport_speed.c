@@ -9,8 +9,8 @@
 #define CHANNEL_NS 0.6	   /* the same by one of several connections */
 #define UNPACK_NS 0.7	   /* and unpacking it */
 #define FRESH_PAGE_NS 1000 /* of a page that is new, where the destination did not say */
-/* What stands in the sockets of both hosts at the most, by Linux's tcp_wmem and tcp_rmem; measured in the
- * lab: 5 to 8 MiB. */
+/* What stands in the sockets of both hosts for each connection: Linux lets it grow to 4 + 6 MiB (tcp_wmem,
+ * tcp_rmem), less what it takes for itself. */
 #define QUEUE_BYTES (8u << 20)
 #define ZLIB_WORK 5.0  /* of the time of zstd's first level */
 #define ZLIB_SIZE 0.95 /* and of its size */
@@ -119,5 +119,5 @@ double om_transport_queue_ms(const struct om_transport_case *c, const struct om_
 
 	if (!way->compression || (c->link_ps > 0 && c->link_ps / part <= taken))
 		return 0;
-	return QUEUE_BYTES / part * 1000 / taken;
+	return (double)way->connections * QUEUE_BYTES / part * 1000 / taken;
 }
