@@ -109,6 +109,7 @@ static void choose_compression(struct om_transport_case *c)
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
 	double most_ms = (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
+	bool asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 
 	if (fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST) {
 		c->obstacle = "the processors are too busy for compression";
@@ -119,6 +120,10 @@ static void choose_compression(struct om_transport_case *c)
 		return;
 	way.connections = om_transport_connections(c, way.compression);
 	way.queue_ms = om_transport_queue_ms(c, &way);
+	while (!asked && way.connections > 1 && way.queue_ms > QUEUE_PART * most_ms) {
+		way.connections--; /* less is queued */
+		way.queue_ms = om_transport_queue_ms(c, &way);
+	}
 	if (way.queue_ms > QUEUE_PART * most_ms) {
 		c->obstacle = "the destination would unpack so slowly that the guest waits for it";
 		return;

@@ -170,8 +170,14 @@ static void not_where_the_guest_would_wait_for_it(void **unused)
 
 	(void)unused;
 	given.facts.dst.cpus = 2;
-	given.facts.fresh_page_ns = 1000;
-	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.fresh_page_ns = 500;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	assert_int_equal(t.connections, 2);
+	given.facts.fresh_page_ns = 1500; /* with one less is queued */
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	assert_int_equal(t.connections, 1);
 	given.facts.fresh_page_ns = 15000;
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
