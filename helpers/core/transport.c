@@ -5,18 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[OM_COMPRESSION_COUNT] = {
-	[OM_COMPRESSION_NONE] = "none",
-	[OM_COMPRESSION_ZSTD] = "zstd",
-	[OM_COMPRESSION_ZLIB] = "zlib",
-	[OM_COMPRESSION_XBZRLE] = "xbzrle",
-};
-
-const char *om_compression_name(enum om_compression compression)
-{
-	return names[compression];
-}
-
 /* ---- what may be had ---- */
 
 #define VERSION(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
@@ -174,59 +162,6 @@ static void set_xbzrle(struct om_transport_case *c)
 	c->cache_bytes = cache_for(c->facts);
 }
 
-/* ---- what is told ---- */
-
-static void print_way(struct om_transport *t)
-{
-	char method[48] = "", streams[32] = "a single stream";
-	size_t len;
-
-	if (t->connections)
-		snprintf(streams, sizeof(streams), "%u connection%s", t->connections,
-			 t->connections == 1 ? "" : "s");
-	if (t->compression == OM_COMPRESSION_XBZRLE)
-		snprintf(method, sizeof(method), ", xbzrle with a cache of %u MiB",
-			 (unsigned int)(t->cache_bytes >> 20));
-	else if (t->compression)
-		snprintf(method, sizeof(method), ", %s level %u", names[t->compression], t->level);
-	snprintf(t->text, sizeof(t->text), "%s%s", streams, method);
-	len = strlen(t->text);
-	snprintf(t->text + len, sizeof(t->text) - len, "%s%s",
-		 t->flags & OM_FLAG_ZEROCOPY ? ", zero-copy" : "",
-		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
-}
-
-static void print_speed(double bytes_ps, char text[24])
-{
-	double mbit = bytes_ps * 8 / 1e6;
-
-	snprintf(text, 24, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
-		 mbit < 1000 ? mbit : mbit / 1000);
-}
-
-static void explain(const struct om_transport_case *c, struct om_transport *t)
-{
-	const struct om_transport_facts *f = c->facts;
-	uint32_t permille = om_sampled_permille(&f->sampled);
-	char link[24] = "not known";
-
-	if (c->link_ps > 0)
-		print_speed(c->link_ps, link);
-	if (*t->why)
-		return;
-	if (!f->sampled.bytes)
-		snprintf(t->why, sizeof(t->why), "nothing is known of the memory");
-	else
-		snprintf(
-			t->why, sizeof(t->why),
-			"of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
-			"carries %s, %.1f and %.1f processors are free%s%s",
-			(double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
-			permille / 10.0, link, om_transport_free_cpus(&f->src),
-			om_transport_free_cpus(&f->dst), c->obstacle ? "; " : "",
-			c->obstacle ? c->obstacle : "");
-}
-
 static void warn(struct om_transport *t, const char *setting, const char *value, const char *why)
 {
 	if (!*t->warning)
@@ -280,7 +215,7 @@ static void obey_compression(struct om_transport_case *c, struct om_transport *t
 	    om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
 		why = "it needs a single connection";
 	if (why) {
-		warn(t, "MIGRATE_COMPRESSION", names[method], why);
+		warn(t, "MIGRATE_COMPRESSION", om_compression_name(method), why);
 		return;
 	}
 	if (method == OM_COMPRESSION_XBZRLE)
@@ -290,7 +225,7 @@ static void obey_compression(struct om_transport_case *c, struct om_transport *t
 						     .level = 1,
 						     .connections =
 							     om_transport_connections(c, method) };
-	snprintf(t->why, sizeof(t->why), "MIGRATE_COMPRESSION is %s", names[method]);
+	snprintf(t->why, sizeof(t->why), "MIGRATE_COMPRESSION is %s", om_compression_name(method));
 }
 
 static void obey_connections(struct om_transport_case *c, struct om_transport *t)
@@ -406,8 +341,7 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 	}
 	choose_streams(&c, t);
 	take_best(&c, t);
-	print_way(t);
-	explain(&c, t);
+	om_transport_tell(&c, t);
 	return true;
 }
 
@@ -423,7 +357,8 @@ void om_transport_params(const struct om_transport *t, struct om_params *params,
 		om_params_set_number(params, "parallel.connections", OM_PARAM_INT, t->connections,
 				     ORIGIN);
 	if (t->compression)
-		om_params_set_text(params, "compression", names[t->compression], ORIGIN);
+		om_params_set_text(params, "compression", om_compression_name(t->compression),
+				   ORIGIN);
 	if (t->compression == OM_COMPRESSION_XBZRLE)
 		om_params_set_number(params, "compression.xbzrle.cache", OM_PARAM_U64,
 				     t->cache_bytes, ORIGIN);

@@ -27,6 +27,9 @@ struct om_transport_case {
 	uint64_t cache_bytes;
 };
 
+/* transport_print.c: the text of the way that was chosen, and why, where that is not said yet. */
+void om_transport_tell(const struct om_transport_case *c, struct om_transport *transport);
+
 /* ---- transport_speed.c; bytes of memory per second ---- */
 
 #define OM_TRANSPORT_STREAM_PS 1.3e9 /* of a single stream, by a processor of its own */

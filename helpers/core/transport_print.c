@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said of a way of sending, and why it was chosen. */
+#include "transport_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[OM_COMPRESSION_COUNT] = {
+	[OM_COMPRESSION_NONE] = "none",
+	[OM_COMPRESSION_ZSTD] = "zstd",
+	[OM_COMPRESSION_ZLIB] = "zlib",
+	[OM_COMPRESSION_XBZRLE] = "xbzrle",
+};
+
+const char *om_compression_name(enum om_compression compression)
+{
+	return names[compression];
+}
+
+static void print_way(struct om_transport *t)
+{
+	char method[48] = "", streams[32] = "a single stream";
+	size_t len;
+
+	if (t->connections)
+		snprintf(streams, sizeof(streams), "%u connection%s", t->connections,
+			 t->connections == 1 ? "" : "s");
+	if (t->compression == OM_COMPRESSION_XBZRLE)
+		snprintf(method, sizeof(method), ", xbzrle with a cache of %u MiB",
+			 (unsigned int)(t->cache_bytes >> 20));
+	else if (t->compression)
+		snprintf(method, sizeof(method), ", %s level %u", names[t->compression], t->level);
+	snprintf(t->text, sizeof(t->text), "%s%s", streams, method);
+	len = strlen(t->text);
+	snprintf(t->text + len, sizeof(t->text) - len, "%s%s",
+		 t->flags & OM_FLAG_ZEROCOPY ? ", zero-copy" : "",
+		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
+}
+
+static void print_speed(double bytes_ps, char text[24])
+{
+	double mbit = bytes_ps * 8 / 1e6;
+
+	snprintf(text, 24, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
+		 mbit < 1000 ? mbit : mbit / 1000);
+}
+
+static void explain(const struct om_transport_case *c, struct om_transport *t)
+{
+	const struct om_transport_facts *f = c->facts;
+	uint32_t permille = om_sampled_permille(&f->sampled);
+	char link[24] = "not known";
+
+	if (c->link_ps > 0)
+		print_speed(c->link_ps, link);
+	if (*t->why)
+		return;
+	if (!f->sampled.bytes)
+		snprintf(t->why, sizeof(t->why), "nothing is known of the memory");
+	else
+		snprintf(
+			t->why, sizeof(t->why),
+			"of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
+			"carries %s, %.1f and %.1f processors are free%s%s",
+			(double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
+			permille / 10.0, link, om_transport_free_cpus(&f->src),
+			om_transport_free_cpus(&f->dst), c->obstacle ? "; " : "",
+			c->obstacle ? c->obstacle : "");
+}
+
+void om_transport_tell(const struct om_transport_case *c, struct om_transport *t)
+{
+	print_way(t);
+	explain(c, t);
+}
