@@ -81,7 +81,12 @@ static bool set(struct om_session *s, struct om_request *request)
 	om_watch_set_limits(&s->watch, &limits);
 	s->plan.limits = limits; /* for the next attempt */
 	om_control_print_limits(&limits, om_now_ms(), text, sizeof(text));
-	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s", text);
+	/* libvirt takes no other speed for a mirror while it migrates. */
+	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s%s", text,
+			      om_control_given(&request->what, OM_CONTROL_BANDWIDTH) &&
+					      s->plan.disks.mirrors
+				      ? "; the disks keep the bandwidth that they began with"
+				      : "");
 }
 
 bool om_session_suspend(struct om_session *s, struct om_err *err)

@@ -174,6 +174,16 @@ static void a_setting_is_in_force_and_holds_for_the_next_attempt(void **unused)
 	end();
 }
 
+static void what_a_bandwidth_does_not_reach_is_said(void **unused)
+{
+	(void)unused;
+	begin();
+	s.plan.disks.mirrors = 2;
+	answers(ask(0, "set bandwidth=40"), OM_CONTROL_DONE, "the disks keep the bandwidth");
+	assert_null(strstr(ask(1, "set downtime-max=700")->answer.text, "disks"));
+	end();
+}
+
 static void what_libvirt_refuses_changes_nothing(void **unused)
 {
 	(void)unused;
@@ -311,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_setting_is_in_force_and_holds_for_the_next_attempt),
 		cmocka_unit_test(what_libvirt_refuses_changes_nothing),
+		cmocka_unit_test(what_a_bandwidth_does_not_reach_is_said),
 		cmocka_unit_test(a_bandwidth_before_the_first_pass_is_set_once_more),
 		cmocka_unit_test(the_domains_own_bandwidth_comes_back),
 		cmocka_unit_test(post_copy_is_answered_once_the_guest_is_there),
