@@ -99,6 +99,10 @@ static void add_path(struct om_text *to, const struct om_state *state)
 	}
 	if (state->path_speed_mbit)
 		om_text_add(to, " (%" PRIu32 " Mbit/s)", state->path_speed_mbit);
+	if (*state->transport) {
+		om_text_add(to, ", ");
+		om_text_add_clean(to, state->transport);
+	}
 }
 
 static void add_rest(struct om_text *to, const char *label, uint64_t left, uint64_t all)

@@ -406,7 +406,10 @@ static void the_text_for_people_names_path_and_result(void **unused)
 	assert_non_null(strstr(text, "10.1.0.2 by eth1 (10000 Mbit/s)\n"));
 	assert_non_null(strstr(text, "2.0 s so far, 2.1 s left\n"));
 	assert_non_null(strstr(text, "result    a = b\n"));
-	*state.path_addr = *state.path_ifname = '\0';
+	snprintf(state.transport, sizeof(state.transport), "2 connections, zstd level 1");
+	om_state_print_text(&state, text, sizeof(text));
+	assert_non_null(strstr(text, "eth1 (10000 Mbit/s), 2 connections, zstd level 1\n"));
+	*state.transport = *state.path_addr = *state.path_ifname = '\0';
 	state.path_speed_mbit = 0;
 	om_state_print_text(&state, text, sizeof(text));
 	assert_non_null(strstr(text, "the default one\n"));
