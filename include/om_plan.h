@@ -122,8 +122,9 @@ struct om_attempt_end {
 	char text[400];	     /* libvirt's message */
 
 	/* What the watch made of it. */
-	bool ended_by_watch;	   /* cancelled without success, for the reason in `watch_why` */
-	bool restart_throttled;	   /* cancelled, to begin again with auto-converge */
+	bool ended_by_watch;  /* cancelled without success, for the reason in `watch_why` */
+	unsigned int restart; /* cancelled, to begin again with this as well: OM_FLAG_AUTO_CONVERGE,
+			       * OM_FLAG_SYNC_WRITES; 0 = not */
 	uint32_t throttle_initial; /* percent to begin with; 0 = OM_THROTTLE_INITIAL */
 	char watch_why[200];
 };
@@ -144,9 +145,10 @@ enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 			 const struct om_attempt_end *end);
 
-/* The same attempt with auto-converge. It borrows the texts of `from` and is not to be freed. */
-void om_plan_throttled(struct om_attempt *throttled, const struct om_attempt *from,
-		       const struct om_attempt_end *end);
+/* The same attempt with what it is to begin again with. It borrows the texts of `from`, which may be the same, and
+ * is not to be freed. */
+void om_plan_again(struct om_attempt *again, const struct om_attempt *from,
+		   const struct om_attempt_end *end);
 
 /* Prints the plan for golden tests and DEBUG lines; malloc'ed, one fact a line. */
 char *om_plan_print(const struct om_plan *plan);

@@ -18,12 +18,13 @@
 
 enum om_action_kind {
 	OM_ACTION_NONE,
-	OM_ACTION_DOWNTIME, /* set the downtime limit to `downtime_ms` */
-	OM_ACTION_POSTCOPY, /* start post-copy */
-	OM_ACTION_SUSPEND,  /* pause the guest: the copy then ends */
-	OM_ACTION_THROTTLE, /* cancel, and begin again with auto-converge */
-	OM_ACTION_ABORT,    /* end without success: `why` is the reason */
-	OM_ACTION_SAY,	    /* only tell `why` */
+	OM_ACTION_DOWNTIME,    /* set the downtime limit to `downtime_ms` */
+	OM_ACTION_POSTCOPY,    /* start post-copy */
+	OM_ACTION_SUSPEND,     /* pause the guest: the copy then ends */
+	OM_ACTION_THROTTLE,    /* cancel, and begin again with auto-converge */
+	OM_ACTION_SYNC_WRITES, /* cancel, and begin again with synchronous writes to disks */
+	OM_ACTION_ABORT,       /* end without success: `why` is the reason */
+	OM_ACTION_SAY,	       /* only tell `why` */
 	OM_ACTION_COUNT
 };
 struct om_action {

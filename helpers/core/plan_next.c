@@ -124,8 +124,7 @@ uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 {
 	unsigned int ours = plan->attempts[attempt].flags & plan->transport.flags;
 
-	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch ||
-	    end->restart_throttled)
+	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch || end->restart)
 		return 0;
 	if ((ours & OM_FLAG_ZEROCOPY) && zerocopy_refused(end))
 		return OM_REFUSED_ZEROCOPY;
@@ -158,8 +157,7 @@ enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 	const struct om_attempt *tried = &plan->attempts[attempt];
 	enum om_next weaker;
 
-	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch ||
-	    end->restart_throttled)
+	if (end->ok || end->stop_requested || end->dest_lost || end->ended_by_watch || end->restart)
 		return OM_NEXT_NONE;
 	weaker = next_weaker(plan, attempt, end, next);
 	if (weaker != OM_NEXT_NONE)
@@ -181,17 +179,19 @@ static uint32_t percent(uint32_t asked, uint32_t otherwise)
 	return !asked ? otherwise : asked > 99 ? 99 : asked;
 }
 
-void om_plan_throttled(struct om_attempt *throttled, const struct om_attempt *from,
-		       const struct om_attempt_end *end)
+void om_plan_again(struct om_attempt *again, const struct om_attempt *from,
+		   const struct om_attempt_end *end)
 {
 	static const char origin[] = "throttled restart";
 
-	*throttled = *from;
-	throttled->flags |= OM_FLAG_AUTO_CONVERGE;
-	if (!om_params_get(&throttled->params, "auto_converge.initial"))
-		om_params_set_number(&throttled->params, "auto_converge.initial", OM_PARAM_INT,
+	*again = *from;
+	again->flags |= end->restart;
+	if (!(end->restart & OM_FLAG_AUTO_CONVERGE))
+		return;
+	if (!om_params_get(&again->params, "auto_converge.initial"))
+		om_params_set_number(&again->params, "auto_converge.initial", OM_PARAM_INT,
 				     percent(end->throttle_initial, OM_THROTTLE_INITIAL), origin);
-	if (!om_params_get(&throttled->params, "auto_converge.increment"))
-		om_params_set_number(&throttled->params, "auto_converge.increment", OM_PARAM_INT,
+	if (!om_params_get(&again->params, "auto_converge.increment"))
+		om_params_set_number(&again->params, "auto_converge.increment", OM_PARAM_INT,
 				     OM_THROTTLE_INCREMENT, origin);
 }

@@ -131,6 +131,7 @@ static const char *const action_names[] = {
 	[OM_ACTION_POSTCOPY] = "post-copy",
 	[OM_ACTION_SUSPEND] = "pause",
 	[OM_ACTION_THROTTLE] = "throttle",
+	[OM_ACTION_SYNC_WRITES] = "synchronous writes",
 	[OM_ACTION_ABORT] = "end",
 	[OM_ACTION_SAY] = NULL,
 };

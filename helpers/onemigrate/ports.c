@@ -190,7 +190,9 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	end->stop_requested = s->stop;
 	end->suspended = s->guest_suspended;
 	end->ended_by_watch = s->watch_ended.kind == OM_ACTION_ABORT;
-	end->restart_throttled = s->watch_ended.kind == OM_ACTION_THROTTLE;
+	end->restart = s->watch_ended.kind == OM_ACTION_THROTTLE      ? OM_FLAG_AUTO_CONVERGE
+		       : s->watch_ended.kind == OM_ACTION_SYNC_WRITES ? OM_FLAG_SYNC_WRITES
+								      : 0;
 	end->throttle_initial = s->watch_ended.throttle_percent;
 	om_str_copy(end->watch_why, sizeof(end->watch_why), s->watch_ended.why);
 	end->dest_lost = om_vir_events(s->vir)->lost[OM_VIR_DST];

@@ -71,6 +71,7 @@ static void act(struct om_sampler *sampler, const struct om_action *action)
 		ok = om_session_suspend(s, &err);
 		break;
 	case OM_ACTION_THROTTLE:
+	case OM_ACTION_SYNC_WRITES:
 	case OM_ACTION_ABORT:
 		ok = end_call(s, action, &err);
 		break;

@@ -7,7 +7,8 @@
 
 #define RATE_MS 1000
 #define NEARER 0.98	     /* of what was left: that counts as progress */
-#define NOT_NEARER_MS 20000u /* without it for so long: told */
+#define NOT_NEARER_MS 20000u /* without it for so long: the disks do not get in sync */
+#define SYNC_LIBVIRT 8000000 /* has synchronous writes */
 
 static uint64_t expected_memory(const struct om_session *s)
 {
@@ -66,33 +67,63 @@ static bool is_late(const struct om_session *s, uint64_t now_ms)
 	       limits->policy != OM_POLICY_GUARANTEED && limits->policy != OM_POLICY_STOCK;
 }
 
-/* The guest writes as fast as the copy goes: QEMU counts what it has to copy again to the total. */
-static struct om_action tell_need(struct om_storage *st, const struct om_sample *sample)
+/* Once, where it may cost the guest something, both libvirt have it, and a deadline leaves time for a second copy. */
+static bool may_begin_with_sync_writes(const struct om_session *s, uint64_t now_ms)
 {
-	uint64_t left = sample->disk_remaining_bytes, ms = sample->now_ms - st->least_at_ms;
-	uint64_t grown = sample->disk_total_bytes - st->least_total_bytes;
+	const struct om_versions *v = &s->facts.versions;
+	const struct om_limits *limits = &s->watch.limits;
+	uint64_t took_ms = om_now_ms() - s->disks_begun_ms;
 
-	if (!st->least_at_ms || (double)left < NEARER * (double)st->least_left_bytes) {
-		st->least_left_bytes = left;
-		st->least_total_bytes = sample->disk_total_bytes;
-		st->least_at_ms = sample->now_ms;
-		return (struct om_action){ .kind = OM_ACTION_NONE };
+	return !(s->requests.flags & OM_FLAG_SYNC_WRITES) && om_policy_may_harm(limits->policy) &&
+	       v->src_libvirt >= SYNC_LIBVIRT && v->dst_libvirt >= SYNC_LIBVIRT &&
+	       (!limits->deadline_ms || now_ms + took_ms < limits->deadline_ms ||
+		limits->policy == OM_POLICY_GUARANTEED);
+}
+
+static void begin_count(struct om_storage *st, const struct om_sample *sample)
+{
+	st->least_left_bytes = sample->disk_remaining_bytes;
+	st->least_total_bytes = sample->disk_total_bytes;
+	st->least_at_ms = sample->now_ms;
+}
+
+/* The guest writes as fast as the copy goes: QEMU counts what it has to copy again to the total. */
+static struct om_action judge(struct om_session *s, const struct om_sample *sample)
+{
+	struct om_storage *st = s->storage;
+	uint64_t left = sample->disk_remaining_bytes, ms = sample->now_ms - st->least_at_ms;
+	uint64_t grown = sample->disk_total_bytes - st->least_total_bytes, written;
+
+	/* Less in all than before: it is another attempt. */
+	if (!st->least_at_ms || (double)left < NEARER * (double)st->least_left_bytes ||
+	    sample->disk_total_bytes < st->least_total_bytes)
+		begin_count(st, sample);
+	else if (ms >= NOT_NEARER_MS) {
+		written = grown * 1000 / ms >> 20;
+		if (may_begin_with_sync_writes(s, sample->now_ms)) {
+			begin_count(st, sample); /* again, should it be refused */
+			return say(
+				OM_ACTION_SYNC_WRITES,
+				"the disks do not get in sync: the guest writes %llu MiB/s to them, "
+				"%llu MiB/s are copied",
+				(unsigned long long)written,
+				(unsigned long long)st->rate_bytes_ps >> 20);
+		}
+		if (!st->told_need) {
+			st->told_need = true;
+			return say(OM_ACTION_SAY,
+				   "the disks do not get in sync and the copy goes on: the guest "
+				   "writes %llu MiB/s to them, %llu MiB/s are copied; it needs a "
+				   "faster way or a guest that writes less",
+				   (unsigned long long)written,
+				   (unsigned long long)st->rate_bytes_ps >> 20);
+		}
 	}
-	if (st->told_need || ms < NOT_NEARER_MS || sample->disk_total_bytes < st->least_total_bytes)
-		return (struct om_action){ .kind = OM_ACTION_NONE };
-	st->told_need = true;
-	return say(OM_ACTION_SAY,
-		   "the disks do not get in sync and the copy goes on: the guest writes %llu MiB/s "
-		   "to them, %llu MiB/s are copied; it needs a faster way or a guest that writes "
-		   "less",
-		   (unsigned long long)(grown * 1000 / ms) >> 20,
-		   (unsigned long long)st->rate_bytes_ps >> 20);
+	return (struct om_action){ .kind = OM_ACTION_NONE };
 }
 
 struct om_action om_storage_watch(struct om_session *s, const struct om_sample *sample)
 {
-	struct om_storage *st = s->storage;
-
 	if (!om_storage_is_ours(s) || !sample->disk_total_bytes)
 		return (struct om_action){ .kind = OM_ACTION_NONE };
 	if (!s->disks_begun_ms)
@@ -104,7 +135,7 @@ struct om_action om_storage_watch(struct om_session *s, const struct om_sample *
 			   "ended at the deadline; the disks were not in sync, %llu MiB had yet to "
 			   "be copied",
 			   (unsigned long long)sample->disk_remaining_bytes >> 20);
-	return tell_need(st, sample);
+	return judge(s, sample);
 }
 
 uint64_t om_storage_memory_bytes_ps(const struct om_session *s)

@@ -274,24 +274,25 @@ static bool go_on(const struct om_run_ops *ops, const struct om_plan *plan, size
 	return true;
 }
 
-/* Begins anew on the same path, and only once: the watch has seen that nothing gentler ends it. */
-static void throttle(const struct om_run_ops *ops, const struct om_plan *plan, size_t attempt,
-		     const struct om_attempt_end *call, struct om_attempt *throttled)
+/* Begins anew on the same path, with each flag only once: the watch has seen that nothing gentler ends it. */
+static void begin_again(const struct om_run_ops *ops, const struct om_attempt *from,
+			const struct om_attempt_end *call, struct om_attempt *again)
 {
 	char line[400];
 
-	om_plan_throttled(throttled, &plan->attempts[attempt], call);
-	snprintf(
-		line, sizeof(line),
-		"the copy was cancelled and begins again with auto-converge, which slows the guest "
-		"down%s%s",
-		*call->watch_why ? ": " : "", call->watch_why);
+	om_plan_again(again, from, call);
+	snprintf(line, sizeof(line), "the copy was cancelled and begins again with %s%s%s",
+		 call->restart == OM_FLAG_SYNC_WRITES
+			 ? "synchronous writes: those of the guest to its disks wait for the "
+			   "destination"
+			 : "auto-converge, which slows the guest down",
+		 *call->watch_why ? ": " : "", call->watch_why);
 	ops->log(ops->ctx, OM_LOG_INFO, line);
 }
 
 static void explain(struct om_run_end *end, const struct om_attempt_end *call)
 {
-	bool by_watch = (call->ended_by_watch || call->restart_throttled) && *call->watch_why;
+	bool by_watch = (call->ended_by_watch || call->restart) && *call->watch_why;
 
 	if (call->stop_requested)
 		om_err_set(&end->err, OM_E_ABORTED, "cancelled on request (%s)", call->text);
@@ -325,9 +326,8 @@ static bool block_job_began(const struct om_run_ops *ops, const struct om_attemp
 {
 	char target[32];
 
-	if (call->bytes_sent || call->stop_requested || call->ended_by_watch ||
-	    call->restart_throttled || !*tries_left ||
-	    !ops->block_job(ops->ctx, target, sizeof(target)))
+	if (call->bytes_sent || call->stop_requested || call->ended_by_watch || call->restart ||
+	    !*tries_left || !ops->block_job(ops->ctx, target, sizeof(target)))
 		return false;
 	--*tries_left;
 	ops->sleep_ms(ops->ctx, BLOCK_JOB_WAIT_MS);
@@ -338,19 +338,19 @@ static bool block_job_began(const struct om_run_ops *ops, const struct om_attemp
 static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan, uint32_t tries,
 			struct om_outcome_context context, struct om_run_end *end)
 {
-	struct om_attempt throttled = { 0 };
+	struct om_attempt again = { 0 };
 	struct om_attempt_end call;
 	uint32_t tries_left = tries - 1;
 
 	for (end->attempt = 0; !ops->stop_requested(ops->ctx);) {
-		bool restarted = throttled.flags;
+		bool restarted = again.flags;
+		const struct om_attempt *now = restarted ? &again : &plan->attempts[end->attempt];
 
-		call_once(ops, restarted ? &throttled : &plan->attempts[end->attempt], context,
-			  &call, end);
+		call_once(ops, now, context, &call, end);
 		if (call.ok || end->verdict != OM_VERDICT_SOURCE)
 			return;
-		if (call.restart_throttled && !restarted)
-			throttle(ops, plan, end->attempt, &call, &throttled);
+		if (call.restart & ~now->flags)
+			begin_again(ops, now, &call, &again);
 		else if (!restarted && go_on(ops, plan, &end->attempt, &call))
 			continue;
 		else if (!block_job_began(ops, &call, &tries_left))

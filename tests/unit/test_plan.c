@@ -189,7 +189,7 @@ the_next_path_is_tried_only_if_nothing_was_sent_and_the_path_can_be_the_reason(v
 		end.ended_by_watch = true;
 		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		end = rows[i].end;
-		end.restart_throttled = true;
+		end.restart = OM_FLAG_AUTO_CONVERGE;
 		assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 		end = rows[i].end;
 		end.ok = true;
@@ -308,9 +308,10 @@ static void a_throttled_attempt_is_the_same_with_auto_converge(void **unused)
 	(void)unused;
 	om_params_set_text(&from.params, "migrate_uri", "tcp://node02", "x");
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		const struct om_attempt_end end = { .throttle_initial = rows[i].asked };
+		const struct om_attempt_end end = { .restart = OM_FLAG_AUTO_CONVERGE,
+						    .throttle_initial = rows[i].asked };
 
-		om_plan_throttled(&to, &from, &end);
+		om_plan_again(&to, &from, &end);
 		assert_int_equal(to.path, from.path);
 		assert_int_equal(to.flags, from.flags | OM_FLAG_AUTO_CONVERGE);
 		assert_int_equal(om_params_get(&to.params, "auto_converge.initial")->number,
@@ -322,10 +323,23 @@ static void a_throttled_attempt_is_the_same_with_auto_converge(void **unused)
 	}
 	om_params_set_number(&from.params, "auto_converge.initial", OM_PARAM_INT, 7, "x");
 	om_params_set_number(&from.params, "auto_converge.increment", OM_PARAM_INT, 5, "x");
-	om_plan_throttled(&to, &from, &(struct om_attempt_end){ .throttle_initial = 50 });
+	om_plan_again(&to, &from,
+		      &(struct om_attempt_end){ .restart = OM_FLAG_AUTO_CONVERGE,
+						.throttle_initial = 50 });
 	assert_int_equal(om_params_get(&to.params, "auto_converge.initial")->number, 7);
 	assert_int_equal(om_params_get(&to.params, "auto_converge.increment")->number, 5);
 	om_params_free(&from.params);
+}
+
+static void another_attempt_with_synchronous_writes_keeps_what_it_has(void **unused)
+{
+	struct om_attempt attempt = { .flags = OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE };
+
+	(void)unused;
+	om_plan_again(&attempt, &attempt,
+		      &(struct om_attempt_end){ .restart = OM_FLAG_SYNC_WRITES });
+	assert_int_equal(attempt.flags, OM_FLAG_LIVE | OM_FLAG_AUTO_CONVERGE | OM_FLAG_SYNC_WRITES);
+	assert_int_equal(attempt.params.n, 0);
 }
 
 static void
@@ -453,6 +467,7 @@ int main(void)
 		cmocka_unit_test(no_series_of_failures_makes_many_attempts),
 		cmocka_unit_test(an_operators_own_post_copy_is_not_taken_away),
 		cmocka_unit_test(a_throttled_attempt_is_the_same_with_auto_converge),
+		cmocka_unit_test(another_attempt_with_synchronous_writes_keeps_what_it_has),
 		cmocka_unit_test(
 			an_interface_that_was_not_checked_is_told_so_and_never_taken_for_the_management_one),
 		cmocka_unit_test(a_longer_limit_of_the_domains_own_holds_where_nothing_is_set),

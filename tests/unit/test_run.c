@@ -209,13 +209,16 @@ static bool snapshots_define(void *ctx, bool on_dest, struct om_err *err)
 		    ((struct world *)ctx)->define_fails, err);
 }
 
-/* "memory1" for the plan's second attempt; "throttled" for one that is none of the plan's. */
+/* "memory1" for the plan's second attempt; "throttled" for one that is none of the plan's, or "sync". */
 static void memory(void *ctx, const struct om_attempt *attempt, struct om_attempt_end *end)
 {
 	struct world *w = ctx;
 	const struct call *call = &w->calls[w->calls_made];
 	char what[32] = "throttled";
 
+	if (attempt->flags & OM_FLAG_SYNC_WRITES)
+		snprintf(what, sizeof(what), "sync%s",
+			 attempt->flags & OM_FLAG_AUTO_CONVERGE ? "+throttled" : "");
 	for (size_t i = 0; i < w->plan->attempt_count; i++)
 		if (attempt == &w->plan->attempts[i])
 			snprintf(what, sizeof(what), "memory%zu", i);
@@ -774,8 +777,8 @@ static void a_repeated_action_says_so(void **unused)
 
 #define THROTTLE                                                                                   \
 	.vir_domain = FROM_QEMU, .vir_code = OPERATION_ABORTED, .bytes_sent = true,                \
-	.restart_throttled = true, .throttle_initial = 40, .watch_why = "it dirties too much",     \
-	.text = "canceled by client"
+	.restart = OM_FLAG_AUTO_CONVERGE, .throttle_initial = 40,                                  \
+	.watch_why = "it dirties too much", .text = "canceled by client"
 
 static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void **unused)
 {
@@ -821,7 +824,7 @@ static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void 
 		  .trace =
 			  "save touch drop memory0 reopen resume-source throttled switched define-dest" },
 		{ "the cancelling came too late",
-		  { START, .calls = { CALL(SIDE(.ok = true, .restart_throttled = true),
+		  { START, .calls = { CALL(SIDE(.ok = true, .restart = OM_FLAG_AUTO_CONVERGE),
 					   SIDE(.state = ABSENT), SIDE(.state = RUNNING)) } },
 		  .verdict = OM_VERDICT_DEST,
 		  .trace = "save touch drop memory0 switched define-dest" },
@@ -859,6 +862,52 @@ static void a_throttled_restart_is_made_once_and_only_from_a_proven_source(void 
 	assert_string_equal(w.infos,
 			    "the copy was cancelled and begins again with auto-converge, which "
 			    "slows the guest down: it dirties too much\n");
+}
+
+#define SYNC                                                                                       \
+	.vir_domain = FROM_QEMU, .vir_code = OPERATION_ABORTED, .restart = OM_FLAG_SYNC_WRITES,    \
+	.watch_why = "not in sync", .text = "canceled by client"
+
+static void
+a_restart_with_synchronous_writes_is_made_once_and_may_be_followed_by_another(void **unused)
+{
+	static const struct row rows[] = {
+		{ "it helps",
+		  { START,
+		    .calls = { CALL(SIDE(SYNC), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 reopen sync switched define-dest" },
+		{ "asked for twice",
+		  { START,
+		    .calls = { CALL(SIDE(SYNC), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       CALL(SIDE(SYNC), SIDE(.state = RUNNING), SIDE(.state = ABSENT)) } },
+		  .verdict = OM_VERDICT_SOURCE,
+		  .trace = "save touch drop memory0 reopen sync reopen define-source",
+		  .err = "not in sync" },
+		{ "memory does not converge then",
+		  { START,
+		    .calls = { CALL(SIDE(SYNC), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       CALL(SIDE(THROTTLE), SIDE(.state = RUNNING), SIDE(.state = ABSENT)),
+			       SUCCESS } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace =
+			  "save touch drop memory0 reopen sync reopen sync+throttled switched define-dest" },
+		{ "the destination is silent",
+		  { START, .calls = { CALL(SIDE(SYNC), SIDE(.state = BACK),
+					   SIDE(.state = OM_SIDE_UNREACHABLE)) } },
+		  .verdict = OM_VERDICT_UNKNOWN,
+		  .trace = "save touch drop memory0 reopen",
+		  .err = "not in sync" },
+	};
+	struct world w = rows[0].w;
+
+	(void)unused;
+	CHECK(rows);
+	(void)run(&w, 0, 3, 3);
+	assert_string_equal(
+		w.infos, "the copy was cancelled and begins again with synchronous writes: those "
+			 "of the guest to its disks wait for the destination: not in sync\n");
 }
 
 #define ENDED                                                                                      \
@@ -1283,6 +1332,8 @@ int main(void)
 		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),
 		cmocka_unit_test(a_repeated_action_says_so),
 		cmocka_unit_test(a_throttled_restart_is_made_once_and_only_from_a_proven_source),
+		cmocka_unit_test(
+			a_restart_with_synchronous_writes_is_made_once_and_may_be_followed_by_another),
 		cmocka_unit_test(an_end_by_the_watch_gives_the_watchs_reason),
 		cmocka_unit_test(a_destination_that_refuses_post_copy_is_migrated_to_without_it),
 		cmocka_unit_test(
