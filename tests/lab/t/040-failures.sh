@@ -138,7 +138,7 @@ lab guest start 32 --mem 128 --fill 16 --disk --ds 100 --verify 64
 fill_disk 32
 make_room 32
 on_source node01 virsh -q --connect qemu:///system migrate --live --unsafe --copy-storage-all \
-	--migrate-disks vda --bandwidth 4 --migrateuri tcp://node02-10g1 one-32 qemu+ssh://node02/system \
+	--migrate-disks vda --bandwidth 2 --migrateuri tcp://node02-10g1 one-32 qemu+ssh://node02/system \
 	>"$T/virsh" 2>&1 &
 COPY=$!
 poll 10 waits_for_memory 2 || fail "the other VM's disk copy did not begin"
