@@ -28,10 +28,11 @@ at_most() {
 	[[ $1 =~ ^[0-9]+$ && $1 -le $2 ]]
 }
 
-# state KEY...: of the state at present, one number a line.
+# state KEY...: of the migration that copies at present, one number a line.
 state() {
 	local json key
 	json=$(lab exec node01 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run status 31 --json 2>/dev/null)
+	[[ $json == *'"phase":"copy"'* ]] || return 1 # of the migration before
 	for key in "$@"; do
 		[[ $json =~ \"$key\":([0-9]+) ]] || return 1
 		echo "${BASH_REMATCH[1]}"
