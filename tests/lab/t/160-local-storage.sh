@@ -152,7 +152,7 @@ check "the images are right, seen from outside" lab guest verify-image 31
 
 # ---- a way that carries less than its interface says, and a guest that writes more than that
 lab guest stop 32
-lab guest start 33 --mem 96 --fill 16 --ds 100 --storage qcow2:16:rate=1 --verify 16
+lab guest start 33 --mem 96 --fill 16 --ds 100 --storage qcow2:16:rate=3:region=8 --verify 16
 for node in node01 node02; do
 	lab fault rate $node fast 80mbit
 done
