@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket against real clients: honest, slow, hostile, foreign. */
 #include "om_cmocka.h"
+#include "state_dir.h"
 
 #include "om_control_socket.h"
 #include "om_state.h"
@@ -22,7 +23,7 @@
 #define UUID "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c4"
 #define NOBODY 65534
 
-static char base[] = "/tmp/test-control-XXXXXX", dir[40], path[100];
+static char path[108];
 static struct om_control_server server;
 static char heard[OM_CONTROL_CLIENTS][OM_CONTROL_LINE_MAX];
 static unsigned int lines, gone;
@@ -31,12 +32,9 @@ static uid_t heard_uid;
 static int set_up(void **unused)
 {
 	(void)unused;
-	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
-	if (!mkdtemp(base))
+	if (state_dir_make())
 		return -1;
-	snprintf(dir, sizeof(dir), "%s/onemigrate", base);
 	snprintf(path, sizeof(path), "%s/" UUID ".sock", dir);
-	om_state_dir_override(dir);
 	lines = gone = 0;
 	memset(&server, 0, sizeof(server));
 	server.fd = -1;
@@ -45,11 +43,9 @@ static int set_up(void **unused)
 
 static int tear_down(void **unused)
 {
-	OM_AUTOFREE char *command = om_xasprintf("rm -rf '%s'", base);
-
 	(void)unused;
 	om_control_close(&server);
-	return system(command);
+	return state_dir_remove();
 }
 
 static void open_server(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_cmocka.h"
+#include "state_dir.h"
 
 #include "om_refused.h"
 #include "om_state.h"
@@ -15,27 +16,22 @@
 #define NOW UINT64_C(1784629422000)
 #define HOUR UINT64_C(3600000)
 
-static char base[] = "/tmp/test-refused-XXXXXX", dir[64], file[128];
+static char file[128];
 static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013 };
 
 static int set_up(void **unused)
 {
 	(void)unused;
-	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
-	if (!mkdtemp(base))
+	if (state_dir_make())
 		return -1;
-	snprintf(dir, sizeof(dir), "%s/onemigrate", base);
 	snprintf(file, sizeof(file), "%s/refused", dir);
-	om_state_dir_override(dir);
 	return 0;
 }
 
 static int tear_down(void **unused)
 {
 	(void)unused;
-	unlink(file);
-	rmdir(dir);
-	return rmdir(base);
+	return state_dir_remove();
 }
 
 static void what_was_refused_is_known_of_this_pair_alone(void **unused)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_cmocka.h"
+#include "state_dir.h"
 
 #include "om_state.h"
 #include "om_util.h"
@@ -19,26 +20,18 @@
 #define UUID "85b4ad9d-6e6c-4a1e-bb1c-0c8ad1b1a4c4"
 #define UUID_2 "85b4ad9d-6e6c-4a1e-bb1c-000000000002"
 
-/* Each test has a directory of its own: `dir` for us, in `base`, which is everyone's. */
-static char base[] = "/tmp/test-state-XXXXXX", dir[64];
-
 static int set_up(void **unused)
 {
 	(void)unused;
-	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
-	if (!mkdtemp(base))
+	if (state_dir_make())
 		return -1;
-	snprintf(dir, sizeof(dir), "%s/onemigrate", base);
-	om_state_dir_override(dir);
 	return 0;
 }
 
 static int tear_down(void **unused)
 {
-	OM_AUTOFREE char *command = om_xasprintf("rm -rf '%s'", base);
-
 	(void)unused;
-	return system(command);
+	return state_dir_remove();
 }
 
 static int open_dir(void)
