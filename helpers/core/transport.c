@@ -225,6 +225,8 @@ static void obey_compression(struct om_transport_case *c, struct om_transport *t
 						     .level = 1,
 						     .connections =
 							     om_transport_connections(c, method) };
+	c->best.speed_ps = om_transport_speed(c, &c->best);
+	c->best.queue_ms = om_transport_queue_ms(c, &c->best);
 	snprintf(t->why, sizeof(t->why), "MIGRATE_COMPRESSION is %s", om_compression_name(method));
 }
 

@@ -732,6 +732,25 @@ static void libvirt_is_asked_beside_the_host(void **unused)
 	om_strv_free(&ask.secrets);
 }
 
+/* Which takes a moment. */
+static void how_fast_the_host_is_is_measured_only_where_it_is_asked(void **unused)
+{
+	struct om_survey_ask ask = { .speed = true };
+	struct om_survey survey;
+
+	(void)unused;
+	libvirt_hangs = false;
+	om_survey_here(&survey, &ask, "test:///default", 5000);
+	assert_in_range(survey.cpus, 1, UINT16_MAX);
+	assert_in_range(survey.fresh_page_ns, 10, 10000000);
+	om_survey_free(&survey);
+	ask.speed = false;
+	om_survey_here(&survey, &ask, "test:///default", 5000);
+	assert_int_equal(survey.cpus, 0);
+	assert_int_equal(survey.fresh_page_ns, 0);
+	om_survey_free(&survey);
+}
+
 static void a_libvirt_that_does_not_answer_is_left_alone(void **unused)
 {
 	char name[] = "web front";
@@ -778,6 +797,7 @@ int main(void)
 		TEST(the_lowest_free_port_of_a_range_is_listened_on),
 		TEST(nobody_listens_on_an_address_of_another_host),
 		TEST(libvirt_is_asked_beside_the_host),
+		TEST(how_fast_the_host_is_is_measured_only_where_it_is_asked),
 		TEST(a_libvirt_that_does_not_answer_is_left_alone),
 	};
 

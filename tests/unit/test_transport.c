@@ -193,6 +193,24 @@ static void not_where_the_guest_would_wait_for_it(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
 }
 
+/* `plan` foretells with it. */
+static void what_is_asked_for_has_a_speed_too(void **unused)
+{
+	struct given given = { .versions = trixie,
+			       .facts = usual(300),
+			       .name = "MIGRATE_COMPRESSION",
+			       .value = "zstd" };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	assert_true(choose(&given, &t, &err));
+	assert_in_range(t.expected_bytes_ps, 200000000, 400000000);
+	given.value = "none";
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.expected_bytes_ps, 117000000);
+}
+
 /* What must remain possible. */
 static void never_against_what_must_remain(void **unused)
 {
@@ -399,6 +417,7 @@ int main(void)
 		cmocka_unit_test(zeros_among_pages_count_as_such),
 		cmocka_unit_test(compresses_where_it_is_faster),
 		cmocka_unit_test(not_for_little),
+		cmocka_unit_test(what_is_asked_for_has_a_speed_too),
 		cmocka_unit_test(not_where_the_guest_would_wait_for_it),
 		cmocka_unit_test(never_against_what_must_remain),
 		cmocka_unit_test(words_of_the_options_win),
