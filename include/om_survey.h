@@ -194,6 +194,8 @@ struct om_survey_link;
 /* Starts the ssh at once, so that its handshake costs no time of its own; never fails. NULL where `host`
  * is no valid host name. */
 struct om_survey_link *om_survey_link_open(const char *host);
+/* Closes what the scripts have begun (ONEMIGRATE_LINK), for a process that will not open it. */
+void om_survey_link_disown(void);
 /* Asks. False: it could not be had, and why is in survey->why (known is then false); where the other
  * end has no helper, its addresses are in survey->addrs all the same. timeout_ms counts from now. */
 bool om_survey_link_ask(struct om_survey_link *link, const struct om_survey_ask *ask,

@@ -107,7 +107,10 @@ bool om_tm_path_in(const char *path, const char *dir);
 /* Is it in some directory of that VM (.../<digits>/<vm_id>/...) other than `dir`? */
 bool om_tm_path_in_other(const char *path, const char *dir, const char *vm_id);
 
-/* ---- What premigrate leaves for failmigrate, in the state directory of the source. ---- */
+/* ---- What premigrate leaves for the later steps, in the state directory of the source. ---- */
+
+/* Where the guest was when the migration had ended, by what both hosts said. */
+enum om_tm_settled { OM_TM_SETTLED_NOT, OM_TM_SETTLED_MOVED, OM_TM_SETTLED_STAYED };
 
 struct om_tm_record {
 	char *vm_id, *dst, *dir;
@@ -115,6 +118,8 @@ struct om_tm_record {
 	bool dir_missing;	    /* on the destination, before premigrate */
 	bool other;		    /* the two directories are proven not to be the same */
 	struct om_strv new_bridges; /* that the destination did not have */
+	enum om_tm_settled settled;
+	uint64_t settled_epoch_ms; /* by the source's clock */
 };
 #define OM_TM_RECORD_MAX 65536
 void om_tm_record_free(struct om_tm_record *record);

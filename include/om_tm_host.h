@@ -34,6 +34,9 @@ bool om_tm_record_write(const struct om_tm_record *record, const char *uuid,
 			struct om_err *err) OM_MUST_CHECK;
 bool om_tm_record_read(struct om_tm_record *record, const char *uuid) OM_MUST_CHECK;
 void om_tm_record_remove(const char *uuid);
+/* Adds to the record, where there is one of that migration, how it ended. */
+void om_tm_record_settle(const char *uuid, const char *vm_id, const char *dst,
+			 enum om_tm_settled settled, uint64_t epoch_ms);
 
 /* ---- edge/tm_vnm.c ---- */
 

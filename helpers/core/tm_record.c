@@ -9,6 +9,11 @@
 
 #define HEAD "onemigrate-tm=1"
 
+static const char *const settled_names[] = {
+	[OM_TM_SETTLED_MOVED] = "moved",
+	[OM_TM_SETTLED_STAYED] = "stayed",
+};
+
 void om_tm_record_free(struct om_tm_record *record)
 {
 	free(record->vm_id);
@@ -31,6 +36,9 @@ char *om_tm_record_print(const struct om_tm_record *record)
 		om_buf_addf(&buf, "other=1\n");
 	for (size_t i = 0; i < record->new_bridges.n; i++)
 		om_buf_addf(&buf, "bridge=%s\n", record->new_bridges.v[i]);
+	if (record->settled)
+		om_buf_addf(&buf, "%s=%llu\n", settled_names[record->settled],
+			    (unsigned long long)record->settled_epoch_ms);
 	om_buf_addf(&buf, "end\n");
 	return buf.text;
 }
@@ -39,6 +47,15 @@ static void take(char **to, const char *value)
 {
 	free(*to);
 	*to = om_xstrdup(value);
+}
+
+static void take_settled(struct om_tm_record *record, const char *key, const char *value)
+{
+	for (size_t i = OM_TM_SETTLED_MOVED; i < OM_ARRAY_LEN(settled_names); i++)
+		if (strcmp(key, settled_names[i]) == 0) {
+			record->settled = (enum om_tm_settled)i;
+			record->settled_epoch_ms = strtoull(value, NULL, 10);
+		}
 }
 
 static void take_line(struct om_tm_record *record, const char *key, const char *value)
@@ -57,6 +74,8 @@ static void take_line(struct om_tm_record *record, const char *key, const char *
 		record->other = strcmp(value, "1") == 0;
 	else if (strcmp(key, "bridge") == 0)
 		om_strv_add(&record->new_bridges, value);
+	else
+		take_settled(record, key, value);
 }
 
 bool om_tm_record_parse(struct om_tm_record *record, const char *text)

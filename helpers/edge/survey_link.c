@@ -73,22 +73,44 @@ static bool start(struct om_survey_link *link, const char *host, const char *dir
 	return link->pid > 0;
 }
 
-/* `run` may have begun the ssh to this host before it looked for a helper: "TO FROM HOST", two descriptors. */
-static bool adopt(struct om_survey_link *link, const char *host)
+/* The scripts may have begun the ssh before they looked for a helper: "TO FROM HOST", two descriptors. */
+static bool begun_before(int *to, int *from, const char **host)
 {
 	const char *text = getenv("ONEMIGRATE_LINK");
-	int to, from, at = 0;
-	bool ok = text && sscanf(text, "%d %d %n", &to, &from, &at) == 2 && at &&
-		  strcmp(text + at, host) == 0 && to > STDERR_FILENO && from > STDERR_FILENO &&
-		  fcntl(to, F_SETFD, FD_CLOEXEC) == 0 && fcntl(from, F_SETFD, FD_CLOEXEC) == 0 &&
-		  fcntl(to, F_SETFL, O_NONBLOCK) == 0;
+	int at = 0;
+	bool ok = text && sscanf(text, "%d %d %n", to, from, &at) == 2 && at &&
+		  *to > STDERR_FILENO && *from > STDERR_FILENO;
 
-	if (!ok)
+	if (ok)
+		*host = text + at;
+	return ok;
+}
+
+static bool adopt(struct om_survey_link *link, const char *host)
+{
+	const char *of;
+	int to, from;
+
+	if (!begun_before(&to, &from, &of) || strcmp(of, host) != 0 ||
+	    fcntl(to, F_SETFD, FD_CLOEXEC) || fcntl(from, F_SETFD, FD_CLOEXEC) ||
+	    fcntl(to, F_SETFL, O_NONBLOCK))
 		return false;
 	unsetenv("ONEMIGRATE_LINK");
 	link->to = to;
 	link->from = from;
 	return true;
+}
+
+void om_survey_link_disown(void)
+{
+	const char *host;
+	int to, from;
+
+	if (begun_before(&to, &from, &host)) {
+		close(to);
+		close(from);
+	}
+	unsetenv("ONEMIGRATE_LINK");
 }
 
 struct om_survey_link *om_survey_link_open(const char *host)

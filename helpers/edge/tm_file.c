@@ -59,6 +59,22 @@ bool om_tm_record_read(struct om_tm_record *record, const char *uuid)
 	return om_tm_record_parse(record, text);
 }
 
+void om_tm_record_settle(const char *uuid, const char *vm_id, const char *dst,
+			 enum om_tm_settled settled, uint64_t epoch_ms)
+{
+	struct om_tm_record record;
+	struct om_err ignored;
+
+	if (!om_tm_record_read(&record, uuid))
+		return;
+	record.settled = settled;
+	record.settled_epoch_ms = epoch_ms;
+	/* Without it the later steps ask both hosts themselves. */
+	if (strcmp(record.vm_id, vm_id) == 0 && strcmp(record.dst, dst) == 0)
+		(void)!om_tm_record_write(&record, uuid, &ignored);
+	om_tm_record_free(&record);
+}
+
 void om_tm_record_remove(const char *uuid)
 {
 	struct om_err ignored;

@@ -76,6 +76,8 @@ void om_checkup_open(struct om_session *s)
 	c->on = is_needed(s);
 	if (c->on)
 		c->dst_link = om_survey_link_open(s->args.dst);
+	else
+		om_survey_link_disown();
 	if (c->on && s->args.local)
 		c->src_link = om_survey_link_open(s->args.src);
 }

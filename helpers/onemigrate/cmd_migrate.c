@@ -6,6 +6,8 @@
  */
 #include "cmd.h"
 #include "om_log.h"
+#include "om_survey.h"
+#include "om_tm_host.h"
 #include "session.h"
 
 #include <errno.h>
@@ -124,7 +126,7 @@ static int block_signals(sigset_t *old_mask)
 }
 
 /* A session of its own: a signal to the driver's process group reaches the supervisor alone. */
-static pid_t start_worker(struct supervisor *sup, bool settle_only)
+static pid_t start_worker(struct supervisor *sup, enum om_work work)
 {
 	pid_t supervisor = getpid(), pid = fork();
 
@@ -136,7 +138,9 @@ static pid_t start_worker(struct supervisor *sup, bool settle_only)
 	close(sup->signal_fd);
 	if (getppid() != supervisor)
 		_exit(1);
-	om_worker_main(&sup->args, sup->shared, sup->document_fd, settle_only, sup->begun_ms);
+	if (work == OM_WORK_LOOK) /* all that has to be said was said */
+		close(STDERR_FILENO), occupy_standard_fds();
+	om_worker_main(&sup->args, sup->shared, sup->document_fd, work, sup->begun_ms);
 }
 
 /* Waits for the worker; signals and a closed reader of stderr are passed on as SIGTERM. Returns
@@ -197,12 +201,57 @@ static void forget_settings(void)
 		unsetenv(ours[i]);
 }
 
+/* Did premigrate leave something that later steps go by? */
+static bool has_record(const struct supervisor *sup)
+{
+	struct om_tm_record record;
+
+	if (sup->args.local || !om_tm_record_read(&record, sup->args.deploy_id))
+		return false;
+	om_tm_record_free(&record);
+	return true;
+}
+
+/* Ends as the script has ended. */
+static int end_as(int status)
+{
+	sigset_t all;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigfillset(&all);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
+}
+
+/* Where the VM is afterwards is recorded, so that the TM script that comes next need not ask both hosts. */
+static int attend_stock(struct supervisor *sup, pid_t pid)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid)
+		if (read(sup->signal_fd, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGCHLD) {
+			sup->stopped = true;
+			kill(pid, (int)info.ssi_signo);
+		}
+	sup->shared->answered = true;
+	pid = sup->stopped ? -1 : start_worker(sup, OM_WORK_LOOK);
+	if (pid > 0)
+		attend_worker(sup, pid);
+	return end_as(status);
+}
+
 /* Only while nothing has been touched. The script gets what we got, to the byte. */
 static int run_stock(struct supervisor *sup, const char *why)
 {
 	const char *saved = getenv("ONEMIGRATE_STOCK");
 	OM_AUTOFREE char *stock = om_xstrdup(saved ? saved : "");
 	char text[1200];
+	pid_t pid;
 
 	if (sup->stopped) {
 		snprintf(text, sizeof(text), "cancelled; " OM_REPORT_UNASKED, sup->args.src);
@@ -224,6 +273,11 @@ static int run_stock(struct supervisor *sup, const char *why)
 	}
 	om_log(sup->shared->fast_configured ? OM_LOG_WARN : OM_LOG_INFO,
 	       "left to OpenNebula's own script: %s", why);
+	pid = has_record(sup) ? fork() : -1;
+	if (pid > 0)
+		return attend_stock(sup, pid);
+	if (pid == 0) /* a kill of the one is to be one of the other, as without us */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	forget_settings();
 	sigprocmask(SIG_SETMASK, &sup->old_mask, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -251,7 +305,7 @@ static int answer_for(struct supervisor *sup, int status)
 
 	if (!sup->shared->touched && crashed(status))
 		return run_stock(sup, "the helper crashed before it had touched anything");
-	pid = start_worker(sup, true);
+	pid = start_worker(sup, OM_WORK_SETTLE);
 	if (pid > 0)
 		attend_worker(sup, pid);
 	if (!sup->shared->answered || sup->shared->kind != OM_ANSWER_EXIT)
@@ -266,9 +320,10 @@ static int answer_for(struct supervisor *sup, int status)
 
 static int supervise(struct supervisor *sup)
 {
-	pid_t pid = start_worker(sup, false);
+	pid_t pid = start_worker(sup, OM_WORK_MIGRATE);
 	int status;
 
+	om_survey_link_disown(); /* it is the worker's */
 	if (pid < 0)
 		return run_stock(sup, "no process can be started");
 	status = attend_worker(sup, pid);

@@ -152,7 +152,8 @@ static void failmigrate(struct om_tm *tm)
 	tm->facts.made_by_us = om_tm_recall(tm) && tm->record.dir_missing;
 	/* Nobody need be asked about what is not undone. */
 	if (om_tm_dangers(tm->facts.step, tm->facts.effects) || om_tm_has_made(tm)) {
-		om_tm_look(tm);
+		if (om_tm_has_made(tm) || !om_tm_known(tm))
+			om_tm_look(tm);
 		tm->verdict = om_tm_decide(&tm->facts);
 	}
 	om_tm_undo(tm);

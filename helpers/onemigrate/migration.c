@@ -2,6 +2,7 @@
 /* One migration from the request to the answer, as the worker thread goes through it. */
 #include "move.h"
 #include "om_log.h"
+#include "om_tm_host.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -85,6 +86,19 @@ static void set_end_phase(struct om_session *s, const struct om_run_end *end, co
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* For the TM script that comes next. */
+static void record_end(const struct om_session *s, enum om_verdict verdict)
+{
+	enum om_tm_settled settled = OM_TM_SETTLED_NOT;
+
+	if (verdict == OM_VERDICT_DEST || verdict == OM_VERDICT_DEST_LEFTOVER)
+		settled = OM_TM_SETTLED_MOVED;
+	else if (verdict == OM_VERDICT_SOURCE)
+		settled = OM_TM_SETTLED_STAYED;
+	om_tm_record_settle(om_vir_uuid(s->vir), s->args.vm_id, s->args.dst, settled,
+			    om_epoch_ms());
+}
+
 /* Turns the end of a run into the answer for the driver. */
 static void answer(struct om_session *s, const struct om_run_end *end)
 {
@@ -104,6 +118,8 @@ static void answer(struct om_session *s, const struct om_run_end *end)
 	else if (status == 0 && end->verdict != OM_VERDICT_DEST)
 		om_log(OM_LOG_ERROR, "%s", where);
 	set_end_phase(s, end, what);
+	if (s->identified)
+		record_end(s, end->verdict);
 	om_log_syslog("ends with status %d: %s", status, status ? what : where);
 	om_session_answer(s, status, "%s; %s%s", what,
 			  s->shared->touched ? "" : "nothing was touched, ", where);
@@ -330,4 +346,20 @@ void om_session_settle(struct om_session *s, const struct om_run_ops *ops)
 		}
 	}
 	answer(s, &end);
+}
+
+/* OpenNebula's own script has ended, however it did; nothing is done about it. */
+void om_session_look(struct om_session *s, const struct om_run_ops *ops)
+{
+	struct om_err ignored;
+	bool repeated;
+
+	if (om_session_is_move(s) || !om_vir_init(&ignored))
+		return;
+	s->vir = om_vir_new(s->src_uri, s->dst_uri);
+	s->identified = om_vir_open(s->vir, OM_VIR_DST, &ignored) &&
+			om_vir_open(s->vir, OM_VIR_SRC, &ignored) &&
+			om_vir_identify(s->vir, s->args.deploy_id, &ignored);
+	if (s->identified)
+		record_end(s, om_run_look(ops, &repeated));
 }

@@ -267,14 +267,18 @@ int om_cmd_aftermath(int argc, char **argv);
 /* migration.c: what the worker thread does; each ends with an answer. */
 void om_session_migrate(struct om_session *s, struct om_run_ops *ops);
 void om_session_settle(struct om_session *s, const struct om_run_ops *ops);
+void om_session_look(struct om_session *s, const struct om_run_ops *ops);
 void om_session_refuse(struct om_session *s, const struct om_err *err);
 /* What this release leaves to the stock script, or NULL. */
 const char *om_session_stock_case(const struct om_session *s);
 
 /* worker.c: what a signal does; main thread. */
 void om_session_stop(struct om_session *s);
+/* What a working process is for: the migration; an answer for one that died; only to record where the VM is, when
+ * OpenNebula's own script has ended. */
+enum om_work { OM_WORK_MIGRATE, OM_WORK_SETTLE, OM_WORK_LOOK };
 /* The working process; never returns. */
 _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shared, int document_fd,
-			      bool settle_only, uint64_t begun_ms);
+			      enum om_work work, uint64_t begun_ms);
 
 #endif

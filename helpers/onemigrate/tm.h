@@ -19,7 +19,7 @@ struct om_tm {
 	struct om_tm_facts facts;
 	struct om_tm_verdict verdict;
 	char blockers[512];
-	struct om_tm_record record; /* failmigrate: what premigrate left */
+	struct om_tm_record record; /* what premigrate and migrate left */
 	bool have_record;
 };
 
@@ -35,8 +35,8 @@ void om_tm_look(struct om_tm *tm);
 /* Of a VM that stays on its host: does it use what would be removed? */
 void om_tm_look_at_use(struct om_tm *tm);
 
-/* tm_known.c: postmigrate: this host's own migration has asked both hosts a moment ago, and premigrate has told
- * the directories apart: then only this host is asked. */
+/* tm_known.c: `migrate` has asked both hosts a moment ago, and premigrate has told the directories apart: then
+ * only this host is asked. */
 bool om_tm_known(struct om_tm *tm);
 /* Do the records alone say so? */
 bool om_tm_recorded(struct om_tm *tm);

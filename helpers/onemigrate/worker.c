@@ -35,7 +35,7 @@ struct worker {
 	struct om_session s;
 	char *document;
 	size_t len;
-	bool settle_only;
+	enum om_work what;
 };
 
 static void *work(void *arg)
@@ -50,14 +50,17 @@ static void *work(void *arg)
 	om_session_ops(s, &ops);
 	s->document = w->document;
 	s->document_len = w->len;
-	if (!om_session_read(s, w->document, w->len, &err))
+	if (!om_session_read(s, w->document, w->len, &err)) {
 		om_session_refuse(s, &err);
-	else if (!w->settle_only && (stock = om_session_stock_case(s)))
+	} else if (w->what == OM_WORK_LOOK) {
+		om_session_look(s, &ops);
+	} else if (w->what == OM_WORK_MIGRATE && (stock = om_session_stock_case(s))) {
 		om_session_leave_to_stock(s, stock);
-	else {
+	} else {
 		if (s->args.local)
 			om_host_remote(&s->host, s->args.src, &err);
-		w->settle_only ? om_session_settle(s, &ops) : om_session_migrate(s, &ops);
+		w->what == OM_WORK_SETTLE ? om_session_settle(s, &ops)
+					  : om_session_migrate(s, &ops);
 	}
 	if (write(s->done_fd, &one, sizeof(one)) < 0)
 		_exit(1);
@@ -200,7 +203,7 @@ static int listen_for_signals(void)
 }
 
 _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shared, int document_fd,
-			      bool settle_only, uint64_t begun_ms)
+			      enum om_work what, uint64_t begun_ms)
 {
 	static struct worker w;
 	int signal_fd = listen_for_signals();
@@ -212,7 +215,7 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 				   .begun_ms = begun_ms,
 				   .aftermath_fd = -1,
 				   .hooks = { .to = -1, .from = -1 } };
-	w.settle_only = settle_only;
+	w.what = what;
 	w.s.stop_fd = eventfd(0, EFD_CLOEXEC);
 	w.s.done_fd = eventfd(0, EFD_CLOEXEC);
 	om_requests_init(&w.s);
@@ -223,7 +226,7 @@ _Noreturn void om_worker_main(const struct om_args *args, struct om_shared *shar
 	om_host_local(&w.s.host); /* for migrate_local replaced before it is asked anything */
 	if (signal_fd >= 0 && pthread_create(&thread, NULL, work, &w) == 0)
 		listen(&w.s, signal_fd);
-	else if (settle_only)
+	else if (what == OM_WORK_SETTLE)
 		om_session_answer(&w.s, 1,
 				  "no thread can be started; where the VM runs was not asked");
 	else

@@ -15,6 +15,7 @@ OM_RC_LIMIT_S=10
 OM_HELPER_LIMIT_S=10
 
 OM_LIB_DIR=${BASH_SOURCE[0]%/*} # those who source this name it by an absolute path
+unset ONEMIGRATE_LINK
 
 # One line of at most 1500 bytes without control characters: the driver waits for ever for a line
 # that does not end, and argv and rc files may hold anything. In a shell of its own: a locale that is
@@ -334,6 +335,33 @@ om_value()
 }
 
 # ---------------------------------------------------------------------------------------------
+# The ssh to the destination
+
+# HOST: the ssh to the destination takes longer than all that is done meanwhile. The helper takes it over where it
+# is the host that it wants; else it ends with the helper.
+om_link()
+{
+	[[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._:-]*$ && ${SCRIPTS_REMOTE_DIR-} != *\'* ]] || return 0
+	coproc OM_LINK {
+		exec ssh -T -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=5 \
+			-o ControlMaster=no -o ControlPath=none -- "$1" \
+			"r='${SCRIPTS_REMOTE_DIR:-/var/tmp/one}/onemigrate/run'; [ -x \"\$r\" ] && \"\$r\" survey && exit 0; $(
+			)echo onemigrate-survey-none; PATH=\$PATH:/usr/sbin:/sbin exec ip -o addr show" 2>&1
+	}
+	# Opened anew: a coprocess's descriptors, and what is duplicated from them, end with exec. It may have ended.
+	{ exec {om_to}>"/proc/self/fd/${OM_LINK[1]-}" {om_from}<"/proc/self/fd/${OM_LINK[0]-}"; } 2>/dev/null || return 0
+	export ONEMIGRATE_LINK="$om_to $om_from $1"
+}
+
+om_unlink()
+{
+	[[ -n ${ONEMIGRATE_LINK-} ]] || return 0
+	exec {om_to}>&- {om_from}<&-
+	kill "$OM_LINK_PID" 2>/dev/null
+	unset ONEMIGRATE_LINK
+}
+
+# ---------------------------------------------------------------------------------------------
 # Handing over
 
 # STOCK-OR-EMPTY ARGV...: replaces this process by the helper, with the environment that it expects.
@@ -387,12 +415,14 @@ om_driver()
 	tree=${dir%/*} tree=${tree%/*}
 	[[ $name != migrate_local ]] || verb+=(--local)
 
+	[[ $name != migrate || ${2-} == "${3-}" ]] || om_link "${2-}"
 	om_find_stock "$dir" "$tree" "$name"
 	om_find_helper "$tree" om_rc_load "$tree" "$dir"
 	if [[ -n $OM_HELPER ]]; then
 		om_exec_helper "$OM_STOCK" "${verb[@]}" "$@"
 		OM_WHY="$OM_HELPER: cannot be executed"
 	fi
+	om_unlink
 	why="no onemigrate helper is usable here ($OM_WHY)"
 
 	for setting in MIGRATE_NETWORK DEST_HOST_APPEND; do

@@ -5,6 +5,7 @@
 #include "om_survey.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
@@ -350,6 +351,66 @@ static void what_is_no_host_name_is_never_given_to_ssh(void **unused)
 	assert_string_equal(survey.why, "SCRIPTS_REMOTE_DIR is no usable path");
 }
 
+/* Another process began it: two pipes stand for its ends. */
+static void begun_for(const char *host, int to[2], int from[2])
+{
+	char text[80];
+
+	assert_int_equal(pipe(to), 0);
+	assert_int_equal(pipe(from), 0);
+	snprintf(text, sizeof(text), "%d %d %s", to[1], from[0], host);
+	setenv("ONEMIGRATE_LINK", text, 1);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void what_was_begun_before_is_taken_over(void **unused)
+{
+	struct om_survey_link *link;
+	int to[2], from[2];
+	char answer[40];
+
+	(void)unused;
+	begun_for("node02", to, from);
+	assert_int_equal(dprintf(from[1], "answer yes there\n"), 17);
+	link = om_survey_link_open("node02");
+	assert_null(getenv("ONEMIGRATE_LINK"));
+	assert_true(fcntl(to[1], F_GETFD) & FD_CLOEXEC && fcntl(from[0], F_GETFD) & FD_CLOEXEC);
+	assert_true(om_survey_link_call(link, "look", 2000, answer, sizeof(answer)));
+	assert_string_equal(answer, "there");
+	om_survey_link_close(link);
+	assert_false(is_open(to[1]) || is_open(from[0]));
+	close(to[0]);
+	close(from[1]);
+}
+
+static void what_was_begun_to_another_host_is_not(void **unused)
+{
+	struct om_survey survey;
+	int to[2], from[2];
+
+	(void)unused;
+	there(READ_ASK SURVEY);
+	begun_for("node03", to, from);
+	assert_true(ask_once(&survey, 5000));
+	om_survey_free(&survey);
+	assert_true(is_open(to[1]) && is_open(from[0]));
+	/* Whoever is not going to open it closes it, and only what is one. */
+	om_survey_link_disown();
+	assert_false(is_open(to[1]) || is_open(from[0]));
+	assert_null(getenv("ONEMIGRATE_LINK"));
+	setenv("ONEMIGRATE_LINK", "0 1 node02", 1);
+	om_survey_link_disown();
+	assert_true(is_open(0) && is_open(1));
+	assert_null(getenv("ONEMIGRATE_LINK"));
+	om_survey_link_disown();
+	close(to[0]);
+	close(from[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -364,6 +425,8 @@ int main(void)
 		TEST(a_late_answer_is_not_that_of_the_next_question),
 		TEST(closing_ends_ssh_with_all_that_it_has_started),
 		TEST(what_is_no_host_name_is_never_given_to_ssh),
+		TEST(what_was_begun_before_is_taken_over),
+		TEST(what_was_begun_to_another_host_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,21 @@ static void a_record_is_of_one_vm_and_can_be_forgotten(void **unused)
 	assert_true(om_tm_record_read(&again, UUID));
 	assert_true(again.dir_missing);
 	assert_string_equal(again.dst, "node02");
+	assert_int_equal(again.settled, OM_TM_SETTLED_NOT);
+	om_tm_record_free(&again);
+	/* How it ended is added to the record of that migration, and to no other. */
+	om_tm_record_settle(UUID, "31", "node03", OM_TM_SETTLED_MOVED, 5);
+	om_tm_record_settle(UUID, "32", "node02", OM_TM_SETTLED_MOVED, 5);
+	om_tm_record_settle("85b4ad9d-6e6c-4a1e-bb1c-000000000002", "31", "node02",
+			    OM_TM_SETTLED_MOVED, 5);
+	assert_true(om_tm_record_read(&again, UUID));
+	assert_int_equal(again.settled, OM_TM_SETTLED_NOT);
+	om_tm_record_free(&again);
+	om_tm_record_settle(UUID, "31", "node02", OM_TM_SETTLED_MOVED, 5);
+	assert_true(om_tm_record_read(&again, UUID));
+	assert_int_equal(again.settled, OM_TM_SETTLED_MOVED);
+	assert_int_equal(again.settled_epoch_ms, 5);
+	assert_true(again.dir_missing);
 	om_tm_record_free(&again);
 	assert_false(om_tm_record_read(&again, "85b4ad9d-6e6c-4a1e-bb1c-000000000002"));
 	assert_false(om_tm_record_write(&record, "../../etc/x", &err));

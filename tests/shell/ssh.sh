@@ -8,6 +8,7 @@
 . "${0%/*}/lib.bash"
 
 SSH=$REPO/build/onemigrate-ssh
+PATH=${PATH#"$TEST_TMP/no-ssh:"}
 SSHD=$(PATH=$PATH:/usr/sbin:/sbin type -P sshd) || SSHD=''
 if [[ ! -x $SSH || -z $SSHD ]]; then
 	echo 'skip - onemigrate-ssh: it was not built, or there is no sshd'

@@ -389,6 +389,51 @@ END
 }
 it 'run check begins its ssh before the helper, and only to a host' check_by_hand
 
+# So does the driver's script, for a move to another host; whoever runs in the helper's place gets none of it.
+early_link()
+{
+	make_tree <<<''
+	mkdir -p "$TREE/onemigrate/$PLATFORM" bin
+	cat >"$TREE/onemigrate/$PLATFORM/onemigrate" <<'END'
+#!/bin/bash
+[[ $1 != --interface ]] || { [[ -z ${BROKEN-} ]] || exit 1; echo 1; exit; }
+[[ -n ${ONEMIGRATE_LINK-} ]] || { echo 'no link' >&2; exit 1; }
+read -r to from host <<<"$ONEMIGRATE_LINK"
+echo question >&"$to"
+read -r answer <&"$from"
+echo "$host: $answer, document $(cat)" >&2
+exit 1
+END
+	printf '#!/bin/bash\necho $$ >%q\nread -r asked && echo "answer to $asked"\n' "$CASE/ssh.pid" >bin/ssh
+	cat >"$TREE/vmm/kvm/migrate.stock" <<'END'
+#!/bin/bash
+echo "link ${ONEMIGRATE_LINK-none}" >&2
+ls /proc/$$/fd >"$CASE/descriptors"
+END
+	chmod 755 bin/ssh "$TREE/onemigrate/$PLATFORM/onemigrate"
+	PATH=$CASE/bin:$PATH migrate
+	is "$ERR" 'node02: answer to question, document <VMM_DRIVER_ACTION_DATA/>'
+	PATH=$CASE/bin:$PATH try "$TREE/vmm/kvm/migrate" "$UUID" node01 node01 31 node01 </dev/null
+	is "$ERR" 'no link'
+	PATH=$CASE/bin:$PATH try "$TREE/vmm/kvm/migrate" "$UUID" -oProxyCommand=id node01 31 node01 </dev/null
+	is "$ERR" 'no link'
+	export BROKEN=yes
+	rm ssh.pid
+	PATH=$CASE/bin:$PATH migrate
+	has "$ERR" 'the stock script runs'
+	has "$ERR" 'link none'
+	"$TREE/vmm/kvm/migrate.stock"
+	cp descriptors without
+	PATH=$CASE/bin:$PATH migrate
+	diff without descriptors
+	for ((i = 0; i < 50; i++)); do
+		[[ -s ssh.pid ]] && ! kill -0 "$(<ssh.pid)" 2>/dev/null && break
+		sleep 0.1
+	done
+	((i < 50))
+}
+it 'migrate begins its ssh before the helper too, and ends it before the stock script' early_link
+
 # The helper's end, as far as it answers without asking anybody.
 helper_refuses()
 {

@@ -390,7 +390,9 @@ static void a_record_survives_being_written(void **unused)
 				       .dir = om_xstrdup("/ds/100/31"),
 				       .seq = om_xstrdup("4"),
 				       .dir_missing = true,
-				       .other = true };
+				       .other = true,
+				       .settled = OM_TM_SETTLED_STAYED,
+				       .settled_epoch_ms = 1795000000123 };
 	struct om_tm_record again;
 	char *text;
 
@@ -405,6 +407,8 @@ static void a_record_survives_being_written(void **unused)
 	assert_true(again.dir_missing && again.other);
 	assert_int_equal(again.new_bridges.n, 2);
 	assert_string_equal(again.new_bridges.v[1], "onebr.8");
+	assert_int_equal(again.settled, OM_TM_SETTLED_STAYED);
+	assert_int_equal(again.settled_epoch_ms, 1795000000123);
 	om_tm_record_free(&again);
 	/* One that was cut off is none, wherever it ends. */
 	for (size_t len = strlen(text) - 1; len > 0; len--) {
