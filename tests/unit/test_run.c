@@ -1001,6 +1001,71 @@ static void a_destination_that_refuses_post_copy_is_migrated_to_without_it(void 
 	}
 }
 
+#define WITHOUT_ZSTD                                                                               \
+	{                                                                                          \
+		.end = { .vir_domain = FROM_QEMU,                                                  \
+			 .vir_code = 1,                                                            \
+			 .text = "'migrate-set-parameters': does not accept value 'zstd'" },       \
+		.src = { .state = RUNNING },                                                       \
+		.dst = {.state = ABSENT }                                                          \
+	}
+
+static void a_host_that_refuses_the_way_of_sending_is_sent_to_by_a_single_stream(void **unused)
+{
+	static const struct {
+		struct call calls[4];
+		const char *trace;
+		unsigned int warnings;
+		bool moved;
+	} rows[] = {
+		{ { WITHOUT_ZSTD, SUCCESS },
+		  "memory0 reopen memory2 switched define-dest",
+		  1,
+		  true },
+		{ { REFUSAL(SYSTEM_ERROR, "no route"), WITHOUT_ZSTD, SUCCESS },
+		  "memory0 reopen memory1 reopen memory3 switched define-dest",
+		  2,
+		  true },
+		{ { WITHOUT_ZSTD, REFUSAL(SYSTEM_ERROR, "no route"), SUCCESS },
+		  "memory0 reopen memory2 reopen memory3 switched define-dest",
+		  2,
+		  true },
+		{ { WITHOUT_ZSTD, WITHOUT_ZSTD },
+		  "memory0 reopen memory2 reopen define-source",
+		  1,
+		  false },
+	};
+	const unsigned int ours = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED;
+	struct om_plan plan = { .flags = OM_FLAG_LIVE | ours,
+				.transport = { .flags = ours, .compression = OM_COMPRESSION_ZSTD },
+				.attempt_count = 4 };
+
+	(void)unused;
+	for (size_t i = 0; i < 4; i++) {
+		plan.attempts[i].path = i % 2 ? OM_PATH_DEFAULT : OM_PATH_FAST;
+		plan.attempts[i].flags = i < 2 ? plan.flags : OM_FLAG_LIVE;
+	}
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct world w = { START, .plan = &plan };
+		const struct om_run_ops ops = ops_of(&w);
+		struct om_run_end end;
+
+		memcpy(w.calls, rows[i].calls, sizeof(w.calls));
+		om_run_migrate(&ops, &plan, 3, &end);
+		assert_int_equal(end.verdict, rows[i].moved ? OM_VERDICT_DEST : OM_VERDICT_SOURCE);
+		assert_int_equal(end.has_err, !rows[i].moved);
+		assert_true(om_str_starts(w.trace, "save touch drop "));
+		assert_string_equal(w.trace + strlen("save touch drop "), rows[i].trace);
+		assert_int_equal(w.warnings, rows[i].warnings);
+		if (i == 0)
+			assert_string_equal(
+				w.warning,
+				"the way of sending was refused ('migrate-set-parameters': does "
+				"not accept value 'zstd'); it is sent by a single stream, and not "
+				"tried again between these hosts");
+	}
+}
+
 static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named(void **unused)
 {
 	static const struct row rows[] = {
@@ -1336,6 +1401,8 @@ int main(void)
 			a_restart_with_synchronous_writes_is_made_once_and_may_be_followed_by_another),
 		cmocka_unit_test(an_end_by_the_watch_gives_the_watchs_reason),
 		cmocka_unit_test(a_destination_that_refuses_post_copy_is_migrated_to_without_it),
+		cmocka_unit_test(
+			a_host_that_refuses_the_way_of_sending_is_sent_to_by_a_single_stream),
 		cmocka_unit_test(
 			a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named),
 		cmocka_unit_test(a_stop_between_two_attempts_is_the_end),

@@ -339,6 +339,10 @@ static struct om_plan plan_of(unsigned int flags, unsigned int ours, enum om_com
 	return plan;
 }
 
+#define WITHOUT_ZSTD                                                                               \
+	"internal error: unable to execute QEMU command 'migrate-set-parameters': Parameter "      \
+	"'multifd-compression' does not accept value 'zstd'"
+
 static void a_refusal_leads_to_what_is_weaker(void **unused)
 {
 	/* Codes and domains as libvirt 9.0 and 11.3 give them. */
@@ -355,6 +359,8 @@ static void a_refusal_leads_to_what_is_weaker(void **unused)
 		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZLIB, 1, 10,
 		  "unable to execute QEMU command 'migrate-set-parameters': Invalid",
 		  OM_REFUSED_ZLIB, OM_NEXT_TRANSPORT },
+		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 1, 10, WITHOUT_ZSTD,
+		  OM_REFUSED_ZSTD, OM_NEXT_TRANSPORT },
 		{ OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 38, 0,
 		  "cannot limit locked memory of process 7 to 5", OM_REFUSED_ZEROCOPY,
 		  OM_NEXT_TRANSPORT },
@@ -410,6 +416,109 @@ static void required_encryption_has_no_weaker_attempt(void **unused)
 	assert_int_equal(om_plan_next(&plan, 0, &end, &next), OM_NEXT_NONE);
 }
 
+static struct om_plan plan_for(const char *compression, const char *tls, uint32_t refused)
+{
+	static char host[] = "node02";
+	const struct om_req req = { .dst_host = host };
+	const struct om_knob_source sources[] = {
+		{ "MIGRATE_COMPRESSION", compression, OM_ORIGIN_RC },
+		{ "MIGRATE_TLS", tls, OM_ORIGIN_RC },
+	};
+	struct om_facts facts = { .versions = trixie, .transport = usual(300) };
+	struct om_knobs knobs;
+	struct om_opts opts;
+	struct om_plan plan;
+	struct om_err err;
+
+	facts.transport.refused = refused;
+	facts.transport.tls = OM_TLS_READY;
+	assert_true(om_knobs_resolve(&knobs, sources, OM_ARRAY_LEN(sources), NULL, &err));
+	assert_true(om_opts_parse(&opts, "", &err));
+	assert_true(om_plan_make(&plan, &req, &knobs, &opts, &facts, &err));
+	om_opts_free(&opts);
+	om_knobs_free(&knobs);
+	return plan;
+}
+
+static bool packs(const struct om_attempt *attempt)
+{
+	bool flagged = attempt->flags & OM_FLAG_COMPRESSED;
+
+	assert_int_equal(flagged, om_params_get(&attempt->params, "compression") != NULL);
+	assert_int_equal(flagged,
+			 om_params_get(&attempt->params, "compression.zstd.level") != NULL);
+	return flagged;
+}
+
+/* A QEMU that was built without zstd: only trying tells. */
+static void what_was_refused_is_tried_on_no_other_path_and_not_the_next_time(void **unused)
+{
+	static const char *const settings[] = { "auto", "zstd" };
+	const struct om_attempt_end refusal = { .vir_domain = 10,
+						.vir_code = 1,
+						.text = WITHOUT_ZSTD };
+	const struct om_attempt_end no_route = { .vir_domain = 7, .vir_code = 38 };
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(settings); i++) {
+		struct om_plan plan = plan_for(settings[i], "off", 0);
+		size_t at;
+
+		assert_int_equal(plan.attempt_count, 4);
+		assert_true(packs(&plan.attempts[0]) && packs(&plan.attempts[1]));
+		assert_int_equal(om_plan_refused(&plan, 0, &refusal), OM_REFUSED_ZSTD);
+		assert_int_equal(om_plan_next(&plan, 0, &refusal, &at), OM_NEXT_TRANSPORT);
+		assert_int_equal(plan.attempts[at].path, plan.attempts[0].path);
+		assert_false(packs(&plan.attempts[at]));
+		assert_int_equal(om_plan_next(&plan, at, &no_route, &at), OM_NEXT_PATH);
+		assert_int_equal(plan.attempts[at].path, plan.attempts[1].path);
+		assert_false(packs(&plan.attempts[at]));
+		assert_int_equal(om_plan_refused(&plan, at, &refusal), 0);
+		assert_int_equal(om_plan_next(&plan, at, &refusal, &at), OM_NEXT_NONE);
+		/* The path first, the refusal on the second. */
+		assert_int_equal(om_plan_next(&plan, 0, &no_route, &at), OM_NEXT_PATH);
+		assert_int_equal(om_plan_next(&plan, at, &refusal, &at), OM_NEXT_TRANSPORT);
+		assert_int_equal(plan.attempts[at].path, plan.attempts[1].path);
+		assert_false(packs(&plan.attempts[at]));
+		om_plan_free(&plan);
+
+		plan = plan_for(settings[i], "off", OM_REFUSED_ZSTD);
+		assert_int_equal(plan.attempt_count, 2);
+		assert_false(packs(&plan.attempts[0]) || packs(&plan.attempts[1]));
+		assert_int_equal(plan.warnings.n, i);
+		if (i)
+			assert_string_equal(plan.warnings.v[0],
+					    "MIGRATE_COMPRESSION zstd is not followed: this pair "
+					    "of hosts has refused it");
+		om_plan_free(&plan);
+	}
+}
+
+static void each_refusal_takes_only_its_own_away(void **unused)
+{
+	const struct om_attempt_end zstd = { .vir_domain = 10,
+					     .vir_code = 1,
+					     .text = WITHOUT_ZSTD };
+	const struct om_attempt_end tls = { .vir_domain = 10,
+					    .vir_code = 1,
+					    .text = "'object-add': Unable to access credentials" };
+	struct om_plan plan = plan_for("zstd", "opportunistic", 0);
+	size_t at;
+
+	(void)unused;
+	assert_true(packs(&plan.attempts[0]) && (plan.attempts[0].flags & OM_FLAG_TLS));
+	assert_int_equal(om_plan_next(&plan, 0, &zstd, &at), OM_NEXT_TRANSPORT);
+	assert_true(!packs(&plan.attempts[at]) && (plan.attempts[at].flags & OM_FLAG_TLS));
+	assert_int_equal(om_plan_next(&plan, at, &tls, &at), OM_NEXT_NO_TLS);
+	assert_true(!packs(&plan.attempts[at]) && !(plan.attempts[at].flags & OM_FLAG_TLS));
+	assert_int_equal(om_plan_next(&plan, 0, &tls, &at), OM_NEXT_NO_TLS);
+	assert_true(packs(&plan.attempts[at]) && !(plan.attempts[at].flags & OM_FLAG_TLS));
+	assert_int_equal(om_plan_next(&plan, at, &zstd, &at), OM_NEXT_TRANSPORT);
+	assert_true(!packs(&plan.attempts[at]) && !(plan.attempts[at].flags & OM_FLAG_TLS));
+	assert_int_equal(plan.attempts[at].path, plan.attempts[0].path);
+	om_plan_free(&plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +534,8 @@ int main(void)
 		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
 		cmocka_unit_test(xbzrle_where_nothing_else_helps),
 		cmocka_unit_test(a_refusal_leads_to_what_is_weaker),
+		cmocka_unit_test(what_was_refused_is_tried_on_no_other_path_and_not_the_next_time),
+		cmocka_unit_test(each_refusal_takes_only_its_own_away),
 		cmocka_unit_test(required_encryption_has_no_weaker_attempt),
 	};
 
