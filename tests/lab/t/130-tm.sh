@@ -228,6 +228,42 @@ tm postmigrate ceph 34
 check "once more, with nobody to ask: it is kept" quiet 1
 lab exec node02 -- /usr/sbin/sshd
 
+# ---- the same where OpenNebula's own script makes the migration, and where none is made
+# deaf HOST TO: its sshd, to another host
+deaf() {
+	local from
+	from=$(lab exec fe -- getent hosts "$2" | cut -d ' ' -f 1)
+	lab exec "$1" -- nft "add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }
+		add rule inet deaf in ip saddr $from tcp dport 22 reject with tcp reset"
+}
+settings MIGRATE_LOCAL_DISKS=no
+tm premigrate ssh 34 node02 node01
+drive 34 --timeout 60
+check "left to stock: the VM moves" on_node 34 node01
+check "left to stock: by OpenNebula's own script" said "left to OpenNebula's own script"
+deaf node01 node02
+tm postmigrate ssh 34 node02 node01
+check "left to stock: the source knows by then where the VM is" ran ssh/postmigrate
+check "left to stock: the source's directory is gone" no_dir node02 100/34
+lab exec node01 -- nft delete table inet deaf
+check "left to stock: the VM lives" lab guest verify 34
+settings MIGRATE_TLS=required
+for node in node01 node02; do
+	lab exec "$node" --user "$USER_OF_LAB" -- sh -c "mkdir -p $STORE/100/34; echo 1 >$STORE/100/34/disk.9"
+done
+tm premigrate ceph 34 node01 node02
+check "refused: the stock premigrate runs" ran ceph/premigrate
+drive 34
+check "refused: the VM stays" on_node 34 node01
+deaf node02 node01
+tm failmigrate lvm 34 node01 node02
+check "refused: the source knows by then that the VM has stayed" ran lvm/failmigrate
+tm failmigrate lvm 34 node01 node02
+check "refused: once more, with nobody to ask, it does not run" quiet 1 'not proven to run on node01 and nowhere else'
+lab exec node02 -- nft delete table inet deaf
+check "refused: the VM has its directory" has_dir node01 100/34/disk.9
+settings MIGRATE_OPTIONS=--unsafe
+
 # ---- what `vnm pre` made
 lab guest start 32 --mem 128 --fill 32 --nic
 NICS='<NIC><BRIDGE><![CDATA[onebr]]></BRIDGE><VN_MAD><![CDATA[lab]]></VN_MAD></NIC>'
