@@ -262,6 +262,36 @@ tm failmigrate lvm 34 node01 node02
 check "refused: once more, with nobody to ask, it does not run" quiet 1 'not proven to run on node01 and nowhere else'
 lab exec node02 -- nft delete table inet deaf
 check "refused: the VM has its directory" has_dir node01 100/34/disk.9
+# A signal reaches the script that was left to it, and its end is ours: signalled SIGNAL STATUS
+signalled() {
+	local status=0 client
+	lab exec node01 -- rm -f /tmp/stock.pid
+	lab exec fe --user "$USER_OF_LAB" -- ssh -A node01 "echo \$\$ >/tmp/migrate.pid
+		exec /var/tmp/one/vmm/kvm/migrate '$(lab guest uuid 34)' node02 node01 34 node01" <"$T/action.xml" &
+	client=$!
+	poll 20 lab exec node01 -- test -s /tmp/stock.pid
+	lab exec node01 -- sh -c "kill -$1 \$(cat /tmp/migrate.pid)"
+	wait "$client" || status=$?
+	echo "status $status"
+	[[ $status == "$2" ]] && ! lab exec node01 -- sh -c 'kill -0 $(cat /tmp/stock.pid)' 2>/dev/null
+}
+settings MIGRATE_LOCAL_DISKS=no
+tm premigrate ceph 34 node01 node02
+lab action 34 --from node01 --to node02 >"$T/action.xml"
+lab exec node01 -- mv /var/tmp/one/vmm/kvm/migrate.stock /tmp/
+for end in 'exit 7' 'trap - TERM; kill -TERM $$'; do
+	lab exec node01 -- sh -c "cat >/var/tmp/one/vmm/kvm/migrate.stock; chmod 755 /var/tmp/one/vmm/kvm/migrate.stock" <<-END
+		#!/bin/bash
+		trap '$end' TERM
+		echo \$\$ >/tmp/stock.pid
+		while :; do sleep 0.1; done
+	END
+	case $end in
+	exit*) check "a signal to migrate is one to the stock script" signalled TERM 7 ;;
+	*) check "and the end of that is the end of migrate" signalled TERM 255 ;;
+	esac
+done
+lab exec node01 -- mv /tmp/migrate.stock /var/tmp/one/vmm/kvm/
 settings MIGRATE_OPTIONS=--unsafe
 
 # ---- what `vnm pre` made
