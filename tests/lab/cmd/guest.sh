@@ -266,18 +266,18 @@ guest_start() {
 		"$disk" "$nic" "$agent" "$vnc" "$loader" "${nvram:-$vmdir/nvram}" | in_host "$host" "$user" tee "$vmdir/deployment.0" >/dev/null
 	in_host "$host" "$user" virsh -q --connect qemu:///system create "$vmdir/deployment.0" \
 		>/dev/null || { guest_stop "$vmid"; die "guest $vmid did not start"; }
-	guest_ready "$vmid"
+	guest_ready "$vmid" $((60 + fill / 4))
 	guest_snapshots "$host" "$user" "$name" "$vmdir" "$snapshots" "$disk"
 }
 
-guest_ready() {
+guest_ready() { # VMID SECONDS
 	local i
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < $2 * 10; i++)); do
 		! grep -qs '^READY' "$(guest_console "$1")" || return 0
 		sleep 0.1
 	done
 	tail -n 20 "$(guest_console "$1")" >&2
-	die "guest $1 did not become ready in 60 s"
+	die "guest $1 did not become ready in $2 s"
 }
 
 guest_name() {
