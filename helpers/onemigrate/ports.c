@@ -173,6 +173,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	s->watch.limits.postcopy &= (attempt->flags & OM_FLAG_POSTCOPY) != 0;
 	s->watch.throttled = attempt->flags & OM_FLAG_AUTO_CONVERGE;
 	s->first_pass_ms = 0;
+	s->disks_begun_ms = 0;
 	s->guest_suspended = false;
 	s->watch_ended = (struct om_action){ .kind = OM_ACTION_NONE };
 	s->trace = (struct om_trace){ .count = 0 };

@@ -28,6 +28,14 @@ struct om_first_look {
 	uint64_t at_ms;
 };
 
+/* The mirrors of one attempt, as their samples tell; it begins as zeroes. */
+struct om_mirrors {
+	uint64_t from_ms; /* the window's begin; 0 = none yet */
+	uint64_t from_left_bytes, from_total_bytes;
+	uint64_t most_left_bytes; /* at any time: about what a new copy has to do */
+	uint32_t behind;	  /* windows in a row after which a new copy would be done sooner */
+};
+
 struct om_storage {
 	/* facts */
 	char *dir, *dst_dir;
@@ -49,8 +57,7 @@ struct om_storage {
 	uint64_t files_bytes;		      /* that were sent */
 	uint64_t rate_at_ms, rate_from_bytes; /* for the rate of the moment */
 	uint64_t rate_bytes_ps;
-	/* Of the mirrors, when they last came nearer to their end. */
-	uint64_t least_left_bytes, least_total_bytes, least_at_ms;
+	struct om_mirrors mirrors;
 	bool told_need;
 };
 
