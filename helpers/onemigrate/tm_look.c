@@ -77,8 +77,7 @@ static bool will_ask(struct om_tm *tm)
 	case OM_TM_POSTMIGRATE:
 		return dangers && !om_tm_recorded(tm);
 	default:
-		return (dangers && !om_tm_recorded(tm)) ||
-		       (om_tm_recall(tm) && om_tm_has_made(tm));
+		return (dangers && !om_tm_recorded(tm)) || (om_tm_recall(tm) && om_tm_has_made(tm));
 	}
 }
 

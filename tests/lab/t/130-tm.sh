@@ -273,6 +273,7 @@ signalled() {
 	lab exec node01 -- sh -c "kill -$1 \$(cat /tmp/migrate.pid)"
 	wait "$client" || status=$?
 	echo "status $status"
+	# shellcheck disable=SC2016 # for that shell
 	[[ $status == "$2" ]] && ! lab exec node01 -- sh -c 'kill -0 $(cat /tmp/stock.pid)' 2>/dev/null
 }
 settings MIGRATE_LOCAL_DISKS=no
