@@ -152,8 +152,8 @@ check "the images are right, seen from outside" lab guest verify-image 31
 
 # ---- a way that carries less than its interface says, and a guest that writes more than that
 lab guest stop 32
-# Each 4 KiB that it writes are 64 KiB to copy: a tenth of its rate would be enough.
-lab guest start 33 --mem 96 --fill 16 --ds 100 --storage qcow2:16:rate=1:region=8 --verify 16
+# A quarter of its rate would be enough.
+lab guest start 33 --mem 96 --fill 16 --ds 100 --storage qcow2:16:rate=8:region=8:unit=64 --verify 16
 for node in node01 node02; do
 	lab fault rate $node fast 16mbit
 done
