@@ -6,6 +6,7 @@
 #ifndef OM_ONEMIGRATE_STORAGE_H
 #define OM_ONEMIGRATE_STORAGE_H
 
+#include "om_copy_pace.h"
 #include "om_disks.h"
 #include "om_remote.h"
 #include "om_storage.h"
@@ -26,14 +27,6 @@ struct om_first_look {
 	char *target;
 	struct om_written written;
 	uint64_t at_ms;
-};
-
-/* The mirrors of one attempt, as their samples tell; it begins as zeroes. */
-struct om_mirrors {
-	uint64_t from_ms; /* the window's begin; 0 = none yet */
-	uint64_t from_left_bytes, from_total_bytes;
-	uint64_t most_left_bytes; /* at any time: about what a new copy has to do */
-	uint32_t behind;	  /* windows in a row after which a new copy would be done sooner */
 };
 
 struct om_storage {
@@ -57,7 +50,7 @@ struct om_storage {
 	uint64_t files_bytes;		      /* that were sent */
 	uint64_t rate_at_ms, rate_from_bytes; /* for the rate of the moment */
 	uint64_t rate_bytes_ps;
-	struct om_mirrors mirrors;
+	struct om_copy_watch mirrors; /* of one attempt, all in one */
 	bool told_need;
 };
 

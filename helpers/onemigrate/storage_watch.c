@@ -2,16 +2,10 @@
 /* What is seen of files and disks on their way, before memory moves. Allocates nothing. */
 #include "storage.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #define RATE_MS 1000
-#define WINDOW_MS 10000u     /* at least */
-#define WINDOW_SHARE 8u	     /* and this part of the time that the copy has taken */
-#define WINDOWS 2u	     /* in a row, for a verdict */
-#define SOONER 2	     /* so many times, to be worth beginning again */
-#define NOISE (1 / 64.0)     /* of what was copied: no nearer than that is not nearer */
 #define SYNC_LIBVIRT 8000000 /* has synchronous writes */
 
 static uint64_t expected_memory(const struct om_session *s)
@@ -83,85 +77,37 @@ static bool may_begin_with_sync_writes(const struct om_session *s, uint64_t now_
 		limits->policy == OM_POLICY_GUARANTEED);
 }
 
-/* Of a window. */
-struct pace {
-	double ms;
-	double written, copied, nearer; /* bytes; nearer < 0: more is left than before */
-};
-
-/* False: the window goes on. */
-static bool end_window(const struct om_session *s, const struct om_sample *sample,
-		       struct pace *pace)
+static struct om_action tell_pace(enum om_action_kind kind, const struct om_copy_pace *pace)
 {
-	struct om_mirrors *m = &s->storage->mirrors;
-	uint64_t ms = sample->now_ms - m->from_ms, took_ms = sample->now_ms - s->disks_begun_ms;
-	bool begun = m->from_ms;
-
-	if (begun && (ms < WINDOW_MS || ms < took_ms / WINDOW_SHARE))
-		return false;
-	pace->ms = (double)ms;
-	/* QEMU adds to the total what it has to copy again. */
-	pace->written = (double)sample->disk_total_bytes - (double)m->from_total_bytes;
-	pace->nearer = (double)m->from_left_bytes - (double)sample->disk_remaining_bytes;
-	pace->copied = pace->written + pace->nearer;
-	m->from_ms = sample->now_ms;
-	m->from_total_bytes = sample->disk_total_bytes;
-	m->from_left_bytes = sample->disk_remaining_bytes;
-	return begun;
-}
-
-static double expected_ms(uint64_t bytes, double done_bytes, double ms)
-{
-	return done_bytes > 0 ? (double)bytes * ms / done_bytes : INFINITY;
-}
-
-static struct om_action tell_pace(enum om_action_kind kind, const struct pace *pace)
-{
-	const double mib_ps = pace->ms / 1000 * (1u << 20);
+	const double mib = 1u << 20;
 	bool goes_on = kind == OM_ACTION_SAY;
 
 	return say(kind,
 		   "the disks do not get in sync%s: the guest writes %.0f MiB/s to them, %.0f "
 		   "MiB/s are copied%s",
-		   goes_on ? " and the copy goes on" : "", pace->written / mib_ps,
-		   pace->copied / mib_ps,
+		   goes_on ? " and the copy goes on" : "", pace->written_bps / mib,
+		   pace->copied_bps / mib,
 		   goes_on ? "; it needs a faster way or a guest that writes less" : "");
 }
 
-/*
- * Beginning again costs all that was copied: it has to be done in half the time that going on takes, both at the
- * pace of the window. That is never so where the guest does not write, or where the link stands still. A link that
- * stood still for a part of it, or a disk whose copy begins after the others, makes one window look like a busy guest,
- * so it takes two in a row; they grow with the copy, as a burst of writes must not cost a long one. Where the guest
- * writes to a small part of the disk all the time, what is left goes up and down at the end without getting less.
- */
 static struct om_action judge(struct om_session *s, const struct om_sample *sample)
 {
 	struct om_storage *st = s->storage;
-	struct om_mirrors *m = &st->mirrors;
-	uint64_t left = sample->disk_remaining_bytes;
-	struct pace pace;
-	double on_ms, again_ms;
+	struct om_copy_sample mirrors = { .now_ms = sample->now_ms,
+					  .begun_ms = s->disks_begun_ms,
+					  .total_bytes = sample->disk_total_bytes,
+					  .left_bytes = sample->disk_remaining_bytes };
+	struct om_copy_pace pace;
 
-	if (left > m->most_left_bytes)
-		m->most_left_bytes = left;
-	if (!end_window(s, sample, &pace))
+	if (!om_copy_restart_pays(&st->mirrors, &mirrors, &pace))
 		return (struct om_action){ .kind = OM_ACTION_NONE };
-	again_ms = expected_ms(m->most_left_bytes, pace.copied, pace.ms);
-	on_ms = expected_ms(left, pace.nearer > NOISE * pace.copied ? pace.nearer : 0, pace.ms);
-	if (!left || on_ms <= SOONER * again_ms)
-		m->behind = 0;
-	else if (++m->behind >= WINDOWS) {
-		if (may_begin_with_sync_writes(s, sample->now_ms, again_ms)) {
-			m->behind = 0; /* asked for again, should it be refused */
-			return tell_pace(OM_ACTION_SYNC_WRITES, &pace);
-		}
-		if (!st->told_need) {
-			st->told_need = true;
-			return tell_pace(OM_ACTION_SAY, &pace);
-		}
-	}
-	return (struct om_action){ .kind = OM_ACTION_NONE };
+	/* Asked for again, should it be refused. */
+	if (may_begin_with_sync_writes(s, sample->now_ms, pace.again_ms))
+		return tell_pace(OM_ACTION_SYNC_WRITES, &pace);
+	if (st->told_need)
+		return (struct om_action){ .kind = OM_ACTION_NONE };
+	st->told_need = true;
+	return tell_pace(OM_ACTION_SAY, &pace);
 }
 
 struct om_action om_storage_watch(struct om_session *s, const struct om_sample *sample)
@@ -170,7 +116,7 @@ struct om_action om_storage_watch(struct om_session *s, const struct om_sample *
 		return (struct om_action){ .kind = OM_ACTION_NONE };
 	if (!s->disks_begun_ms) { /* of this attempt */
 		s->disks_begun_ms = sample->now_ms;
-		s->storage->mirrors = (struct om_mirrors){ 0 };
+		s->storage->mirrors = (struct om_copy_watch){ 0 };
 	}
 	om_storage_progress(s, true, sample->disk_processed_bytes, sample->disk_remaining_bytes,
 			    sample->disk_total_bytes);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Disks that are copied: when they count as not getting in sync, what is done then, and what is said. */
+/* Disks that are copied and do not get in sync: what is done then, and what is said. */
 #include "om_cmocka.h"
 
 /* It is of the program, not of a library. */
@@ -136,169 +136,7 @@ static void begin_attempt(uint64_t disk_mib)
 	copied_bytes = 0;
 }
 
-static void to_the_end(uint64_t copied_mib, uint64_t written_mib)
-{
-	while (left_bytes)
-		quiet(1, copied_mib, written_mib);
-}
-
 #define LARGE (200 * 1024) /* MiB */
-
-static void a_large_disk_is_copied_to_its_end(void **unused)
-{
-	(void)unused;
-	for (uint64_t written = 0; written <= 50; written++) {
-		begin_with(OM_POLICY_AUTO, LARGE);
-		nothing_at(0);
-		to_the_end(100, written);
-		quiet(60, 100, written); /* the memory has not begun yet */
-	}
-	assert_int_equal(now_ms / 1000, LARGE / 50 + 60);
-}
-
-static void the_largest_disk_is_too(void **unused)
-{
-	(void)unused;
-	begin_with(OM_POLICY_AUTO, 64ull << 20);
-	nothing_at(0);
-	to_the_end(1000, 500);
-}
-
-static void as_fast_as_the_copy_is_too_fast(void **unused)
-{
-	(void)unused;
-	for (uint64_t written = 95; written <= 300; written += 5) {
-		begin_with(OM_POLICY_AUTO, LARGE);
-		nothing_at(0);
-		assert_int_equal(until(OM_ACTION_SYNC_WRITES, 100, written), 20);
-	}
-	begin_with(OM_POLICY_AUTO, 64ull << 20);
-	nothing_at(0);
-	assert_int_equal(until(OM_ACTION_SYNC_WRITES, 1000, 1000), 20);
-}
-
-/* Going on takes as long as LEFT at a part of the pace, beginning again as long as the whole at all of it. */
-static void what_takes_twice_as_long_is_not_begun_again(void **unused)
-{
-	(void)unused;
-	/* At 95 % a tenth of the disk takes twice as long as all of it at the whole pace. */
-	begin_with(OM_POLICY_AUTO, LARGE);
-	nothing_at(0);
-	left_bytes = LARGE / 10 * MIB;
-	to_the_end(100, 95);
-
-	begin_with(OM_POLICY_AUTO, LARGE);
-	nothing_at(0);
-	left_bytes = (LARGE / 10 + 200) * MIB; /* in the first window, which is not behind */
-	assert_int_equal(until(OM_ACTION_SYNC_WRITES, 100, 95), 30);
-}
-
-static void a_burst_does_not_cost_a_long_copy(void **unused)
-{
-	(void)unused;
-	for (uint64_t minute = 5; minute <= 29; minute++) {
-		begin_with(OM_POLICY_AUTO, 30 * 60 * 100);
-		nothing_at(0);
-		quiet(minute * 60, 100, 1);
-		quiet(30, 100, minute < 15 ? 100 : 400);
-		to_the_end(100, 1);
-	}
-}
-
-static void a_window_grows_with_the_copy(void **unused)
-{
-	(void)unused;
-	for (uint64_t minute = 5; minute <= 60; minute += 5) {
-		uint64_t seconds;
-
-		begin_with(OM_POLICY_AUTO, LARGE * 2);
-		nothing_at(0);
-		quiet(minute * 60, 100, 10);
-		seconds = until(OM_ACTION_SYNC_WRITES, 100, 100) - minute * 60;
-		assert_in_range(seconds, minute * 60 / 8, minute * 60 / 2 + 1);
-	}
-}
-
-static void a_link_that_stands_still_is_no_busy_guest(void **unused)
-{
-	(void)unused;
-	for (uint64_t begun = 0; begun <= 60; begun++)
-		for (uint64_t written = 0; written <= 20; written += 10) {
-			begin_with(OM_POLICY_AUTO, LARGE);
-			nothing_at(0);
-			quiet(begun, 100, written);
-			quiet(60, 0, written);
-			quiet(600, 100, written);
-		}
-}
-
-static void a_copy_that_begins_after_the_others_is_no_busy_guest(void **unused)
-{
-	(void)unused;
-	for (uint64_t begun = 1; begun <= 60; begun++) {
-		begin_with(OM_POLICY_AUTO, 1024);
-		nothing_at(0);
-		quiet(begun, 10, 1);
-		total_bytes += LARGE * MIB;
-		left_bytes += LARGE * MIB;
-		quiet(600, 100, 40);
-		to_the_end(1000, 1);
-	}
-}
-
-/* All but a part of the disk is in sync, and that part is written to as fast as it is copied. */
-static void what_goes_up_and_down_does_not_get_nearer(void **unused)
-{
-	(void)unused;
-	for (uint32_t seed = 1; seed <= 50; seed++) {
-		struct om_action action = { .kind = OM_ACTION_NONE };
-		uint32_t random = seed;
-		uint64_t from_ms;
-
-		begin_with(OM_POLICY_AUTO, LARGE);
-		nothing_at(0);
-		while (left_bytes > 500 * MIB)
-			quiet(1, 100, 20);
-		from_ms = now_ms;
-		while (action.kind == OM_ACTION_NONE) {
-			uint64_t left;
-
-			random = random * 1664525 + 1013904223;
-			left = (400 + (random >> 16) % 200) * MIB;
-			total_bytes += 100 * MIB + left - left_bytes;
-			left_bytes = left;
-			copied_bytes += 100 * MIB;
-			action = look(now_ms += 1000);
-		}
-		assert_int_equal(action.kind, OM_ACTION_SYNC_WRITES);
-		assert_in_range(now_ms, from_ms + from_ms / 8, from_ms * 3 / 2);
-	}
-}
-
-/* As where one has failed and is no longer counted: libvirt's call ends by itself then. */
-static void a_copy_that_is_gone_is_no_busy_guest(void **unused)
-{
-	(void)unused;
-	begin_with(OM_POLICY_AUTO, LARGE);
-	nothing_at(0);
-	quiet(60, 100, 10);
-	for (int i = 0; i < 60; i++) {
-		total_bytes -= 60 * MIB;
-		quiet(1, 10, 20);
-	}
-}
-
-static void in_sync_is_not_behind(void **unused)
-{
-	(void)unused;
-	begin(OM_POLICY_AUTO);
-	nothing_at(0);
-	quiet(10, 100, 0);
-	assert_int_equal(left_bytes, 0);
-	quiet(600, 100, 100);
-	assert_int_equal(left_bytes, 0);
-	assert_true(copied_bytes == 61000 * MIB);
-}
 
 /* The same disks again: nothing of the attempt before counts. */
 static void another_attempt_begins_from_nothing(void **unused)
@@ -483,17 +321,6 @@ static void nothing_is_judged_where_no_disk_of_ours_is_copied(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_large_disk_is_copied_to_its_end),
-		cmocka_unit_test(the_largest_disk_is_too),
-		cmocka_unit_test(as_fast_as_the_copy_is_too_fast),
-		cmocka_unit_test(what_takes_twice_as_long_is_not_begun_again),
-		cmocka_unit_test(a_burst_does_not_cost_a_long_copy),
-		cmocka_unit_test(a_window_grows_with_the_copy),
-		cmocka_unit_test(a_link_that_stands_still_is_no_busy_guest),
-		cmocka_unit_test(a_copy_that_begins_after_the_others_is_no_busy_guest),
-		cmocka_unit_test(what_goes_up_and_down_does_not_get_nearer),
-		cmocka_unit_test(a_copy_that_is_gone_is_no_busy_guest),
-		cmocka_unit_test(in_sync_is_not_behind),
 		cmocka_unit_test(another_attempt_begins_from_nothing),
 		cmocka_unit_test(both_rates_are_told),
 		cmocka_unit_test(the_rate_is_not_that_of_less_than_a_second),

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_copy_pace.h"
+
+#include <math.h>
+
+#define WINDOW_MS 10000u /* at least */
+#define WINDOW_SHARE 8u	 /* and this part of the time that the copy has taken */
+#define WINDOWS 2u	 /* in a row, for a verdict */
+#define SOONER 2	 /* so many times, to be worth beginning again */
+#define NOISE (1 / 64.0) /* of what was copied: no nearer than that is not nearer */
+
+struct window {
+	double ms;
+	double written, copied, nearer; /* bytes; nearer < 0: more is left than before */
+};
+
+/* False: the window goes on. */
+static bool end_window(struct om_copy_watch *w, const struct om_copy_sample *sample,
+		       struct window *window)
+{
+	uint64_t ms = sample->now_ms - w->from_ms, took_ms = sample->now_ms - sample->begun_ms;
+	bool begun = w->from_ms;
+
+	if (begun && (ms < WINDOW_MS || ms < took_ms / WINDOW_SHARE))
+		return false;
+	window->ms = (double)ms;
+	window->written = (double)sample->total_bytes - (double)w->from_total_bytes;
+	window->nearer = (double)w->from_left_bytes - (double)sample->left_bytes;
+	window->copied = window->written + window->nearer;
+	w->from_ms = sample->now_ms;
+	w->from_total_bytes = sample->total_bytes;
+	w->from_left_bytes = sample->left_bytes;
+	return begun;
+}
+
+static double expected_ms(uint64_t bytes, double done_bytes, double ms)
+{
+	return done_bytes > 0 ? (double)bytes * ms / done_bytes : INFINITY;
+}
+
+/*
+ * Beginning again costs all that was copied: it has to be done in half the time that going on takes, both at the
+ * pace of the window. That is never so where the guest does not write, or where the target stands still. A target
+ * that stood still for a part of it, or a disk whose copy begins after the others, makes one window look like a busy
+ * guest, so it takes two in a row; they grow with the copy, as a burst of writes must not cost a long one. Where the
+ * guest writes to a small part of the disk all the time, what is left goes up and down at the end without getting less.
+ */
+bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_sample *sample,
+			  struct om_copy_pace *pace)
+{
+	uint64_t left = sample->left_bytes;
+	struct window window;
+	double on_ms, again_ms;
+
+	if (left > watch->most_left_bytes)
+		watch->most_left_bytes = left;
+	if (!end_window(watch, sample, &window))
+		return false;
+	again_ms = expected_ms(watch->most_left_bytes, window.copied, window.ms);
+	on_ms = expected_ms(left, window.nearer > NOISE * window.copied ? window.nearer : 0,
+			    window.ms);
+	if (!left || on_ms <= SOONER * again_ms) {
+		watch->behind = 0;
+		return false;
+	}
+	if (++watch->behind < WINDOWS)
+		return false;
+	watch->behind = 0;
+	*pace = (struct om_copy_pace){ .written_bps = window.written * 1000 / window.ms,
+				       .copied_bps = window.copied * 1000 / window.ms,
+				       .again_ms = again_ms };
+	return true;
+}
