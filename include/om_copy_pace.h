@@ -23,8 +23,9 @@ struct om_copy_pace {
 struct om_copy_watch {
 	uint64_t from_ms; /* the window's begin; 0 = none yet */
 	uint64_t from_left_bytes, from_total_bytes;
-	uint64_t most_left_bytes; /* at any time: about what a new copy has to do */
-	uint32_t behind;	  /* windows in a row after which a new copy would be done sooner */
+	uint64_t done_bytes, done_at_ms; /* that were copied, and when the last of them was */
+	uint64_t most_left_bytes;	 /* at any time: about what a new copy has to do */
+	uint32_t behind; /* windows in a row after which a new copy would be done sooner */
 };
 
 /* True: the last windows say that a new copy would be done in less than half the time of going on; `pace` is set

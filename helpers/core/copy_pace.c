@@ -6,6 +6,7 @@
 #define WINDOW_MS 10000u /* at least */
 #define WINDOW_SHARE 8u	 /* and this part of the time that the copy has taken */
 #define WINDOWS 2u	 /* in a row, for a verdict */
+#define STILL_MS 10000u	 /* nothing was copied for so long: the target stands still */
 #define SOONER 2	 /* so many times, to be worth beginning again */
 #define NOISE (1 / 64.0) /* of what was copied: no nearer than that is not nearer */
 
@@ -13,6 +14,17 @@ struct window {
 	double ms;
 	double written, copied, nearer; /* bytes; nearer < 0: more is left than before */
 };
+
+static bool stands_still(struct om_copy_watch *w, const struct om_copy_sample *sample)
+{
+	uint64_t done = sample->total_bytes - sample->left_bytes;
+
+	if (!w->done_at_ms || done != w->done_bytes) {
+		w->done_bytes = done;
+		w->done_at_ms = sample->now_ms;
+	}
+	return sample->now_ms - w->done_at_ms >= STILL_MS;
+}
 
 /* False: the window goes on. */
 static bool end_window(struct om_copy_watch *w, const struct om_copy_sample *sample,
@@ -40,10 +52,11 @@ static double expected_ms(uint64_t bytes, double done_bytes, double ms)
 
 /*
  * Beginning again costs all that was copied: it has to be done in half the time that going on takes, both at the
- * pace of the window. That is never so where the guest does not write, or where the target stands still. A target
- * that stood still for a part of it, or a disk whose copy begins after the others, makes one window look like a busy
- * guest, so it takes two in a row; they grow with the copy, as a burst of writes must not cost a long one. Where the
- * guest writes to a small part of the disk all the time, what is left goes up and down at the end without getting less.
+ * pace of the window. That is never so where the guest does not write. A target that stands still makes each guest
+ * look busy, in two windows where it does so in the end of one and the begin of the next: they count for nothing. A disk
+ * whose copy begins after the others makes one window look so, and it takes two in a row; they grow with the copy, as a
+ * burst of writes must not cost a long one. Where the guest writes to a small part of the disk all the time, what is left
+ * goes up and down at the end without getting less.
  */
 bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_sample *sample,
 			  struct om_copy_pace *pace)
@@ -54,6 +67,10 @@ bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_samp
 
 	if (left > watch->most_left_bytes)
 		watch->most_left_bytes = left;
+	if (stands_still(watch, sample)) {
+		watch->from_ms = watch->behind = 0;
+		return false;
+	}
 	if (!end_window(watch, sample, &window))
 		return false;
 	again_ms = expected_ms(watch->most_left_bytes, window.copied, window.ms);

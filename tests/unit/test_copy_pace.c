@@ -152,22 +152,38 @@ static void the_windows_are_of_the_attempt(void **unused)
 }
 
 /* QEMU counts what was written meanwhile as it comes, or at once when the target goes on. */
+static void stands_still(uint64_t begun, uint64_t seconds, uint64_t written)
+{
+	begin(LARGE);
+	goes_on(begun, 100, written);
+	goes_on(seconds, 0, written);
+	goes_on(600, 100, written);
+
+	begin(LARGE);
+	goes_on(begun, 100, written);
+	goes_on(seconds, 0, 0);
+	goes_on(1, 100, seconds * written);
+	goes_on(600, 100, written);
+}
+
 static void a_target_that_stands_still_is_no_busy_guest(void **unused)
 {
 	(void)unused;
-	for (uint64_t begun = 0; begun <= 60; begun++)
-		for (uint64_t written = 0; written <= 20; written += 10) {
-			begin(LARGE);
-			goes_on(begun, 100, written);
-			goes_on(60, 0, written);
-			goes_on(600, 100, written);
-
-			begin(LARGE);
-			goes_on(begun, 100, written);
-			goes_on(60, 0, 0);
-			goes_on(1, 100, 60 * written);
-			goes_on(600, 100, written);
+	for (uint64_t begun = 0; begun <= 700; begun++)
+		for (uint64_t written = 0; written <= 40; written += 10) {
+			stands_still(begun, 60, written);
+			stands_still(begun, 25, written);
+			stands_still(begun, 200, written);
 		}
+}
+
+static void a_moment_of_it_does_not_hide_one(void **unused)
+{
+	(void)unused;
+	begin(LARGE);
+	goes_on(10, 100, 80);
+	goes_on(9, 0, 80);
+	assert_int_equal(until_it_pays(100, 80), 20);
 }
 
 static void a_copy_that_begins_after_the_others_is_no_busy_guest(void **unused)
@@ -201,6 +217,7 @@ static void what_goes_up_and_down_does_not_get_nearer(void **unused)
 			total_bytes += 100 * MIB + left - left_bytes;
 			left_bytes = left;
 			now_ms += 1000;
+			assert_true(now_ms < from_ms * 2);
 		} while (!look());
 		assert_in_range(now_ms, from_ms + from_ms / 8, from_ms * 3 / 2);
 	}
@@ -216,6 +233,9 @@ static void a_copy_that_is_gone_is_no_busy_guest(void **unused)
 		total_bytes -= 60 * MIB;
 		goes_on(1, 10, 20);
 	}
+	/* What it had copied is no measure of the others. */
+	total_bytes -= 2000 * MIB;
+	assert_in_range(until_it_pays(10, 20), 130, 170);
 }
 
 static void in_sync_is_not_behind(void **unused)
@@ -284,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_window_grows_with_the_copy),
 		cmocka_unit_test(the_windows_are_of_the_attempt),
 		cmocka_unit_test(a_target_that_stands_still_is_no_busy_guest),
+		cmocka_unit_test(a_moment_of_it_does_not_hide_one),
 		cmocka_unit_test(a_copy_that_begins_after_the_others_is_no_busy_guest),
 		cmocka_unit_test(what_goes_up_and_down_does_not_get_nearer),
 		cmocka_unit_test(a_copy_that_is_gone_is_no_busy_guest),
