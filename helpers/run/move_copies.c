@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define ABORT_MAX_MS 30000
-#define STALL_MS 20000 /* a copy that has seen all of the disk, and comes no nearer to its end */
 
 static size_t count_unready(const struct mover *m)
 {
@@ -54,7 +53,8 @@ bool om_mover_start(struct mover *m, size_t disk, bool back, bool sync)
 	struct om_err err = { 0 };
 
 	if (m->ops->start(m->ops->ctx, disk, back, sync, share, &err)) {
-		m->disks[disk].first_end = 0;
+		m->disks[disk].begun_ms = m->ops->now_ms(m->ops->ctx);
+		m->disks[disk].watch = (struct om_copy_watch){ 0 };
 		m->disks[disk].sync = sync;
 		m->disks[disk].speed_bps = share;
 		return true;
@@ -114,43 +114,42 @@ bool om_mover_stopped(struct mover *m)
 	return true;
 }
 
-/* A guest that writes as fast as it is copied: begun again so that its writes wait for the copy. */
-static bool restart_stalled(struct mover *m, size_t disk)
+/* Its writes wait for the copy then. */
+static bool restart_stalled(struct mover *m, size_t disk, const struct om_copy_pace *pace)
 {
 	const struct om_move_disk *d = &m->move->disks[disk];
+	const double mib = 1u << 20;
 	struct om_err err = { 0 };
 
-	om_mover_say(
-		m, OM_LOG_INFO,
-		"disk %s is written to as fast as it is copied: the copy begins again, and its "
-		"writes wait for it",
-		d->target);
+	om_mover_say(m, OM_LOG_INFO,
+		     "disk %s is written to as fast as it is copied (%.0f MiB/s, %.0f MiB/s are "
+		     "copied): the copy begins again, and its writes wait for it",
+		     d->target, pace->written_bps / mib, pace->copied_bps / mib);
 	if (!m->ops->abort(m->ops->ctx, disk, &err) || !m->ops->make_blank(m->ops->ctx, disk, &err))
 		return om_mover_fail(m, &err);
 	return om_mover_start(m, disk, false, true);
 }
 
-static bool is_stalled(struct mover *m, size_t disk)
+static bool is_stalled(struct mover *m, size_t disk, struct om_copy_pace *pace)
 {
 	const struct om_move_seen *seen = &m->seen[disk];
 	struct mover_disk *d = &m->disks[disk];
-	uint64_t now_ms = m->ops->now_ms(m->ops->ctx);
-	uint64_t left = seen->end > seen->cur ? seen->end - seen->cur : 0;
+	struct om_copy_sample sample = { .now_ms = m->ops->now_ms(m->ops->ctx),
+					 .begun_ms = d->begun_ms,
+					 .total_bytes = seen->end,
+					 .left_bytes = seen->end > seen->cur ? seen->end - seen->cur
+									     : 0 };
 
-	if (!d->first_end || left + d->least_left / 32 < d->least_left) {
-		if (!d->first_end)
-			d->first_end = seen->end ? seen->end : 1;
-		d->least_left = left;
-		d->least_at_ms = now_ms;
+	/* Not told, or libvirt's 0 of 1: QEMU has not begun to copy. */
+	if (seen->end <= 1)
 		return false;
-	}
-	return m->move->can_sync && !d->sync && seen->cur >= d->first_end &&
-	       now_ms - d->least_at_ms >= STALL_MS;
+	return m->move->can_sync && !d->sync && om_copy_restart_pays(&d->watch, &sample, pace);
 }
 
 static bool watch_disk(struct mover *m, size_t disk, bool *ready)
 {
 	const struct om_move_seen *seen = &m->seen[disk];
+	struct om_copy_pace pace;
 
 	if (!om_mover_copied(m, disk) || seen->where != OM_MOVE_OLD || seen->ready)
 		return true;
@@ -161,7 +160,7 @@ static bool watch_disk(struct mover *m, size_t disk, bool *ready)
 			       m->ops->full(m->ops->ctx) ? ": the destination is full" : "");
 		return false;
 	}
-	return !is_stalled(m, disk) || restart_stalled(m, disk);
+	return !is_stalled(m, disk, &pace) || restart_stalled(m, disk, &pace);
 }
 
 bool om_mover_wait_ready(struct mover *m)

@@ -3,16 +3,16 @@
 #ifndef OM_RUN_MOVE_INTERNAL_H
 #define OM_RUN_MOVE_INTERNAL_H
 
+#include "om_copy_pace.h"
 #include "om_move.h"
 
 /* Of one disk, as far as it is not in what the domain says. */
 struct mover_disk {
 	bool by_media; /* libvirt does not copy it: its medium is changed at the end */
 	bool sync;
-	uint64_t first_end;  /* bytes of the copy at its begin */
-	uint64_t least_left; /* in its whole life */
-	uint64_t least_at_ms;
-	uint64_t speed_bps; /* set last */
+	uint64_t begun_ms;	    /* its last copy */
+	struct om_copy_watch watch; /* of it */
+	uint64_t speed_bps;	    /* set last */
 };
 
 struct mover {

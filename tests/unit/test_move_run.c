@@ -15,13 +15,17 @@
 struct world_disk {
 	enum om_move_where where;
 	bool job, ready, kept, blank, there;
-	int to_be_ready;      /* looks until it is in sync */
-	int refuse, lose;     /* so many pivots are refused; lose their copy */
-	int lie;	      /* so many pivots are said to fail and do not */
-	int no_start;	      /* so many copies are not begun */
-	int dies;	      /* so many copies end by themselves */
-	bool busy;	      /* never in sync, unless its writes wait */
+	int to_be_ready;  /* looks until it is in sync */
+	int refuse, lose; /* so many pivots are refused; lose their copy */
+	int lie;	  /* so many pivots are said to fail and do not */
+	int no_start;	  /* so many copies are not begun */
+	int dies;	  /* so many copies end by themselves */
+	bool busy;	  /* never in sync, unless its writes wait */
 	bool sync;
+	/* Of a copy that takes its time: */
+	uint64_t size, written_bps; /* bytes; of what was copied before */
+	uint64_t sync_bps;	    /* the same, while its writes wait */
+	uint64_t total, left;	    /* as QEMU counts them */
 };
 
 struct world {
@@ -33,11 +37,14 @@ struct world {
 	struct om_move_ops ops;
 	struct om_move_end end;
 	uint64_t now_ms, deadline_ms, ends_ms, silent_ms, stop_ms;
+	uint64_t still_ms, again_ms; /* the target stands still from then on, until then */
+	uint64_t mute_ms;	     /* libvirt does not tell how far copies are at that time */
+	uint64_t not_begun_ms;	     /* until then QEMU has not begun any */
 	int looks, refuse_back;
 	bool touch_fails, file_fails, blank_fails, undo_fails, no_metadata, moved, undone;
 	unsigned int warnings;
 	unsigned int seed; /* 0 = no faults by chance */
-	char trace[4000];
+	char trace[4000], said[400];
 };
 
 static void note(struct world *w, const char *fmt, ...) OM_PRINTF(2, 3);
@@ -101,8 +108,11 @@ static uint64_t limit_bps(void *ctx)
 
 static void log_line(void *ctx, enum om_log_level level, const char *text)
 {
-	(void)text;
-	((struct world *)ctx)->warnings += level == OM_LOG_WARN;
+	struct world *w = ctx;
+
+	w->warnings += level == OM_LOG_WARN;
+	if (level == OM_LOG_INFO)
+		snprintf(w->said, sizeof(w->said), "%s", text);
 }
 
 static void set_phase(void *ctx, const char *what)
@@ -171,11 +181,50 @@ static bool keep(void *ctx, size_t disk, bool yes, struct om_err *err)
 	return true;
 }
 
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+#define COPIED_BPS (100 * MIB)
+
+static void step_copy(struct world *w, struct world_disk *d)
+{
+	bool still = w->now_ms >= w->still_ms && w->now_ms < w->again_ms;
+	uint64_t copied = still ? 0 : COPIED_BPS * STEP_MS / 1000;
+	uint64_t written = (d->sync ? d->sync_bps : d->written_bps) * STEP_MS / 1000;
+
+	if (w->now_ms < w->not_begun_ms)
+		return;
+	d->total += written;
+	d->left += written;
+	d->left -= copied < d->left ? copied : d->left;
+	d->ready = !d->left;
+}
+
+static struct om_move_seen progress_of(const struct world *w, const struct world_disk *d)
+{
+	bool mute = w->mute_ms && w->now_ms == w->mute_ms;
+	struct om_move_seen seen = { .where = d->where,
+				     .job = d->job,
+				     .ready = d->job && d->ready };
+
+	if (!d->size) {
+		seen.cur = (uint64_t)w->looks * 10;
+		seen.end = seen.cur + (d->ready ? 0 : 20);
+	} else if (w->now_ms < w->not_begun_ms) {
+		seen.end = 1; /* libvirt's */
+	} else if (!mute) {
+		seen.cur = d->total - d->left;
+		seen.end = d->total;
+	}
+	return seen;
+}
+
 static void step_job(struct world *w, struct world_disk *d)
 {
 	if (!d->job || d->ready)
 		return;
-	if (d->dies || chance(w)) {
+	if (d->size)
+		step_copy(w, d);
+	else if (d->dies || chance(w)) {
 		d->dies -= d->dies > 0;
 		d->job = false;
 	} else if (d->busy && !d->sync) {
@@ -199,12 +248,7 @@ static enum om_move_domain look(void *ctx, struct om_move_seen *seen)
 		struct world_disk *d = &w->disk[i];
 
 		step_job(w, d);
-		seen[i] = (struct om_move_seen){ .where = d->where,
-						 .job = d->job,
-						 .ready = d->job && d->ready,
-						 .cur = (uint64_t)w->looks * 10,
-						 .end = (uint64_t)w->looks * 10 +
-							(d->ready ? 0 : 20) };
+		seen[i] = progress_of(w, d);
 	}
 	return OM_MOVE_ACTIVE;
 }
@@ -225,6 +269,7 @@ static bool start(void *ctx, size_t disk, bool back, bool sync, uint64_t bps, st
 	d->ready = false;
 	d->sync = sync;
 	d->to_be_ready = 3;
+	d->total = d->left = d->size;
 	return true;
 }
 
@@ -427,8 +472,7 @@ static void what_cannot_be_made_is_undone(void **unused)
 	run(w, OM_MOVE_NOT, "files: dir file0 blank0 undo");
 	w = new_world();
 	w->disk[1].no_start = 1;
-	run(w, OM_MOVE_NOT,
-	    "files: dir file0 blank0 blank1 blank2 copies: start0 abort0 undo");
+	run(w, OM_MOVE_NOT, "files: dir file0 blank0 blank1 blank2 copies: start0 abort0 undo");
 	assert_string_equal(w->end.err.msg, "disk vdb: a copy was refused");
 }
 
@@ -508,8 +552,7 @@ static void what_cannot_go_forward_comes_back(void **unused)
 
 	(void)unused;
 	w->disk[1].refuse = ALWAYS;
-	run(w, OM_MOVE_NOT,
-	    MADE "pivots: pivot0 pivot2 back0s back2s pivot0 pivot2 abort1 undo");
+	run(w, OM_MOVE_NOT, MADE "pivots: pivot0 pivot2 back0s back2s pivot0 pivot2 abort1 undo");
 	assert_string_equal(w->end.err.msg, "disk vdb: a pivot was refused");
 	w = new_world();
 	w->disk[1].refuse = ALWAYS;
@@ -535,8 +578,9 @@ static void an_earlier_attempt_is_finished_or_left_as_it_is(void **unused)
 	(void)unused;
 	w->plan[0].way = OM_MOVE_THERE;
 	w->disk[0].where = OM_MOVE_NEW;
-	run(w, OM_MOVE_DONE, "files: dir file0 blank1 blank2 copies: start1 start2 pivots: pivot1 "
-			     "pivot2 metadata");
+	run(w, OM_MOVE_DONE,
+	    "files: dir file0 blank1 blank2 copies: start1 start2 pivots: pivot1 "
+	    "pivot2 metadata");
 	w = new_world();
 	w->plan[0].way = OM_MOVE_THERE;
 	w->disk[0].where = OM_MOVE_NEW;
@@ -579,8 +623,9 @@ static void a_drive_that_is_not_copied_gets_another_medium(void **unused)
 	(void)unused;
 	w->plan[2].media = true;
 	w->disk[2].no_start = 1;
-	run(w, OM_MOVE_DONE, "files: dir file0 blank0 blank1 blank2 copies: start0 start1 file0 "
-			     "pivots: pivot0 pivot1 media2 metadata");
+	run(w, OM_MOVE_DONE,
+	    "files: dir file0 blank0 blank1 blank2 copies: start0 start1 file0 "
+	    "pivots: pivot0 pivot1 media2 metadata");
 }
 
 static void what_comes_after_the_pivots_is_no_failure(void **unused)
@@ -594,8 +639,9 @@ static void what_comes_after_the_pivots_is_no_failure(void **unused)
 	w = new_world();
 	w->files[0].way = OM_MOVE_FILE_LATER;
 	w->file_fails = true;
-	run(w, OM_MOVE_DONE, "files: dir blank0 blank1 blank2 copies: start0 start1 start2 pivots: "
-			     "pivot0 pivot1 pivot2 metadata file0");
+	run(w, OM_MOVE_DONE,
+	    "files: dir blank0 blank1 blank2 copies: start0 start1 start2 pivots: "
+	    "pivot0 pivot1 pivot2 metadata file0");
 	assert_int_equal(w->warnings, 1);
 }
 
@@ -612,6 +658,126 @@ static void a_guest_that_writes_too_fast_waits_for_the_copy(void **unused)
 	w->move.can_sync = false;
 	w->deadline_ms = 100000;
 	run(w, OM_MOVE_NOT, MADE "abort0 abort1 abort2 undo");
+}
+
+/* vdb is large, and the guest writes to what of it was copied. */
+static struct world *large_world(uint64_t size, uint64_t written_bps)
+{
+	struct world *w = new_world();
+
+	w->disk[1].size = size;
+	w->disk[1].written_bps = written_bps;
+	return w;
+}
+
+static void is_copied_once(struct world *w)
+{
+	run(w, OM_MOVE_DONE, MADE "pivots: pivot0 pivot1 pivot2 metadata");
+	assert_string_equal(w->said, "");
+}
+
+static uint64_t begins_again_ms(struct world *w)
+{
+	uint64_t ms;
+
+	run(w, OM_MOVE_DONE, MADE "abort1 blank1 start1s pivots: pivot0 pivot1 pivot2 metadata");
+	/* The second copy at the whole pace. */
+	ms = w->disk[1].size * 1000 / COPIED_BPS;
+	assert_true(w->now_ms > ms);
+	return w->now_ms - ms;
+}
+
+static void a_large_disk_is_copied_once(void **unused)
+{
+	struct world *w;
+
+	(void)unused;
+	is_copied_once(large_world(1024 * GIB, 0));
+	/* 100 GiB are left after the first pass, and get less by 50 MiB/s. */
+	w = large_world(200 * GIB, 50 * MIB);
+	is_copied_once(w);
+	assert_true(w->disk[1].total > 390 * GIB);
+	is_copied_once(large_world(1024 * GIB, 10 * MIB));
+}
+
+static void a_target_that_stands_still_is_waited_for(void **unused)
+{
+	(void)unused;
+	for (uint64_t written = 0; written <= 20 * MIB; written += 10 * MIB)
+		for (uint64_t from_ms = 0; from_ms <= 60000; from_ms += 1750) {
+			struct world *w = large_world(20 * GIB, written);
+
+			w->still_ms = from_ms;
+			w->again_ms = from_ms + 60000;
+			is_copied_once(w);
+		}
+	for (uint64_t from_ms = 200000; from_ms <= 250000;
+	     from_ms += 5000) { /* after the first pass */
+		struct world *w = large_world(20 * GIB, 20 * MIB);
+
+		w->still_ms = from_ms;
+		w->again_ms = from_ms + 60000;
+		is_copied_once(w);
+	}
+	for (uint64_t left = 1; left <= 2; left++) { /* at the end of it */
+		struct world *w = large_world(20 * GIB, 0);
+
+		w->still_ms = (20 * GIB / COPIED_BPS - left) * 1000;
+		w->again_ms = w->still_ms + 120000;
+		is_copied_once(w);
+	}
+}
+
+static void one_that_is_written_to_as_fast_begins_again(void **unused)
+{
+	struct world *w;
+
+	(void)unused;
+	for (uint64_t written = 95; written <= 300; written += 5)
+		assert_in_range(begins_again_ms(large_world(200 * GIB, written * MIB)), 20000,
+				22000);
+	/* Whatever the time is: windows are of the copy. */
+	w = large_world(200 * GIB, 100 * MIB);
+	w->now_ms = 40000000;
+	assert_in_range(begins_again_ms(w), 40020000, 40022000);
+	w = large_world(200 * GIB, 120 * MIB);
+	begins_again_ms(w);
+	assert_string_equal(w->said, "disk vdb is written to as fast as it is copied (120 MiB/s, "
+				     "100 MiB/s are copied): the copy begins again, and its writes "
+				     "wait for it");
+	w = large_world(2 * GIB, 120 * MIB);
+	w->plan[1].sync = true;
+	w->disk[1].sync_bps = 99 * MIB; /* no better would come after it */
+	run(w, OM_MOVE_DONE,
+	    "files: dir file0 blank0 blank1 blank2 copies: start0 start1s start2 pivots: pivot0 "
+	    "pivot1 pivot2 metadata");
+	w = large_world(20 * GIB, 120 * MIB);
+	w->move.can_sync = false;
+	w->deadline_ms = 100000;
+	run(w, OM_MOVE_NOT, MADE "abort0 abort1 abort2 undo");
+}
+
+static void what_libvirt_does_not_tell_is_not_judged(void **unused)
+{
+	(void)unused;
+	for (uint64_t mute_ms = 250; mute_ms <= 30000; mute_ms += 250) {
+		struct world *w = large_world(10 * GIB, 20 * MIB);
+
+		w->mute_ms = mute_ms;
+		is_copied_once(w);
+	}
+	for (uint64_t mute_ms = 250; mute_ms <= 30000; mute_ms += 250) {
+		struct world *w = large_world(10 * GIB, 120 * MIB);
+
+		w->mute_ms = mute_ms;
+		assert_in_range(begins_again_ms(w), 20000, 22000);
+	}
+	for (uint64_t begun_ms = 1000; begun_ms <= 30000; begun_ms += 1000) {
+		struct world *w = large_world(10 * GIB, 60 * MIB);
+
+		w->not_begun_ms = begun_ms;
+		assert_in_range(begins_again_ms(w), begun_ms + 20000, begun_ms + 22000);
+	}
 }
 
 static void the_share_of_those_in_sync_goes_to_the_others(void **unused)
@@ -698,6 +864,10 @@ int main(void)
 		cmocka_unit_test(a_drive_that_is_not_copied_gets_another_medium),
 		cmocka_unit_test(what_comes_after_the_pivots_is_no_failure),
 		cmocka_unit_test(a_guest_that_writes_too_fast_waits_for_the_copy),
+		cmocka_unit_test(a_large_disk_is_copied_once),
+		cmocka_unit_test(a_target_that_stands_still_is_waited_for),
+		cmocka_unit_test(one_that_is_written_to_as_fast_begins_again),
+		cmocka_unit_test(what_libvirt_does_not_tell_is_not_judged),
 		cmocka_unit_test(the_share_of_those_in_sync_goes_to_the_others),
 		cmocka_unit_test(who_answers_for_one_that_has_died),
 		cmocka_unit_test(faults_by_chance),
