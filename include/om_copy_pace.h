@@ -15,14 +15,15 @@ struct om_copy_sample {
 
 /* Over the last window. */
 struct om_copy_pace {
-	double written_bps, copied_bps;
+	double written_bytes_ps, copied_bytes_ps;
 	double again_ms; /* what a new copy would take at this pace */
 };
 
 /* One attempt, as its samples tell; begins as zeroes. */
 struct om_copy_watch {
 	uint64_t from_ms; /* the window's begin; 0 = none yet */
-	uint64_t from_left_bytes, from_total_bytes;
+	uint64_t from_total_bytes, from_done_bytes;
+	uint64_t from_least_bytes, least_left_bytes; /* of the window before, and of this one */
 	uint64_t done_bytes, done_at_ms; /* that were copied, and when the last of them was */
 	uint64_t most_left_bytes;	 /* at any time: about what a new copy has to do */
 	uint32_t behind; /* windows in a row after which a new copy would be done sooner */

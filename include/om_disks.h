@@ -69,7 +69,7 @@ struct om_disk_facts {
 	char why[200];	       /* where there is none */
 	bool measured;
 	uint64_t
-		written_bps; /* that have to be copied again for what the guest writes; om_written_bps() */
+		written_bytes_ps; /* that have to be copied again for what the guest writes; om_written_bytes_ps() */
 };
 
 /* By a guest to one of its disks, counted since it was started. */
@@ -81,7 +81,7 @@ struct om_written {
  * devices, so that small writes cost it more than they are. At most, as writes to one grain count once.
  */
 #define OM_GRAIN_BYTES 65536
-uint64_t om_written_bps(const struct om_written *from, const struct om_written *to, uint64_t ms);
+uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to, uint64_t ms);
 
 struct om_disks_facts {
 	const struct om_dom *dom;

@@ -40,7 +40,7 @@ struct om_move_disk_facts {
 	char *new_name; /* below the destination's directory: an earlier attempt has moved it; or NULL */
 	bool leads_out; /* its path lies in the directory and leads to something elsewhere */
 	bool measured;
-	uint64_t written_bps; /* om_written_bps() */
+	uint64_t written_bytes_ps; /* om_written_bytes_ps() */
 };
 
 struct om_move_facts {

@@ -31,17 +31,22 @@ static bool end_window(struct om_copy_watch *w, const struct om_copy_sample *sam
 		       struct window *window)
 {
 	uint64_t ms = sample->now_ms - w->from_ms, took_ms = sample->now_ms - sample->begun_ms;
+	uint64_t done = sample->total_bytes - sample->left_bytes;
 	bool begun = w->from_ms;
 
+	if (!begun || sample->left_bytes < w->least_left_bytes)
+		w->least_left_bytes = sample->left_bytes;
 	if (begun && (ms < WINDOW_MS || ms < took_ms / WINDOW_SHARE))
 		return false;
 	window->ms = (double)ms;
 	window->written = (double)sample->total_bytes - (double)w->from_total_bytes;
-	window->nearer = (double)w->from_left_bytes - (double)sample->left_bytes;
-	window->copied = window->written + window->nearer;
+	window->nearer = (double)w->from_least_bytes - (double)w->least_left_bytes;
+	window->copied = (double)done - (double)w->from_done_bytes;
 	w->from_ms = sample->now_ms;
 	w->from_total_bytes = sample->total_bytes;
-	w->from_left_bytes = sample->left_bytes;
+	w->from_done_bytes = done;
+	w->from_least_bytes = w->least_left_bytes;
+	w->least_left_bytes = sample->left_bytes;
 	return begun;
 }
 
@@ -55,8 +60,8 @@ static double expected_ms(uint64_t bytes, double done_bytes, double ms)
  * pace of the window. That is never so where the guest does not write. A target that stands still makes each guest
  * look busy, in two windows where it does so in the end of one and the begin of the next: they count for nothing. A disk
  * whose copy begins after the others makes one window look so, and it takes two in a row; they grow with the copy, as a
- * burst of writes must not cost a long one. Where the guest writes to a small part of the disk all the time, what is left
- * goes up and down at the end without getting less.
+ * burst of writes must not cost a long one. Where the guest writes to a part of the disk all the time, what is left
+ * goes up and down with each pass over that part, so it is the least of a window that counts.
  */
 bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_sample *sample,
 			  struct om_copy_pace *pace)
@@ -65,8 +70,9 @@ bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_samp
 	struct window window;
 	double on_ms, again_ms;
 
-	if (left > watch->most_left_bytes)
-		watch->most_left_bytes = left;
+	if (left >
+	    watch->most_left_bytes) /* more than there ever was: what was least before is of another copy */
+		watch->most_left_bytes = watch->least_left_bytes = left;
 	if (stands_still(watch, sample)) {
 		watch->from_ms = watch->behind = 0;
 		return false;
@@ -83,8 +89,8 @@ bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_samp
 	if (++watch->behind < WINDOWS)
 		return false;
 	watch->behind = 0;
-	*pace = (struct om_copy_pace){ .written_bps = window.written * 1000 / window.ms,
-				       .copied_bps = window.copied * 1000 / window.ms,
+	*pace = (struct om_copy_pace){ .written_bytes_ps = window.written * 1000 / window.ms,
+				       .copied_bytes_ps = window.copied * 1000 / window.ms,
 				       .again_ms = again_ms };
 	return true;
 }

@@ -30,7 +30,7 @@ static bool one_lacks(const struct om_versions *v, uint64_t version)
 
 /* ---- synchronous writes ---- */
 
-uint64_t om_written_bps(const struct om_written *from, const struct om_written *to, uint64_t ms)
+uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to, uint64_t ms)
 {
 	uint64_t bytes = to->bytes > from->bytes ? to->bytes - from->bytes : 0;
 	uint64_t requests = to->requests > from->requests ? to->requests - from->requests : 0;
@@ -49,7 +49,7 @@ uint64_t om_written_bps(const struct om_written *from, const struct om_written *
 static bool wants_sync(const struct om_disks *disks, const struct om_disk_facts *disk,
 		       uint64_t way_bps)
 {
-	return way_bps && disk->measured && disk->written_bps > way_bps / (disks->mirrors + 1) / 2;
+	return way_bps && disk->measured && disk->written_bytes_ps > way_bps / (disks->mirrors + 1) / 2;
 }
 
 static uint64_t way_bps(const struct om_disks_facts *facts, uint64_t limit_mibps)
@@ -79,7 +79,7 @@ static void decide_sync(struct om_disks *disks, const struct om_disks_facts *fac
 			disks,
 			"%s is written to, %s/s have to be copied again: too much for its share of the way%s",
 			facts->dom->disks[i].target,
-			om_disks_size(rate, facts->disks[i].written_bps),
+			om_disks_size(rate, facts->disks[i].written_bytes_ps),
 			both_have(&facts->versions, LIBVIRT(8, 0))
 				? ": while it is copied, writes wait for the destination"
 				: "");
@@ -109,7 +109,7 @@ static uint64_t kept_mibps(const struct om_disks *disks, const struct om_disks_f
 
 	for (size_t i = 0; i < disks->disk_count; i++)
 		if (disks->disk[i].way == OM_DISK_MIRROR && facts->disks[i].measured)
-			written += facts->disks[i].written_bps / MIB + 1;
+			written += facts->disks[i].written_bytes_ps / MIB + 1;
 	kept = written > limit_mibps / 4 ? limit_mibps / 2 : written * 2;
 	return kept < limit_mibps / 16 ? limit_mibps / 16 : kept;
 }

@@ -266,7 +266,7 @@ static void decide_sync(struct om_move *move, const struct om_move_facts *facts)
 			continue;
 		move->copy_bytes += disk->copy_bytes;
 		disk->sync = move->can_sync && facts->disks[i].measured &&
-			     facts->disks[i].written_bps > share / 10 * 7;
+			     facts->disks[i].written_bytes_ps > share / 10 * 7;
 	}
 }
 

@@ -122,7 +122,7 @@ static void measure_writes(struct om_session *s, struct om_storage *st)
 			continue;
 		ms = om_now_ms() - first->at_ms;
 		facts->measured = ms > 0;
-		facts->written_bps = om_written_bps(&first->written, &now, ms);
+		facts->written_bytes_ps = om_written_bytes_ps(&first->written, &now, ms);
 	}
 }
 

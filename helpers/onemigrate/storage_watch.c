@@ -85,8 +85,8 @@ static struct om_action tell_pace(enum om_action_kind kind, const struct om_copy
 	return say(kind,
 		   "the disks do not get in sync%s: the guest writes %.0f MiB/s to them, %.0f "
 		   "MiB/s are copied%s",
-		   goes_on ? " and the copy goes on" : "", pace->written_bps / mib,
-		   pace->copied_bps / mib,
+		   goes_on ? " and the copy goes on" : "", pace->written_bytes_ps / mib,
+		   pace->copied_bytes_ps / mib,
 		   goes_on ? "; it needs a faster way or a guest that writes less" : "");
 }
 

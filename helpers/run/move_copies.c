@@ -124,7 +124,7 @@ static bool restart_stalled(struct mover *m, size_t disk, const struct om_copy_p
 	om_mover_say(m, OM_LOG_INFO,
 		     "disk %s is written to as fast as it is copied (%.0f MiB/s, %.0f MiB/s are "
 		     "copied): the copy begins again, and its writes wait for it",
-		     d->target, pace->written_bps / mib, pace->copied_bps / mib);
+		     d->target, pace->written_bytes_ps / mib, pace->copied_bytes_ps / mib);
 	if (!m->ops->abort(m->ops->ctx, disk, &err) || !m->ops->make_blank(m->ops->ctx, disk, &err))
 		return om_mover_fail(m, &err);
 	return om_mover_start(m, disk, false, true);

@@ -96,7 +96,7 @@ static inline void golden_set_disk(struct golden_disks *g, const char *name, cha
 		image->snapshots = (uint32_t)atoi(rest);
 	} else if (strcmp(name, "written") == 0) {
 		g->known[i].measured = true;
-		g->known[i].written_bps = (uint64_t)atoi(rest) << 20;
+		g->known[i].written_bytes_ps = (uint64_t)atoi(rest) << 20;
 	} else {
 		fprintf(stderr, "golden_plan: unknown word of disks: %s\n", name);
 		exit(2);

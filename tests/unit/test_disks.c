@@ -646,10 +646,10 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	add_file(&w, "disk.0");
 	w.facts.link_bps = 100 * MIB;
 	w.known[0].measured = true;
-	w.known[0].written_bps = 25 * MIB;
+	w.known[0].written_bytes_ps = 25 * MIB;
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
-	w.known[0].written_bps++;
+	w.known[0].written_bytes_ps++;
 	is_decided();
 	assert_true(w.disk_plan.sync_writes && w.disk_plan.disk[0].sync_wanted);
 	assert_int_equal(w.disk_plan.infos.n, 1);
@@ -667,7 +667,7 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	assert_false(w.disk_plan.sync_writes);
 	/* The operator's limit is the way. */
 	w.known[0].measured = true;
-	w.known[0].written_bps = 3 * MIB;
+	w.known[0].written_bytes_ps = 3 * MIB;
 	assert_true(decide(&w, 10) && w.disk_plan.sync_writes);
 	assert_true(decide(&w, 12) && !w.disk_plan.sync_writes);
 	w.facts.link_bps = 0;
@@ -682,13 +682,13 @@ static void small_writes_cost_a_mirror_whole_grains(void **state)
 	const struct om_written large = { MIB * 100, 100 }, flush = { 0, 100 };
 
 	(void)state;
-	assert_int_equal(om_written_bps(&none, &small, 1000), 100 * 65536);
-	assert_int_equal(om_written_bps(&none, &small, 500), 200 * 65536);
-	assert_int_equal(om_written_bps(&none, &large, 1000), 100 * MIB);
-	assert_int_equal(om_written_bps(&small, &small, 1000), 0);
-	assert_int_equal(om_written_bps(&none, &flush, 1000), 0);
-	assert_int_equal(om_written_bps(&small, &none, 1000), 0);
-	assert_int_equal(om_written_bps(&none, &small, 0), 0);
+	assert_int_equal(om_written_bytes_ps(&none, &small, 1000), 100 * 65536);
+	assert_int_equal(om_written_bytes_ps(&none, &small, 500), 200 * 65536);
+	assert_int_equal(om_written_bytes_ps(&none, &large, 1000), 100 * MIB);
+	assert_int_equal(om_written_bytes_ps(&small, &small, 1000), 0);
+	assert_int_equal(om_written_bytes_ps(&none, &flush, 1000), 0);
+	assert_int_equal(om_written_bytes_ps(&small, &none, 1000), 0);
+	assert_int_equal(om_written_bytes_ps(&none, &small, 0), 0);
 }
 
 static void writes_wait_where_the_operator_says_so(void **state)
@@ -730,7 +730,7 @@ static void the_link_never_sees_more_than_the_limit(void **state)
 				const struct om_disks *d = &w.disk_plan;
 
 				for (size_t i = 0; i < disks; i++)
-					w.known[i].written_bps = written;
+					w.known[i].written_bytes_ps = written;
 				assert_true(decide(&w, limit));
 				assert_true(d->mirror_mibps && d->memory_mibps);
 				if (limit < disks) {

@@ -359,15 +359,15 @@ static void writes_wait_where_they_are_faster_than_the_copy(void **unused)
 	(void)unused;
 	vm->facts.limit_bps = 30 * MIB; /* three copies */
 	vm->of[1].measured = true;
-	vm->of[1].written_bps = 8 * MIB;
+	vm->of[1].written_bytes_ps = 8 * MIB;
 	assert_true(waits(vm, 1));
 	assert_false(waits(vm, 0));
-	vm->of[1].written_bps = 6 * MIB;
+	vm->of[1].written_bytes_ps = 6 * MIB;
 	assert_false(waits(vm, 1));
-	vm->of[1].written_bps = 8 * MIB;
+	vm->of[1].written_bytes_ps = 8 * MIB;
 	vm->facts.limit_bps = 0;
 	assert_false(waits(vm, 1));
-	vm->of[1].written_bps = 60 * MIB;
+	vm->of[1].written_bytes_ps = 60 * MIB;
 	assert_true(waits(vm, 1));
 	vm->facts.libvirt = 7010000;
 	assert_false(waits(vm, 1));

@@ -23,7 +23,7 @@ struct world_disk {
 	bool busy;	  /* never in sync, unless its writes wait */
 	bool sync;
 	/* Of a copy that takes its time: */
-	uint64_t size, written_bps; /* bytes; of what was copied before */
+	uint64_t size, written_bytes_ps; /* bytes; of what was copied before */
 	uint64_t sync_bps;	    /* the same, while its writes wait */
 	uint64_t total, left;	    /* as QEMU counts them */
 };
@@ -189,7 +189,7 @@ static void step_copy(struct world *w, struct world_disk *d)
 {
 	bool still = w->now_ms >= w->still_ms && w->now_ms < w->again_ms;
 	uint64_t copied = still ? 0 : COPIED_BPS * STEP_MS / 1000;
-	uint64_t written = (d->sync ? d->sync_bps : d->written_bps) * STEP_MS / 1000;
+	uint64_t written = (d->sync ? d->sync_bps : d->written_bytes_ps) * STEP_MS / 1000;
 
 	if (w->now_ms < w->not_begun_ms)
 		return;
@@ -661,12 +661,12 @@ static void a_guest_that_writes_too_fast_waits_for_the_copy(void **unused)
 }
 
 /* vdb is large, and the guest writes to what of it was copied. */
-static struct world *large_world(uint64_t size, uint64_t written_bps)
+static struct world *large_world(uint64_t size, uint64_t written_bytes_ps)
 {
 	struct world *w = new_world();
 
 	w->disk[1].size = size;
-	w->disk[1].written_bps = written_bps;
+	w->disk[1].written_bytes_ps = written_bytes_ps;
 	return w;
 }
 
