@@ -158,13 +158,18 @@ for node in node01 node02; do
 	lab fault rate $node fast 16mbit
 done
 settings DEST_HOST_APPEND=-10g1 MIGRATE_COMPRESSION=none
-drive 33
-check "disks that do not get in sync: the VM moves all the same" moved 33 node02
+not_in_sync() {
+	lab exec node01 --user "$USER_OF_LAB" -- $RUN status 33 --json | grep -o '"decision":"[^"]*do not get in sync[^"]*'
+}
+begin_drive 33
+check "disks that do not get in sync: status says so" poll 120 not_in_sync
+lab fault restore node01 fast
+lab fault restore node02 fast
+finish_drive
+check "the VM moves all the same" moved 33 node02
 check "as the copy was begun again, with synchronous writes" said 'begins again with synchronous writes.*: the disks do not get in sync'
 check "memory and disk are right after that" lab guest verify 33
 check "the image is right, seen from outside" lab guest verify-image 33
-lab fault restore node01 fast
-lab fault restore node02 fast
 lab guest stop 33
 
 # ---- left to stock
