@@ -81,7 +81,8 @@ struct om_written {
  * devices, so that small writes cost it more than they are. At most, as writes to one grain count once.
  */
 #define OM_GRAIN_BYTES 65536
-uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to, uint64_t ms);
+uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to,
+			     uint64_t ms);
 
 struct om_disks_facts {
 	const struct om_dom *dom;

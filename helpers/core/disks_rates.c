@@ -30,7 +30,8 @@ static bool one_lacks(const struct om_versions *v, uint64_t version)
 
 /* ---- synchronous writes ---- */
 
-uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to, uint64_t ms)
+uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_written *to,
+			     uint64_t ms)
 {
 	uint64_t bytes = to->bytes > from->bytes ? to->bytes - from->bytes : 0;
 	uint64_t requests = to->requests > from->requests ? to->requests - from->requests : 0;
@@ -49,7 +50,8 @@ uint64_t om_written_bytes_ps(const struct om_written *from, const struct om_writ
 static bool wants_sync(const struct om_disks *disks, const struct om_disk_facts *disk,
 		       uint64_t way_bps)
 {
-	return way_bps && disk->measured && disk->written_bytes_ps > way_bps / (disks->mirrors + 1) / 2;
+	return way_bps && disk->measured &&
+	       disk->written_bytes_ps > way_bps / (disks->mirrors + 1) / 2;
 }
 
 static uint64_t way_bps(const struct om_disks_facts *facts, uint64_t limit_mibps)

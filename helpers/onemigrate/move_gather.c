@@ -149,7 +149,9 @@ static void measure_writes(struct om_mover_session *ms)
 		disk->measured = om_vir_disk_written(ms->s->vir, ms->s->dom.disks[i].target,
 						     &now) &&
 				 now.bytes >= before[i].bytes;
-		disk->written_bytes_ps = disk->measured ? om_written_bytes_ps(&before[i], &now, took_ms) : 0;
+		disk->written_bytes_ps = disk->measured
+						 ? om_written_bytes_ps(&before[i], &now, took_ms)
+						 : 0;
 	}
 }
 
