@@ -58,7 +58,7 @@ static double expected_ms(uint64_t bytes, double done_bytes, double ms)
 /*
  * Beginning again costs all that was copied: it has to be done in half the time that going on takes, both at the
  * pace of the window. That is never so where the guest does not write. A target that stands still makes each guest
- * look busy, in two windows where it does so in the end of one and the begin of the next: they count for nothing. A disk
+ * look busy, in two windows where it does so at the end of one and the beginning of the next: they count for nothing. A disk
  * whose copy begins after the others makes one window look so, and it takes two in a row; they grow with the copy, as a
  * burst of writes must not cost a long one. Where the guest writes to a part of the disk all the time, what is left
  * goes up and down with each pass over that part, so it is the least of a window that counts.
@@ -70,8 +70,8 @@ bool om_copy_restart_pays(struct om_copy_watch *watch, const struct om_copy_samp
 	struct window window;
 	double on_ms, again_ms;
 
-	if (left >
-	    watch->most_left_bytes) /* more than there ever was: what was least before is of another copy */
+	/* More than there ever was: another disk has joined, and the least before it says nothing. */
+	if (left > watch->most_left_bytes)
 		watch->most_left_bytes = watch->least_left_bytes = left;
 	if (stands_still(watch, sample)) {
 		watch->from_ms = watch->behind = 0;

@@ -138,8 +138,10 @@ static pid_t start_worker(struct supervisor *sup, enum om_work work)
 	close(sup->signal_fd);
 	if (getppid() != supervisor)
 		_exit(1);
-	if (work == OM_WORK_LOOK) /* all that has to be said was said */
-		close(STDERR_FILENO), occupy_standard_fds();
+	if (work == OM_WORK_LOOK) { /* all that has to be said was said */
+		close(STDERR_FILENO);
+		occupy_standard_fds();
+	}
 	om_worker_main(&sup->args, sup->shared, sup->document_fd, work, sup->begun_ms);
 }
 

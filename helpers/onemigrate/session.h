@@ -267,8 +267,9 @@ int om_cmd_aftermath(int argc, char **argv);
 /* migration.c: what the worker thread does; each ends with an answer. */
 void om_session_migrate(struct om_session *s, struct om_run_ops *ops);
 void om_session_settle(struct om_session *s, const struct om_run_ops *ops);
-void om_session_look(struct om_session *s, const struct om_run_ops *ops);
 void om_session_refuse(struct om_session *s, const struct om_err *err);
+/* Gives no answer: OpenNebula's own script has. For the TM steps it records where the VM is. */
+void om_session_look(struct om_session *s, const struct om_run_ops *ops);
 /* What this release leaves to the stock script, or NULL. */
 const char *om_session_stock_case(const struct om_session *s);
 
