@@ -292,6 +292,29 @@ for end in 'exit 7' 'trap - TERM; kill -TERM $$'; do
 	*) check "and the end of that is the end of migrate" signalled TERM 255 ;;
 	esac
 done
+# The destination's libvirt falls silent meanwhile: it is not waited for long, and the status is the script's.
+lab exec node01 -- sh -c 'cat >/var/tmp/one/vmm/kvm/migrate.stock' <<-'END'
+	#!/bin/bash
+	echo $$ >/tmp/stock.pid
+	until [ -e /tmp/stock.go ]; do sleep 0.1; done
+	exit 3
+END
+ends_soon() {
+	local status=0 client begun
+	lab exec node01 -- rm -f /tmp/stock.pid /tmp/stock.go
+	lab exec fe --user "$USER_OF_LAB" -- ssh -A node01 \
+		"/var/tmp/one/vmm/kvm/migrate '$(lab guest uuid 34)' node02 node01 34 node01" <"$T/action.xml" &
+	client=$!
+	poll 20 lab exec node01 -- test -s /tmp/stock.pid
+	lab exec node02 -- pkill -STOP -x libvirtd
+	begun=$SECONDS
+	lab exec node01 -- touch /tmp/stock.go
+	wait "$client" || status=$?
+	echo "status $status after $((SECONDS - begun)) s"
+	[[ $status == 3 ]] && ((SECONDS - begun < 30))
+}
+check "a destination that falls silent does not hold the answer of the stock script" ends_soon
+lab exec node02 -- pkill -CONT -x libvirtd
 lab exec node01 -- mv /tmp/migrate.stock /var/tmp/one/vmm/kvm/
 settings MIGRATE_OPTIONS=--unsafe
 
