@@ -224,7 +224,7 @@ slow() {
 	local from
 	from=$(place "$1")
 	begin_drive "$@"
-	poll 20 copying "$1" "$from" || fail "the migration of $1 did not begin"
+	await copying "$1" "$from" || fail "the migration of $1 did not begin"
 }
 
 # Memory is moving: a pass has begun.
@@ -240,7 +240,7 @@ starts() {
 # restart_libvirtd NODE [-KILL]: one that holds a migration goes by force only.
 restart_libvirtd() {
 	lab exec "$1" -- pkill "${2:--TERM}" -x libvirtd || true
-	poll 30 no_libvirtd "$1"
+	await no_libvirtd "$1"
 	lab exec "$1" -- libvirtd --daemon
 }
 

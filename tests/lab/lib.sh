@@ -53,6 +53,11 @@ poll() {
 	done
 }
 
+# await CMD...: for what must come sooner or later; far longer than it takes on a busy machine.
+await() {
+	poll 120 "$@"
+}
+
 lab_begin() {
 	trap 'exit 130' INT TERM HUP
 	trap lab_end EXIT

@@ -32,7 +32,7 @@ move() {
 # begin_move VMID TO: in the background; returns when a copy is under way. finish_drive waits for it.
 begin_move() {
 	begin_drive "$1" --from node01 --ds "$AT" --to-ds "$2"
-	poll 30 copies || fail "the move of $1 did not begin"
+	await copies || fail "the move of $1 did not begin"
 }
 
 copies() {

@@ -86,11 +86,11 @@ HELD=$!
 leftover() {
 	[[ $(lab exec node02 -- virsh -q domstate --reason one-31) == "paused (migrating)" ]]
 }
-poll 15 leftover || fail "no leftover was made: $(lab guest where 31)"
+await leftover || fail "no leftover was made: $(lab guest where 31)"
 lab exec node01 -- pkill -STOP -x virsh
 restart_libvirtd node01 -KILL
 lab fault restore node02 fast
-check "there is a paused leftover on the destination" poll 5 leftover
+check "there is a paused leftover on the destination" await leftover
 settings DEST_HOST_APPEND=-10g1
 drive 31
 check "a paused leftover is removed and the VM moves" moved 31 node02
@@ -125,7 +125,7 @@ in_the_wait() {
 	state=$(lab exec node01 --user "$USER_OF_LAB" -- /var/tmp/one/onemigrate/run status 31 --json)
 	[[ $state == *'"phase":"prepare"'* && $state =~ elapsed_ms\":([0-9]+) ]] && ((BASH_REMATCH[1] > 2500))
 }
-poll 15 in_the_wait || fail "it does not wait"
+await in_the_wait || fail "it does not wait"
 lab exec node01 -- virsh -q blockjob one-31 vda --abort
 finish_drive
 check "an active block job is waited for and the VM moves" moved 31 node02
@@ -141,7 +141,7 @@ on_source node01 virsh -q --connect qemu:///system migrate --live --unsafe --cop
 	--migrate-disks vda --bandwidth 2 --migrateuri tcp://node02-10g1 one-32 qemu+ssh://node02/system \
 	>"$T/virsh" 2>&1 &
 COPY=$!
-poll 10 waits_for_memory 2 || fail "the other VM's disk copy did not begin"
+await waits_for_memory 2 || fail "the other VM's disk copy did not begin"
 # By a network that is asked of the destination, and by a name; as many checks as there are.
 for setting in MIGRATE_NETWORK=10.77.1.0/24 DEST_HOST_APPEND=-10g1; do
 	settings "$setting" MIGRATE_NETWORK_POLICY=strict

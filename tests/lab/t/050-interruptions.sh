@@ -47,7 +47,7 @@ at_the_destination() {
 # Ends a run that has begun to ask; how long the driver then waits is in TOOK, in ms.
 interrupt() {
 	local begun
-	poll 15 at_the_destination || fail "the destination is not asked"
+	await at_the_destination || fail "the destination is not asked"
 	sleep 1
 	begun=$EPOCHREALTIME
 	lab exec node01 -- kill -TERM "$(supervisor)"
@@ -101,7 +101,7 @@ interrupt
 lab exec node02 -- pkill -CONT -x libvirtd
 untouched "SIGTERM while the destination's libvirtd hangs"
 hold_lock
-poll 5 lock_is_held || fail "the lock is not held"
+await lock_is_held || fail "the lock is not held"
 begin_drive 31 --from node01
 interrupt
 lab exec node01 -- pkill -x -f 'sleep 61'

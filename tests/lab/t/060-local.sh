@@ -57,7 +57,7 @@ lab exec node01 --user "$USER_OF_LAB" -- timeout 60 script -qec "$RUN status 31 
 BAR=$!
 check "status shows the migration" shows node01 'node01 -> node02, .*path +10\.77\.1\.12 by fast'
 check "status --json is JSON and shows a pass, a rate, and what remains" \
-	poll 15 json_is node01 'd["phase"] == "copy" && d["iteration"] >= 1 && d["remaining_bytes"] > 0 &&
+	await json_is node01 'd["phase"] == "copy" && d["iteration"] >= 1 && d["remaining_bytes"] > 0 &&
 		d["percent"].between?(0, 99) && d["path_ifname"] == "fast" && d["pid"] > 1'
 check "the state file is private" private node01
 finish_drive

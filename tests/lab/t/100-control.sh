@@ -196,7 +196,7 @@ by_hand() {
 	on_source "$AT" virsh --connect qemu:///system migrate --live --unsafe --bandwidth 20 "$@" \
 		--migrateuri "tcp://$(other "$AT")-10g1" one-31 "qemu+ssh://$(other "$AT")/system" >"$T/hand" 2>&1 &
 	HAND=$!
-	poll 20 copying 31 "$AT"
+	await copying 31 "$AT"
 }
 by_hand
 check "by hand: set has nobody to reach" answers 5 'no helper watches this migration: virsh' set 31 bandwidth=10

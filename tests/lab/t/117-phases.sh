@@ -65,15 +65,15 @@ begin_with() { # MIBPS HOT SETTING...
 	lab guest start 31 --mem 192 --fill 96 --hot "$2" --dirty "$1" --paced --verify 64
 	settings "$FAST" MIGRATE_BANDWIDTH_MIBPS=15 "${@:3}"
 	begin_drive 31
-	check "a migration begins" poll 20 in_pass 1
+	check "a migration begins" await in_pass 1
 }
 
 # Two passes end with more than can be sent in any pause (2 s are 30 MiB); in the third the guest turns quiet.
 busy_for_two_passes() {
 	lab guest pace 31 200
-	check "$1: busy in the first pass" poll 30 in_pass 2
+	check "$1: busy in the first pass" await in_pass 2
 	check "$1: which leaves too much" left_above 34
-	check "$1: busy in the second pass" poll 30 in_pass 3
+	check "$1: busy in the second pass" await in_pass 3
 	quiet 4
 	check "$1: which leaves too much" left_above 34
 }
@@ -100,8 +100,8 @@ handled gentle
 # Busy only while the first pass is under way, and in a part that is small for that pass: what it leaves says nothing
 # of the next one, though it is more than the soft limit (7 MiB).
 begin_with 200 32 MIGRATE_OPTIONS="--unsafe --postcopy" MIGRATE_POSTCOPY=yes
-check "post-copy: busy in the first pass" poll 30 few_left 12
+check "post-copy: busy in the first pass" await few_left 12
 quiet 2
-check "post-copy: until little is left of it" poll 30 in_pass 2
+check "post-copy: until little is left of it" await in_pass 2
 check "post-copy: which leaves more than the soft limit" left_above 8
 handled post-copy

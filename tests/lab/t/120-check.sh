@@ -25,7 +25,7 @@ twin() { # NAME UUID
 # shellcheck disable=SC2016 # the host's shell reads it
 listen() { # PORT
 	lab exec node02 -- bash -c 'nc -lk "$1" >/dev/null 2>&1 </dev/null & echo $! >/run/nc.pid' nc "$1"
-	poll 5 lab exec node02 -- nc -z 127.0.0.1 "$1"
+	await lab exec node02 -- nc -z 127.0.0.1 "$1"
 }
 
 no_listen() {
@@ -275,7 +275,7 @@ copying_32() {
 
 settings MIGRATE_OPTIONS="--unsafe --bandwidth 4"
 begin_drive 32 --from node01
-poll 20 copying_32 || fail "the migration of 32 did not begin"
+await copying_32 || fail "the migration of 32 did not begin"
 by_hand "$UUID" node02
 check "a migration of it that is under way" shows blocker job 'a migration of it is under way on node01'
 told "another migration that is under way" warning migrations 'others are under way'

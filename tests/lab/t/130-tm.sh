@@ -153,7 +153,7 @@ check "alive on both: nothing of the VM is touched" unchanged node02 100/31
 
 # ---- a silent side
 lab exec node01 -- pkill -KILL -x libvirtd
-poll 30 no_libvirtd node01
+await no_libvirtd node01
 for pair in 'node01 node02' 'node02 node01'; do
 	# shellcheck disable=SC2086
 	tm premigrate ssh 31 $pair
@@ -269,7 +269,7 @@ signalled() {
 	lab exec fe --user "$USER_OF_LAB" -- ssh -A node01 "echo \$\$ >/tmp/migrate.pid
 		exec /var/tmp/one/vmm/kvm/migrate '$(lab guest uuid 34)' node02 node01 34 node01" <"$T/action.xml" &
 	client=$!
-	poll 20 lab exec node01 -- test -s /tmp/stock.pid
+	await lab exec node01 -- test -s /tmp/stock.pid
 	lab exec node01 -- sh -c "kill -$1 \$(cat /tmp/migrate.pid)"
 	wait "$client" || status=$?
 	echo "status $status"
@@ -305,7 +305,7 @@ ends_soon() {
 	lab exec fe --user "$USER_OF_LAB" -- ssh -A node01 \
 		"/var/tmp/one/vmm/kvm/migrate '$(lab guest uuid 34)' node02 node01 34 node01" <"$T/action.xml" &
 	client=$!
-	poll 20 lab exec node01 -- test -s /tmp/stock.pid
+	await lab exec node01 -- test -s /tmp/stock.pid
 	lab exec node02 -- pkill -STOP -x libvirtd
 	begun=$SECONDS
 	lab exec node01 -- touch /tmp/stock.go

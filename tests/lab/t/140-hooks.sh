@@ -153,7 +153,7 @@ drive 31
 check "without any the VM moves back" moved 31 node01
 hooks 10-hang "$HANG" 20-log "$LOG"
 begin_drive 31
-poll 20 has_pid node01 || fail "the hook was not called"
+await has_pid node01 || fail "the hook was not called"
 begun=$SECONDS
 lab exec node01 -- kill -TERM "$(supervisor)"
 finish_drive
@@ -167,7 +167,7 @@ check "nothing is left of it" within 10 cleaned node01
 # ---- a helper that dies meanwhile
 hooks 10-hang "$HANG" 20-log "$LOG"
 begin_drive 31
-poll 20 has_pid node01 || fail "the hook was not called"
+await has_pid node01 || fail "the hook was not called"
 lab exec node01 -- kill -KILL "$(worker)"
 finish_drive
 check "killed while a pre hook runs: the VM stays" stayed 31 node01

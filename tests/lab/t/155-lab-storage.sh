@@ -152,13 +152,13 @@ check "its UEFI variables are not those of the template" lab exec node02 -- \
 lab exec node02 -- virsh -q qemu-monitor-command one-31 --hmp \
 	'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 1M 4k"' >/dev/null
 check "a foreign block is seen from outside" images 31 'block 256: foreign'
-check "and by the guest" poll 40 noticed 31 'vda block=256 foreign'
+check "and by the guest" await noticed 31 'vda block=256 foreign'
 lab guest stop 31
 
 lab guest start 32 --mem 128 --fill 16 --ds 110 --verify 64 --storage 'raw:8,snap:8:layers=4'
 check "another guest is right" images 32
 # Unit 7919 mod 512 is what write 1 goes to; it comes round again with write 513.
-check "it has come round" poll 20 come_round
+check "it has come round" await come_round
 virsh_at node01 suspend one-32
 LAYOUT=0:2048:1:512:512:1:1024
 as_user node01 sh -c "cd $STORE/110/32 && /usr/share/onemigrate-lab/blocks make /var/tmp/old $LAYOUT $((512 + 7919 % 512)) 1 &&

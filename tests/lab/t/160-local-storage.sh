@@ -124,9 +124,9 @@ drop_source node01 31
 settings DEST_HOST_APPEND=-10g1 MIGRATE_BANDWIDTH_MIBPS=24
 count
 begin_drive 31
-check "status shows what is sent" poll 20 status_there send '"files_remaining_bytes":[1-9]'
-check "status shows what is copied, before memory" poll 30 status_there copy '"iteration":0,.*"disk_remaining_bytes":[1-9]'
-check "with an end in sight" poll 10 status_there copy '"disk_remaining_bytes":[1-9].*"forecast":1,"eta_ms":[1-9]'
+check "status shows what is sent" await status_there send '"files_remaining_bytes":[1-9]'
+check "status shows what is copied, before memory" await status_there copy '"iteration":0,.*"disk_remaining_bytes":[1-9]'
+check "with an end in sight" await status_there copy '"disk_remaining_bytes":[1-9].*"forecast":1,"eta_ms":[1-9]'
 before=$(sent node02 fast) at=$EPOCHREALTIME
 sleep 2
 rate=$((($(sent node02 fast) - before) * 1000000 / (${EPOCHREALTIME/./} - ${at/./}) >> 20))

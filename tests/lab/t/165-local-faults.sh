@@ -48,7 +48,7 @@ during() {
 	local text=$1 phase=$2
 	shift 2
 	begin_drive 31
-	poll 40 "$phase" || fail "$text: that phase did not come: $(phase_is x 2>&1 || true)"
+	await "$phase" || fail "$text: that phase did not come: $(phase_is x 2>&1 || true)"
 	"$@" || fail "$text: it could not be done"
 	finish_drive
 	check "$text: the VM stays, and nothing is left" back_as_before
@@ -94,7 +94,7 @@ preparing() {
 full() {
 	gate
 	begin_drive 31
-	poll 30 preparing || fail "$1: it does not wait"
+	await preparing || fail "$1: it does not wait"
 	lab fault full node02 110 "$2"
 	lab exec node01 -- touch /tmp/go
 	finish_drive
@@ -162,7 +162,7 @@ lab exec node02 -- rm -r "$STORE/110/31"
 # ---- the network is cut while files are sent
 remember
 begin_drive 31 --timeout 200
-poll 40 sending || fail "that phase did not come"
+await sending || fail "that phase did not come"
 lab fault cut node02 fast
 finish_drive
 lab fault restore node02 fast
@@ -212,4 +212,3 @@ drive 33 --shared NO
 check "shared in truth, seen through a mount that hides markers: it moves or is refused, nothing is written" \
 	lab guest verify 33
 check "so the images say" lab guest verify-image 33
-lab exec node01 -- sh -c "umount -R $STORE/101/33; umount /mnt/33; rmdir /mnt/33" || true
