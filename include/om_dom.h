@@ -66,6 +66,10 @@ struct om_dom {
 bool om_xml_dom_parse(struct om_dom *dom, const char *xml, struct om_err *err) OM_MUST_CHECK;
 void om_dom_free(struct om_dom *dom);
 
+/* The QEMU that its machine type came with ("pc-q35-10.0"), as libvirt counts versions: the guest runs in that
+ * one or in a newer one. 0 = the type does not tell ("pc-q35-rhel9.4.0"). */
+uint64_t om_dom_machine_version(const struct om_dom *dom);
+
 /* In om_survey.cpu_why, before the name. */
 #define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "
 #define OM_CPU_FEATURE_UNKNOWN "libvirt does not know the CPU feature "

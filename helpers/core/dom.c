@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_dom.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,17 @@ void om_dom_free(struct om_dom *dom)
 	for (size_t i = 0; i < OM_ARRAY_LEN(texts); i++)
 		free(texts[i]);
 	*dom = (struct om_dom){ 0 };
+}
+
+uint64_t om_dom_machine_version(const struct om_dom *dom)
+{
+	const char *dash = dom->machine ? strrchr(dom->machine, '-') : NULL;
+	unsigned int major, minor;
+	int end = 0;
+
+	if (!dash || sscanf(dash, "-%3u.%3u%n", &major, &minor, &end) != 2 || dash[end])
+		return 0;
+	return (uint64_t)major * 1000000 + (uint64_t)minor * 1000;
 }
 
 /*

@@ -2,6 +2,8 @@
 /* Asks everything that the plan needs. The connection to the destination costs a third of a second,
  * so whatever else can be asked is asked beside it. */
 #include "om_checked.h"
+#include "om_log.h"
+#include "om_qemu_running.h"
 #include "session.h"
 
 #include <stdlib.h>
@@ -114,6 +116,12 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 	if (ask_postcopy)
 		s->facts.postcopy_obstacle = postcopy_obstacle(s);
 	om_vir_versions(s->vir, &s->facts.versions);
+	if (om_qemu_is_replaced("/proc", s->dom.uuid)) {
+		s->facts.versions.src_qemu = om_dom_machine_version(&s->dom);
+		om_log(OM_LOG_DEBUG, "the guest runs in a QEMU that was replaced since: %s",
+		       s->facts.versions.src_qemu ? "its machine type tells the least version"
+						  : "its version is not known");
+	}
 	if (dst->libvirt_known &&
 	    !s->facts.versions.dst_libvirt) { /* no connection of ours to it */
 		s->facts.versions.dst_libvirt = dst->libvirt;

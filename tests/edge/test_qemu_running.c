@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "om_cmocka.h"
+#include "state_dir.h"
+
+#include "om_dom.h"
+#include "om_qemu_running.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UUID "0d5e7a0e-7a1c-4b8e-9a55-9f1f6c3f2b11"
+#define ANOTHER "1d5e7a0e-7a1c-4b8e-9a55-9f1f6c3f2b11"
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	return state_dir_make();
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	return state_dir_remove();
+}
+
+struct guest {
+	char program[100];
+	pid_t pid;
+	int in; /* it ends when this is closed */
+};
+
+/* A program of ours with the words of a guest's QEMU among its own. */
+static void begin(struct guest *guest, const char *uuid)
+{
+	char command[200], exe[64], target[200] = "";
+	int ends[2];
+
+	snprintf(guest->program, sizeof(guest->program), "%s/qemu", base);
+	snprintf(command, sizeof(command), "cp \"$(readlink -f /bin/sh)\" %s", guest->program);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	guest->in = ends[1];
+	guest->pid = fork();
+	assert_true(guest->pid >= 0);
+	if (!guest->pid) {
+		dup2(ends[0], STDIN_FILENO);
+		execl(guest->program, "qemu", "-c", "read x", "-name", "-uuid", uuid, "-S",
+		      (char *)NULL);
+		_exit(127);
+	}
+	close(ends[0]);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)guest->pid);
+	while (!strstr(target, guest->program)) {
+		ssize_t length = readlink(exe, target, sizeof(target) - 1);
+
+		assert_true(length >= 0);
+		target[length] = '\0';
+	}
+}
+
+static void end(struct guest *guest)
+{
+	close(guest->in);
+	waitpid(guest->pid, NULL, 0);
+}
+
+static void an_upgrade_replaces_the_program_under_a_guest(void **unused)
+{
+	struct guest guest;
+
+	(void)unused;
+	begin(&guest, UUID);
+	assert_false(om_qemu_is_replaced("/proc", UUID));
+	assert_int_equal(unlink(guest.program), 0);
+	assert_true(om_qemu_is_replaced("/proc", UUID));
+	end(&guest);
+	assert_false(om_qemu_is_replaced("/proc", UUID));
+}
+
+static void another_guest_is_not_this_one(void **unused)
+{
+	struct guest guest;
+
+	(void)unused;
+	begin(&guest, ANOTHER);
+	assert_int_equal(unlink(guest.program), 0);
+	assert_false(om_qemu_is_replaced("/proc", UUID));
+	assert_false(om_qemu_is_replaced("/proc", ""));
+	assert_false(om_qemu_is_replaced("/nowhere", ANOTHER));
+	end(&guest);
+}
+
+static void the_machine_type_tells_the_least_version(void **unused)
+{
+	static const struct {
+		const char *machine;
+		uint64_t version;
+	} rows[] = {
+		{ "pc-q35-10.0", 10000000 },
+		{ "pc-i440fx-7.2", 7002000 },
+		{ "pc-q35-noble", 0 },
+		{ "pc-q35-rhel9.4.0", 0 },
+		{ "pc-q35-10.0-hpb", 0 },
+		{ "pc-q35-10.0.1", 0 },
+		{ "q35", 0 },
+		{ "", 0 },
+		{ NULL, 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_dom dom = { .machine = (char *)(uintptr_t)rows[i].machine };
+
+		assert_int_equal(om_dom_machine_version(&dom), rows[i].version);
+	}
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_upgrade_replaces_the_program_under_a_guest),
+		TEST(another_guest_is_not_this_one),
+		cmocka_unit_test(the_machine_type_tells_the_least_version),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
