@@ -100,7 +100,7 @@ handled gentle
 # Busy only while the first pass is under way, and in a part that is small for that pass: what it leaves says nothing
 # of the next one, though it is more than the soft limit (7 MiB).
 begin_with 200 32 MIGRATE_OPTIONS="--unsafe --postcopy" MIGRATE_POSTCOPY=yes
-check "post-copy: busy in the first pass" await few_left 12
+check "post-copy: busy in the first pass" await few_left 30
 quiet 2
 check "post-copy: until little is left of it" await in_pass 2
 check "post-copy: which leaves more than the soft limit" left_above 8
