@@ -80,6 +80,9 @@ struct om_opts {
 bool om_opts_parse(struct om_opts *opts, const char *text, struct om_err *err) OM_MUST_CHECK;
 void om_opts_free(struct om_opts *opts);
 
+/* Does a shell give virsh the word --tls for sure? Not where it would do more to the text than split it. */
+bool om_opts_say_tls(const char *text);
+
 /* How an option of virsh is handled. */
 enum om_opt_kind {
 	OM_OPT_FLAG,	      /* a bit of flags */

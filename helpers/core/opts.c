@@ -271,6 +271,19 @@ bool om_opts_parse(struct om_opts *opts, const char *text, struct om_err *err)
 	return ok;
 }
 
+bool om_opts_say_tls(const char *text)
+{
+	struct om_strv words;
+	bool found = false;
+
+	if (om_shell_active(text) || !om_shell_split(&words, text))
+		return false;
+	for (size_t i = 0; i < words.n; i++)
+		found = found || strcmp(words.v[i], "--tls") == 0;
+	om_strv_free(&words);
+	return found;
+}
+
 void om_opts_free(struct om_opts *opts)
 {
 	om_params_free(&opts->params);

@@ -79,14 +79,16 @@ static void occupy_standard_fds(void)
 }
 
 /* What holds until the settings have been read in full: even a crash before that must not send
- * the memory another way than strict allows. */
-static void assume_settings(struct om_shared *shared)
+ * the memory another way than strict allows, or in clear. */
+static void assume_settings(struct om_shared *shared, const struct om_args *args)
 {
-	const char *policy = getenv("MIGRATE_NETWORK_POLICY");
+	const char *policy = getenv("MIGRATE_NETWORK_POLICY"), *tls = getenv("MIGRATE_TLS");
 
 	shared->fast_configured = !om_str_empty(getenv("MIGRATE_NETWORK")) ||
 				  !om_str_empty(getenv("DEST_HOST_APPEND"));
 	shared->strict = policy && om_str_eq_nocase(policy, "strict");
+	shared->tls_required = tls && om_str_eq_nocase(tls, "required") &&
+			       strcmp(args->src, args->dst) != 0;
 }
 
 static struct om_shared *make_shared(void)
@@ -266,6 +268,13 @@ static int run_stock(struct supervisor *sup, const char *why)
 			 why, sup->args.src);
 		return fail(sup, text);
 	}
+	if (sup->shared->tls_required) {
+		snprintf(text, sizeof(text),
+			 "left to OpenNebula's own script, which does not encrypt, and MIGRATE_TLS "
+			 "is required: %s; " OM_REPORT_UNASKED,
+			 why, sup->args.src);
+		return fail(sup, text);
+	}
 	if (om_str_empty(stock)) {
 		snprintf(
 			text, sizeof(text),
@@ -371,6 +380,6 @@ int om_cmd_migrate(int argc, char **argv)
 	sup.signal_fd = block_signals(&sup.old_mask);
 	if (sup.document_fd < 0 || !sup.shared || sup.signal_fd < 0)
 		return fail(&sup, "no memory for the document on stdin; nothing was touched");
-	assume_settings(sup.shared);
+	assume_settings(sup.shared, &sup.args);
 	return supervise(&sup);
 }

@@ -105,6 +105,17 @@ static bool args_agree(const struct om_session *s, struct om_err *err)
 	return true;
 }
 
+/* That script reads MIGRATE_OPTIONS from kvmrc and the environment alone, and its virsh encrypts by
+ * a word there. Within one host nothing is sent. */
+static bool stock_lacks_tls(const struct om_session *s)
+{
+	const struct om_knob_value *options = &s->knobs.v[OM_KNOB_MIGRATE_OPTIONS];
+
+	return om_str_eq_nocase(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_TLS), "required") &&
+	       strcmp(s->args.src, s->args.dst) != 0 &&
+	       (options->origin > OM_ORIGIN_KVMRC || !om_opts_say_tls(options->text));
+}
+
 bool om_session_settings(struct om_session *s, struct om_err *err)
 {
 	if (!resolve_knobs(s, err))
@@ -118,6 +129,7 @@ bool om_session_settings(struct om_session *s, struct om_err *err)
 		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_NETWORK)) ||
 		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND));
 	s->shared->strict = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
+	s->shared->tls_required = stock_lacks_tls(s);
 	s->shared->asked_paused = s->opts.flags & OM_FLAG_PAUSED;
 	make_uris(s);
 	return true;

@@ -33,6 +33,7 @@ struct om_shared {
 	char sentence[1024]; /* the final untagged line of a failure, or why stock runs */
 	atomic_bool touched; /* from here on nothing may run after the helper */
 	bool fast_configured, strict;
+	bool tls_required; /* and OpenNebula's own script would send in clear */
 	bool asked_paused;
 	atomic_bool guest_suspended; /* at an operator's wish: started again where it stays here */
 	int snapshots_fd;	     /* memfd: the saved metadata, each text ended by a NUL */

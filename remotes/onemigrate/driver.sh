@@ -395,6 +395,15 @@ om_find_stock()
 	return 1
 }
 
+# The stock script does by the word --tls in the MIGRATE_OPTIONS that it reads itself: not those of onemigraterc,
+# nor where a shell would make something else of them.
+om_stock_encrypts()
+{
+	om_value MIGRATE_OPTIONS
+	[[ " $OM_ONERC_SET " != *' MIGRATE_OPTIONS '* && " $OM_VALUE " == *' --tls '* &&
+		! $OM_VALUE =~ [^A-Za-z0-9\ =,.:/_-] ]]
+}
+
 # The last word of a refusal, after the document was read to its end: the writer of the other end of
 # the pipe must not see it break.
 om_refuse()
@@ -432,6 +441,10 @@ om_driver()
 	om_value MIGRATE_NETWORK_POLICY
 	if [[ -n $fast && ${OM_VALUE,,} == strict ]]; then
 		om_refuse "${4-}" "${3-}" "$why, and MIGRATE_NETWORK_POLICY=strict forbids to go without the fast network ($fast)"
+	fi
+	om_value MIGRATE_TLS
+	if [[ ${OM_VALUE,,} == required && ${2-} != "${3-}" ]] && ! om_stock_encrypts; then
+		om_refuse "${4-}" "${3-}" "$why, and MIGRATE_TLS=required forbids the stock script, which does not encrypt"
 	fi
 	if [[ -z $OM_STOCK ]]; then
 		om_refuse "${4-}" "${3-}" "$why, and there is no stock script $dir/$name.stock to run instead"

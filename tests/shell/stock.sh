@@ -113,6 +113,106 @@ strict_by_rc()
 }
 it 'the policy and the network of onemigraterc win here too' strict_by_rc
 
+tls_required()
+{
+	make_tree <<<'MIGRATE_TLS=Required'
+	migrate
+	is "$STATUS" 1
+	is "$(wc -l <err)" 1
+	has "$ERR" 'MIGRATE_TLS=required forbids the stock script, which does not encrypt; nothing was touched'
+	[[ ! -e stock.argv ]]
+	echo MIGRATE_OPTIONS=--tls >"$TREE/etc/vmm/kvm/onemigraterc" # stock does not read it
+	migrate
+	is "$STATUS" 1
+	rm "$TREE/etc/vmm/kvm/onemigraterc"
+	echo 'MIGRATE_OPTIONS="--unsafe #--tls --tls #"' >>"$TREE/etc/vmm/kvm/kvmrc"
+	migrate
+	is "$STATUS" 1
+	[[ ! -e stock.argv ]]
+	echo 'MIGRATE_OPTIONS="--unsafe --tls"' >>"$TREE/etc/vmm/kvm/kvmrc"
+	migrate
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+}
+it 'where encryption is required the stock script runs only with --tls of its own' tls_required
+
+tls_on_one_host()
+{
+	make_tree <<<'MIGRATE_TLS=required'
+	ARGV=("$UUID" node01 node01 31 node01)
+	migrate
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+}
+it 'a move within one host sends nothing that could be encrypted' tls_on_one_host
+
+# [SCRIPT]: by the helper itself, with a document of tests/golden/req; it needs no host for what it leaves to stock.
+tls_helper()
+{
+	local doc=$REPO/tests/golden/req/${DOC:-shared-7.4}.xml
+	[[ -x $REPO/build/onemigrate ]] || skip 'build/onemigrate is not built'
+	rm -f stock.argv
+	mkdir -p "$TREE/onemigrate/$PLATFORM"
+	cp "$REPO/build/onemigrate" "$TREE/onemigrate/$PLATFORM/"
+	try "$TREE/vmm/kvm/${1:-migrate}" "${ARGV[@]}" <"$doc"
+}
+
+tls_left_to_stock()
+{
+	local options
+	for options in '--nosuch' '--bandwidth $X' '--xml /x' '--nosuch "--tls ""--tls"' '$X --tls'; do
+		make_tree <<<"MIGRATE_TLS=required"$'\n'"MIGRATE_OPTIONS='$options'"
+		tls_helper
+		is "$STATUS" 1
+		has "$ERR" "left to OpenNebula's own script, which does not encrypt, and MIGRATE_TLS is required: "
+		has "$ERR" '; nothing was touched, OpenNebula has the VM on node01'
+		[[ ! -e stock.argv ]]
+	done
+	echo MIGRATE_TLS=opportunistic >"$TREE/etc/vmm/kvm/onemigraterc"
+	tls_helper
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+}
+it 'where encryption is required the helper leaves nothing to the stock script' tls_left_to_stock
+
+tls_of_stock()
+{
+	make_tree <<<$'MIGRATE_TLS=required\nMIGRATE_OPTIONS="--nosuch --tls"'
+	tls_helper
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+	echo 'MIGRATE_OPTIONS="--nosuch --tls"' >"$TREE/etc/vmm/kvm/onemigraterc" # stock does not read it
+	tls_helper
+	is "$STATUS" 1
+	[[ ! -e stock.argv ]]
+}
+it 'unless that one has --tls of its own' tls_of_stock
+
+tls_move()
+{
+	make_tree <<<$'MIGRATE_TLS=required\nMIGRATE_OPTIONS=--nosuch'
+	ARGV=("$UUID" node01 node01 31 node01)
+	DOC=same-host tls_helper migrate_local
+	is "$STATUS" 0
+	[[ -e stock_local.argv ]]
+}
+it 'nor of a move within one host' tls_move
+
+tls_early()
+{
+	make_tree <<<'MIGRATE_TLS=required'
+	ulimit -Ss 400000000000 # no thread can have such a stack
+	tls_helper
+	is "$STATUS" 1
+	has "$ERR" 'MIGRATE_TLS is required: no thread can be started'
+	[[ ! -e stock.argv ]]
+	echo MIGRATE_TLS=off >"$TREE/etc/vmm/kvm/kvmrc"
+	tls_helper
+	is "$STATUS" 0
+	[[ -e stock.argv ]]
+}
+it 'nor before it has read the settings' tls_early
+
 no_stock()
 {
 	make_tree </dev/null
@@ -199,8 +299,15 @@ library_missing_strict()
 	is "$STATUS" 1
 	has "$ERR" 'Error migrating VM: onemigrate/driver.sh is missing'
 	[[ ! -e stock.argv ]]
+	echo 'MIGRATE_TLS="required"' >"$TREE/etc/vmm/kvm/kvmrc"
+	migrate
+	is "$STATUS" 1
+	[[ ! -e stock.argv ]]
+	echo 'MIGRATE_TLS=off' >"$TREE/etc/vmm/kvm/kvmrc"
+	migrate
+	[[ -e stock.argv ]]
 }
-it 'without the shared part and with strict nothing runs' library_missing_strict
+it 'without the shared part and with strict, or encryption required, nothing runs' library_missing_strict
 
 reader_missing()
 {

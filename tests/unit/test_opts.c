@@ -397,6 +397,31 @@ static void the_printed_table_has_a_line_for_each_option(void **state)
 	free(man);
 }
 
+static void encryption_by_virsh_is_told_only_where_it_is_certain(void **state)
+{
+	static const struct {
+		const char *text;
+		bool says;
+	} rows[] = {
+		{ "--tls", true },
+		{ "--nosuch\t'--tls'", true },
+		{ "--xml f --tls --live", true },
+		{ "", false },
+		{ "--tls-destination x", false },
+		{ "'--nosuch --tls'", false },
+		{ "--nosuch #--tls", false },
+		{ "--live # --tls", false },
+		{ "--tls $X", false },
+		{ "x; --tls", false },
+		{ "--tls '", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++)
+		if (om_opts_say_tls(rows[i].text) != rows[i].says)
+			fail_msg("%s", rows[i].text);
+}
+
 static void a_parameter_is_replaced_but_for_compression(void **state)
 {
 	struct om_params p = { 0 }, copy;
@@ -541,6 +566,7 @@ int main(void)
 		TEST(an_endless_text_is_refused),
 		TEST(the_table_has_every_option_of_virsh),
 		TEST(the_printed_table_has_a_line_for_each_option),
+		TEST(encryption_by_virsh_is_told_only_where_it_is_certain),
 		TEST(a_parameter_is_replaced_but_for_compression),
 		TEST(the_features_stand_after_the_options),
 		TEST(features_that_say_no_switch_nothing_on),

@@ -103,6 +103,10 @@ check "the second time between the same hosts: the VM moves" moved 31 node01
 check "and it is not tried again" said_nothing_of 'flags:.*zero-copy|cannot limit locked memory'
 check "memory is whole after that" lab guest verify 31
 
+settings "$FAST" MIGRATE_OPTIONS="--unsafe --dname one-31" MIGRATE_TLS=required
+drive 31
+check "TLS required and an option left to stock: the VM stays" stayed 31 node01
+check "because stock does not encrypt" said "own script, which does not encrypt, and MIGRATE_TLS is required: .*nothing was touched"
 settings "$FAST" "$UNSAFE" MIGRATE_TLS=required MIGRATE_COMPRESSION=none
 drive 31
 check "TLS required without certificates: the VM stays" stayed 31 node01
