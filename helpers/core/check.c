@@ -63,7 +63,7 @@ static const struct om_check_info table[] = {
 	  false, om_check_ports },
 	{ "firewall", "Whether a listener on one of these ports is reached.",
 	  false, om_check_firewall },
-	{ "tls", "Certificates for --tls on both hosts.",
+	{ "tls", "Certificates for MIGRATE_TLS or --tls on both hosts.",
 	  false, om_check_tls },
 	{ "userfaultfd", "Whether QEMU on the destination may have post-copy, where it is allowed.",
 	  false, om_check_userfaultfd },

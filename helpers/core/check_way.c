@@ -177,12 +177,25 @@ void om_check_firewall(struct om_check *c)
 
 /* ---- certificates ---- */
 
+/* Libvirt's refusal is certain, but what is only opportunistic goes on without; and a plan that requires
+ * it refuses by itself, with its own sentence. */
+static enum om_severity lack_severity(const struct om_check *c)
+{
+	bool required = om_str_eq_nocase(om_knob_text(c->facts->knobs, OM_KNOB_MIGRATE_TLS),
+					 "required");
+
+	if (c->flags & OM_FLAG_TLS)
+		return OM_SEVERITY_BLOCKER;
+	return required && c->facts->moment != OM_CHECK_MIGRATE ? OM_SEVERITY_BLOCKER
+								: OM_SEVERITY_WARNING;
+}
+
 static void check_certificates(struct om_check *c, enum om_answer answer,
 			       const struct om_survey *survey, const char *host, const char *part)
 {
 	if (answer == OM_ANSWER_YES)
 		return;
-	om_check_found(c, answer == OM_ANSWER_NO ? OM_SEVERITY_BLOCKER : OM_SEVERITY_NOT_CHECKED,
+	om_check_found(c, answer == OM_ANSWER_NO ? lack_severity(c) : OM_SEVERITY_NOT_CHECKED,
 		       answer == OM_ANSWER_NO
 			       ? "%s lacks the certificates of a TLS %s%s%s"
 			       : "whether %s has the certificates of a TLS %s is not known%s%s",
@@ -196,7 +209,7 @@ void om_check_tls(struct om_check *c)
 {
 	size_t before = c->findings->n;
 
-	if (!(c->flags & OM_FLAG_TLS)) {
+	if (!(c->flags & OM_FLAG_TLS) && !om_knob_number(c->facts->knobs, OM_KNOB_MIGRATE_TLS)) {
 		om_check_found(c, OM_SEVERITY_OK, "not asked for");
 		return;
 	}

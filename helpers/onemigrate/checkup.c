@@ -206,12 +206,14 @@ void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool ot
 				   });
 }
 
-/* The plan of a migration tells itself why the fast network is not taken. */
+/* The plan of a migration tells itself why the fast network is not taken, and why nothing is encrypted. */
 static bool plan_tells(const struct om_session *s, const char *check)
 {
 	return s->checkup.moment == OM_CHECK_MIGRATE &&
 	       (strcmp(check, "fast-network") == 0 ||
-		(strcmp(check, "firewall") == 0 && s->facts.fast.answer == OM_ANSWER_NO));
+		(strcmp(check, "firewall") == 0 && s->facts.fast.answer == OM_ANSWER_NO) ||
+		(strcmp(check, "tls") == 0 && !(s->opts.flags & OM_FLAG_TLS) &&
+		 s->facts.transport.tls == OM_TLS_MISSING));
 }
 
 static void tell(const struct om_session *s, const struct om_finding *finding)

@@ -751,6 +751,44 @@ static void with_warn_nothing_blocks_at_any_moment(void **unused)
 		}
 }
 
+static void encryption_that_a_setting_asks_for_is_looked_at_too(void **unused)
+{
+	static const struct {
+		const char *setting;
+		enum om_answer answer;
+		enum om_severity expected[MOMENTS];
+	} cases[] = {
+		{ "off", OM_ANSWER_NO, { O, O, O } },
+		{ "opportunistic", OM_ANSWER_YES, { O, O, O } },
+		{ "opportunistic", OM_ANSWER_NO, { W, W, W } },
+		{ "opportunistic", OM_ANSWER_NOT_CHECKED, { N, N, N } },
+		{ "required", OM_ANSWER_YES, { O, O, O } },
+		{ "required", OM_ANSWER_NO, { B, B, W } },
+		{ "Required", OM_ANSWER_NOT_CHECKED, { N, N, N } },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(cases); i++)
+		for (int moment = 0; moment < MOMENTS; moment++) {
+			bool off = strcmp(cases[i].setting, "off") == 0;
+			const struct om_finding *found;
+			struct om_findings findings;
+			struct world w;
+
+			world_make(&w);
+			w.facts.moment = (enum om_check_moment)moment;
+			w.opts.flags = OM_FLAG_LIVE;
+			w.dst.tls_server = cases[i].answer;
+			WORLD_SETTINGS(&w, SET("MIGRATE_TLS", cases[i].setting));
+			om_check_run(&findings, &w.facts);
+			found = worst(&findings, "tls");
+			assert_int_equal(found->severity, cases[i].expected[moment]);
+			assert_int_equal(strcmp(found->found, "not asked for") == 0, off);
+			om_findings_free(&findings);
+			world_free(&w);
+		}
+}
+
 static void with_off_only_the_check_by_hand_looks(void **unused)
 {
 	struct om_findings findings;
@@ -1046,6 +1084,7 @@ int main(void)
 		cmocka_unit_test(what_is_to_be_ignored_is_a_warning_that_says_so),
 		cmocka_unit_test(a_part_of_a_name_ignores_nothing),
 		cmocka_unit_test(with_warn_nothing_blocks_at_any_moment),
+		cmocka_unit_test(encryption_that_a_setting_asks_for_is_looked_at_too),
 		cmocka_unit_test(with_off_only_the_check_by_hand_looks),
 		cmocka_unit_test(of_a_destination_that_is_not_known_nothing_blocks),
 		cmocka_unit_test(where_nothing_at_all_is_known_nothing_blocks),
