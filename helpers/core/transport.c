@@ -175,9 +175,11 @@ enum { COMPRESSION_AUTO, COMPRESSION_ASKED_NONE, COMPRESSION_ASKED };
 enum { ZEROCOPY_AUTO, ZEROCOPY_NO, ZEROCOPY_YES };
 enum { TLS_OFF, TLS_OPPORTUNISTIC, TLS_REQUIRED };
 
+/* Where certificates are seen on both hosts, what is required is tried again: they may have been put right. */
 static bool choose_tls(struct om_transport_case *c, struct om_transport *t, struct om_err *err)
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_TLS);
+	bool refused = c->facts->refused & OM_REFUSED_TLS;
 	const char *why = c->facts->tls == OM_TLS_MISSING ? c->facts->tls_why
 			  : c->flags & OM_FLAG_TUNNELLED  ? "MIGRATE_OPTIONS has --tunnelled"
 			  : c->flags & OM_FLAG_ZEROCOPY	  ? "MIGRATE_OPTIONS has --zerocopy"
@@ -188,8 +190,11 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 	t->tls_required = asked == TLS_REQUIRED;
 	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
 		return true;
-	if (!why && asked == TLS_OPPORTUNISTIC && (c->facts->refused & OM_REFUSED_TLS))
+	if (!why && refused && asked == TLS_OPPORTUNISTIC)
 		why = "this pair of hosts has refused it";
+	if (!why && refused && c->facts->tls == OM_TLS_NOT_CHECKED)
+		why = "this pair of hosts has refused it within the last hour, and whether both "
+		      "have certificates is not known";
 	if (why && asked == TLS_REQUIRED)
 		return om_err_set(err, OM_E_REFUSED,
 				  "MIGRATE_TLS is required and cannot be had: %s", why);

@@ -262,9 +262,18 @@ static void encryption_is_never_given_up_where_it_is_required(void **unused)
 
 	(void)unused;
 	given.value = "required";
+	assert_true(choose(&given, &t, &err)); /* nobody could look for certificates */
+	assert_true((t.flags & OM_FLAG_TLS) && t.tls_required);
+	given.facts.tls = OM_TLS_READY;
 	given.facts.refused = OM_REFUSED_TLS; /* it is tried again, and fails if it must */
 	assert_true(choose(&given, &t, &err));
 	assert_true((t.flags & OM_FLAG_TLS) && t.tls_required);
+	given.facts.tls = OM_TLS_NOT_CHECKED;
+	assert_false(choose(&given, &t, &err));
+	assert_int_equal(err.code, OM_E_REFUSED);
+	assert_non_null(
+		strstr(err.msg,
+		       "cannot be had: this pair of hosts has refused it within the last hour"));
 	given.facts.tls = OM_TLS_MISSING;
 	given.facts.refused = 0;
 	assert_false(choose(&given, &t, &err));
