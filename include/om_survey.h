@@ -119,6 +119,8 @@ struct om_survey {
 	char userfaultfd_why[200];
 	enum om_answer tls_server, tls_client; /* certificates are there */
 	char tls_why[200];
+	/* Some are not in the default directory; qemu.conf, which may name another, cannot be read. */
+	bool tls_unseen;
 	char lock_manager[64]; /* of qemu.conf; "" = none; "?" = not known */
 	uint32_t cpus,
 		cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */

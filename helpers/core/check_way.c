@@ -177,17 +177,26 @@ void om_check_firewall(struct om_check *c)
 
 /* ---- certificates ---- */
 
+static bool tls_required(const struct om_check *c)
+{
+	return (c->flags & OM_FLAG_TLS) ||
+	       om_str_eq_nocase(om_knob_text(c->facts->knobs, OM_KNOB_MIGRATE_TLS), "required");
+}
+
 /* Libvirt's refusal is certain, but what is only opportunistic goes on without; and a plan that requires
  * it refuses by itself, with its own sentence. */
 static enum om_severity lack_severity(const struct om_check *c)
 {
-	bool required = om_str_eq_nocase(om_knob_text(c->facts->knobs, OM_KNOB_MIGRATE_TLS),
-					 "required");
+	bool plan_tells = c->facts->moment == OM_CHECK_MIGRATE && !(c->flags & OM_FLAG_TLS);
 
-	if (c->flags & OM_FLAG_TLS)
-		return OM_SEVERITY_BLOCKER;
-	return required && c->facts->moment != OM_CHECK_MIGRATE ? OM_SEVERITY_BLOCKER
-								: OM_SEVERITY_WARNING;
+	return tls_required(c) && !plan_tells ? OM_SEVERITY_BLOCKER : OM_SEVERITY_WARNING;
+}
+
+/* Not a blocker where they may be in a directory that nobody can tell. */
+static enum om_severity doubt_severity(const struct om_check *c, const struct om_survey *survey)
+{
+	return tls_required(c) && survey->tls_unseen ? OM_SEVERITY_WARNING
+						     : OM_SEVERITY_NOT_CHECKED;
 }
 
 static void check_certificates(struct om_check *c, enum om_answer answer,
@@ -195,7 +204,7 @@ static void check_certificates(struct om_check *c, enum om_answer answer,
 {
 	if (answer == OM_ANSWER_YES)
 		return;
-	om_check_found(c, answer == OM_ANSWER_NO ? lack_severity(c) : OM_SEVERITY_NOT_CHECKED,
+	om_check_found(c, answer == OM_ANSWER_NO ? lack_severity(c) : doubt_severity(c, survey),
 		       answer == OM_ANSWER_NO
 			       ? "%s lacks the certificates of a TLS %s%s%s"
 			       : "whether %s has the certificates of a TLS %s is not known%s%s",

@@ -80,6 +80,7 @@ const struct om_survey_row om_survey_rows[] = {
 	FIELD(om_survey, ANSWER, "tls-server", tls_server, 0),
 	FIELD(om_survey, ANSWER, "tls-client", tls_client, 0),
 	FIELD(om_survey, TEXT, "tls-why", tls_why, 0),
+	FIELD(om_survey, BOOL, "tls-unseen", tls_unseen, 0),
 	FIELD(om_survey, TEXT, "lock-manager", lock_manager, 0),
 	FIELD(om_survey, U32, "cpus", cpus, UINT16_MAX),
 	FIELD(om_survey, U32, "cpu-free-permille", cpu_free_permille, 1000),

@@ -132,6 +132,8 @@ void om_survey_tls(struct om_survey *survey, const struct om_qemu_conf *conf)
 	if (conf->known)
 		return;
 	/* What is not there may be in another directory. */
+	survey->tls_unseen = survey->tls_server == OM_ANSWER_NO ||
+			     survey->tls_client == OM_ANSWER_NO;
 	if (survey->tls_server == OM_ANSWER_NO)
 		survey->tls_server = OM_ANSWER_NOT_CHECKED;
 	if (survey->tls_client == OM_ANSWER_NO)

@@ -413,6 +413,7 @@ static void a_qemu_conf_that_cannot_be_read_is_not_known(void **unused)
 	assert_int_equal(survey.tls_client, OM_ANSWER_NOT_CHECKED);
 	assert_non_null(strstr(survey.tls_why, "/etc/pki/qemu/ca-cert.pem: No such file"));
 	assert_non_null(strstr(survey.tls_why, "qemu.conf cannot be read"));
+	assert_true(survey.tls_unseen);
 }
 
 static void certificates_are_looked_for_one_end_at_a_time(void **unused)
@@ -435,6 +436,7 @@ static void certificates_are_looked_for_one_end_at_a_time(void **unused)
 	om_survey_tls(&survey, &conf);
 	assert_int_equal(survey.tls_client, OM_ANSWER_YES);
 	assert_string_equal(survey.tls_why, "");
+	assert_false(survey.tls_unseen);
 }
 
 static enum om_answer userfaultfd(uid_t uid, const char *why)

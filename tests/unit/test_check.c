@@ -757,14 +757,19 @@ static void encryption_that_a_setting_asks_for_is_looked_at_too(void **unused)
 		const char *setting;
 		enum om_answer answer;
 		enum om_severity expected[MOMENTS];
+		bool unseen;
 	} cases[] = {
-		{ "off", OM_ANSWER_NO, { O, O, O } },
-		{ "opportunistic", OM_ANSWER_YES, { O, O, O } },
-		{ "opportunistic", OM_ANSWER_NO, { W, W, W } },
-		{ "opportunistic", OM_ANSWER_NOT_CHECKED, { N, N, N } },
-		{ "required", OM_ANSWER_YES, { O, O, O } },
-		{ "required", OM_ANSWER_NO, { B, B, W } },
-		{ "Required", OM_ANSWER_NOT_CHECKED, { N, N, N } },
+		{ "off", OM_ANSWER_NO, { O, O, O }, false },
+		{ "off", OM_ANSWER_NOT_CHECKED, { O, O, O }, true },
+		{ "opportunistic", OM_ANSWER_NOT_CHECKED, { N, N, N }, true },
+		{ "required", OM_ANSWER_NOT_CHECKED, { W, W, W }, true },
+		{ "required", OM_ANSWER_YES, { O, O, O }, true },
+		{ "opportunistic", OM_ANSWER_YES, { O, O, O }, false },
+		{ "opportunistic", OM_ANSWER_NO, { W, W, W }, false },
+		{ "opportunistic", OM_ANSWER_NOT_CHECKED, { N, N, N }, false },
+		{ "required", OM_ANSWER_YES, { O, O, O }, false },
+		{ "required", OM_ANSWER_NO, { B, B, W }, false },
+		{ "Required", OM_ANSWER_NOT_CHECKED, { N, N, N }, false },
 	};
 
 	(void)unused;
@@ -779,6 +784,7 @@ static void encryption_that_a_setting_asks_for_is_looked_at_too(void **unused)
 			w.facts.moment = (enum om_check_moment)moment;
 			w.opts.flags = OM_FLAG_LIVE;
 			w.dst.tls_server = cases[i].answer;
+			w.dst.tls_unseen = cases[i].unseen;
 			WORLD_SETTINGS(&w, SET("MIGRATE_TLS", cases[i].setting));
 			om_check_run(&findings, &w.facts);
 			found = worst(&findings, "tls");

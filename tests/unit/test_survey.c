@@ -89,6 +89,7 @@ static struct om_survey full(void)
 		.tls_server = OM_ANSWER_YES,
 		.tls_client = OM_ANSWER_NO,
 		.tls_why = "/etc/pki/qemu/client-key.pem: No such file or directory",
+		.tls_unseen = true,
 		.lock_manager = "sanlock",
 		.migrations = 3,
 		.file_count = 2,
@@ -236,6 +237,7 @@ static void an_answer_is_read_as_it_was_printed(void **unused)
 	assert_int_equal(copy.side, OM_SIDE_ROLLED_BACK);
 	assert_string_equal(copy.cpu_why, survey.cpu_why);
 	assert_string_equal(copy.lock_manager, "sanlock");
+	assert_true(copy.tls_unseen);
 	assert_int_equal(copy.uid, 9869);
 	assert_int_equal(copy.epoch_ms, survey.epoch_ms);
 	assert_int_equal(copy.libvirt, survey.libvirt);
@@ -256,7 +258,7 @@ static void no_field_of_an_answer_is_left_out(void **unused)
 		lines += *c == '\n';
 	/* The first and the last, single fields, addresses, network, secrets, nodes, files and more of them, bridges,
 	 * ports. */
-	assert_int_equal(lines, 2 + 34 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 4);
+	assert_int_equal(lines, 2 + 35 + 2 + 1 + 2 + 2 + 2 + 2 + 3 + 4);
 	om_survey_free(&survey);
 }
 
