@@ -21,6 +21,8 @@ enum om_policy {
 const char *om_policy_name(enum om_policy policy); /* "auto" ... */
 /* May it do more to the guest than stop it within the soft limit? */
 bool om_policy_may_harm(enum om_policy policy);
+/* Does a deadline that was set end what is not over by then? */
+bool om_policy_ends_at_deadline(enum om_policy policy);
 /* May a VM's owner choose this policy where the administrator has chosen that one? */
 bool om_policy_within(enum om_policy owners, enum om_policy administrators);
 

@@ -23,6 +23,11 @@ bool om_policy_may_harm(enum om_policy policy)
 	return policy == OM_POLICY_AUTO || policy == OM_POLICY_GUARANTEED;
 }
 
+bool om_policy_ends_at_deadline(enum om_policy policy)
+{
+	return policy == OM_POLICY_AUTO || policy == OM_POLICY_GENTLE;
+}
+
 void om_limits_set_policy(struct om_limits *limits, enum om_policy policy)
 {
 	limits->policy = policy;

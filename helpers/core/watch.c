@@ -180,6 +180,7 @@ static bool converges_for_all_we_know(const struct om_model *m)
 static bool postcopy_is_better(const struct om_watch *w)
 {
 	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
+	double deadline_ms = om_watch_deadline_left_ms(w), precopy_ms = INFINITY;
 	struct om_model good = w->model;
 	struct om_projection p;
 
@@ -188,15 +189,21 @@ static bool postcopy_is_better(const struct om_watch *w)
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
 		return w->refused;
-	if (now_ms > om_watch_deadline_left_ms(w) && w->limits.deadline_ms)
+	/* The guest would be split over both hosts past the deadline, at which pre-copy can be ended. */
+	if (now_ms * MARGIN >= deadline_ms && om_policy_ends_at_deadline(w->limits.policy))
+		return false;
+	if (now_ms > deadline_ms)
 		return true;
 	if (!om_model_steady(&w->model))
 		return false;
+	if (om_model_project(&good, soft_ms(w), &p))
+		precopy_ms = p.ms + p.pause_ms;
+	if (precopy_ms > deadline_ms)
+		return true;
 	if (converges_for_all_we_know(&good))
 		return false;
 	now_ms = (double)good.last.remaining_bytes * 1000 / om_model_bandwidth(&good);
-	return !om_model_project(&good, soft_ms(w), &p) ||
-	       p.ms + p.pause_ms - now_ms > POSTCOPY_WORTH * (om_watch_elapsed_ms(w) + now_ms);
+	return precopy_ms - now_ms > POSTCOPY_WORTH * (om_watch_elapsed_ms(w) + now_ms);
 }
 
 /* The guest may write only so fast that its plateau fits the soft limit. */
@@ -278,7 +285,7 @@ static struct om_action at_deadline(struct om_watch *w)
 		      w->limit_ms >= om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 
 	if (om_watch_deadline_left_ms(w) > 0 || coming || !may_end(w) ||
-	    w->limits.policy == OM_POLICY_GUARANTEED)
+	    !om_policy_ends_at_deadline(w->limits.policy))
 		return om_watch_no_action();
 	return end_early(w, "ended at the deadline", print_missing);
 }

@@ -11,6 +11,15 @@
 static char host_name[] = "node02";
 static const struct om_req request = { .dst_host = host_name };
 
+static void a_deadline_ends_what_does_not_have_to_end_well(void **unused)
+{
+	(void)unused;
+	assert_true(om_policy_ends_at_deadline(OM_POLICY_AUTO));
+	assert_true(om_policy_ends_at_deadline(OM_POLICY_GENTLE));
+	assert_false(om_policy_ends_at_deadline(OM_POLICY_GUARANTEED));
+	assert_false(om_policy_ends_at_deadline(OM_POLICY_STOCK));
+}
+
 static void each_policy_has_the_name_of_its_choice(void **unused)
 {
 	OM_AUTOFREE char *choices = om_xstrdup(om_knob_table[OM_KNOB_MIGRATE_POLICY].choices);
@@ -381,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_policy_has_the_name_of_its_choice),
+		cmocka_unit_test(a_deadline_ends_what_does_not_have_to_end_well),
 		cmocka_unit_test(an_owner_may_only_choose_what_does_less),
 		cmocka_unit_test(every_combination_keeps_to_the_rules),
 		cmocka_unit_test(each_limit_is_kept_and_told_with_its_origin),

@@ -330,9 +330,9 @@ static void post_copy_is_started_where_pre_copy_would_take_longer(void **unused)
 }
 
 /* Of 1600 MiB, in which it writes at random; the first pass takes 16 s. */
-static struct end with_postcopy(double dirty, uint64_t deadline_ms)
+static struct end with_postcopy(enum om_policy policy, double dirty, uint64_t deadline_ms)
 {
-	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_plan plan = plan_of(policy);
 	struct guest guest = { .memory = 1600, .hot = 1600, .dirty = dirty };
 	struct om_watch watch;
 
@@ -344,21 +344,38 @@ static struct end with_postcopy(double dirty, uint64_t deadline_ms)
 
 static void post_copy_has_to_be_worth_it(void **unused)
 {
-	struct end e = with_postcopy(35, 0);
+	struct end e = with_postcopy(OM_POLICY_AUTO, 35, 0);
 
 	(void)unused;
 	/* After one pass it may be this slow, and after two it is known to be. */
 	assert_true(e.ended);
 	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
 	/* A third of the time more is too much, and known after one. */
-	e = with_postcopy(60, 0);
+	e = with_postcopy(OM_POLICY_AUTO, 60, 0);
 	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
 	assert_int_equal(e.last_pass, 1);
-	e = with_postcopy(90, 0);
+	e = with_postcopy(OM_POLICY_AUTO, 90, 0);
 	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
 	assert_int_equal(e.last_pass, 1);
-	/* A deadline that pre-copy will miss: the guest is on the destination by then. */
-	e = with_postcopy(35, 1000 + 18000);
+}
+
+/* After the first pass 4.7 s have yet to be sent, and pre-copy would need 2 s more. */
+static void a_deadline_is_for_post_copy_only_where_that_meets_it(void **unused)
+{
+	struct end e = with_postcopy(OM_POLICY_AUTO, 35, 1000 + 22000);
+
+	(void)unused;
+	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+	assert_int_equal(e.last_pass, 1);
+	/* The guest would be split over both hosts past it: left on the source. */
+	e = with_postcopy(OM_POLICY_AUTO, 35, 1000 + 18000);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	e = with_postcopy(OM_POLICY_AUTO, 90, 1000 + 18000);
+	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	/* Which is no way out where it has to end. */
+	e = with_postcopy(OM_POLICY_GUARANTEED, 35, 1000 + 18000);
 	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
 	assert_int_equal(e.last_pass, 1);
 }
@@ -1124,6 +1141,7 @@ int main(void)
 		cmocka_unit_test(a_throttled_restart_is_asked_for_once_where_it_is_allowed),
 		cmocka_unit_test(post_copy_is_started_where_pre_copy_would_take_longer),
 		cmocka_unit_test(post_copy_has_to_be_worth_it),
+		cmocka_unit_test(a_deadline_is_for_post_copy_only_where_that_meets_it),
 		cmocka_unit_test(a_bad_second_of_the_network_decides_nothing),
 		cmocka_unit_test(what_was_not_armed_is_not_started),
 		cmocka_unit_test(it_is_throttled_to_what_fits_the_soft_limit),
