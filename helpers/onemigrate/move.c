@@ -42,11 +42,14 @@ void om_mover_set_limits(struct om_session *s)
 {
 	const struct om_param *option = om_params_get(&s->opts.params, "bandwidth");
 	uint64_t left_ms = om_knob_number(&s->knobs, OM_KNOB_MIGRATE_DEADLINE);
+	enum om_policy policy = (enum om_policy)om_knob_number(&s->knobs, OM_KNOB_MIGRATE_POLICY);
 	uint64_t mibps = option ? option->number
 				: om_knob_number(&s->knobs, OM_KNOB_MIGRATE_BANDWIDTH_MIBPS);
 
 	s->plan.limits.bandwidth_bytes_ps = mibps << 20;
-	s->plan.limits.deadline_ms = left_ms ? s->begun_ms + left_ms : 0;
+	s->plan.limits.deadline_ms = left_ms && om_policy_ends_at_deadline(policy)
+					     ? s->begun_ms + left_ms
+					     : 0;
 }
 
 /* "node01:100", as both ends are on one host. */
