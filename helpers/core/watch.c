@@ -116,6 +116,13 @@ static void print_need(const struct om_watch *w, char *text, size_t size)
 	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
 	char rate[32];
 
+	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_ms(w)) {
+		snprintf(text, size,
+			 "needs more than %.1f s of downtime as QEMU reckons, %.1f s as measured; "
+			 "allowed %.1f s",
+			 w->limit_ms / 1000.0, need / 1000, om_watch_hard_ms(w) / 1000.0);
+		return;
+	}
 	if (w->model.pass_count < 3)
 		need = fmax(need, least);
 	print_rate((double)w->forecast.need_bytes_ps, rate);
@@ -238,14 +245,25 @@ static bool may_end(const struct om_watch *w)
 	return w->model.last.now_ms >= w->not_before_ms;
 }
 
+/* What fits is asked for as often and as long again as it took to be called refused: the bandwidth of
+ * QEMU's window may yet be what was measured here. */
+static bool refused_for_good(const struct om_watch *w)
+{
+	return w->refused_passes >= ASKED_MOST &&
+	       w->model.last.now_ms - w->asked_since_ms >= 2 * REFUSED_MS;
+}
+
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
+	bool fits = om_watch_plateau_ms(w) <= om_watch_hard_ms(w);
+
 	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
-	    om_watch_plateau_ms(w) <= om_watch_hard_ms(w))
+	    (fits && w->refused_passes < HOPELESS_PASSES_DONE))
 		return om_watch_no_action();
-	if (w->hopeless_passes >= HOPELESS_PASSES_DONE && may_end(w)) {
-		if (may_begin_throttled(w))
+	if (may_end(w) &&
+	    (fits ? refused_for_good(w) : w->hopeless_passes >= HOPELESS_PASSES_DONE)) {
+		if (!fits && may_begin_throttled(w))
 			return begin_throttled(w);
 		if (w->limits.policy == OM_POLICY_GENTLE)
 			return end_early(w, "ended early, it does not converge", print_need);
@@ -367,6 +385,7 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 {
 	w->limits = *limits;
 	w->told_need = w->refused = false;
+	w->refused_passes = w->asked = 0;
 	if (w->limit_ms > (uint32_t)om_watch_reach_ms(w))
 		w->limit_lost = true; /* set anew at once */
 }

@@ -7,6 +7,10 @@
 
 /* More than what is predicted, since the guest goes on until QEMU looks. */
 #define MARGIN 1.15
+/* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
+#define LOUDER 1.5
+#define ASKED_MOST 16
+#define REFUSED_MS 5000 /* passes of 50 ms are soon over; their link may have failed for a moment */
 #define OVERHEAD_MS 30.0 /* device state and the hosts' messages; measured in the lab: 25-45 */
 
 static inline double om_watch_elapsed_ms(const struct om_watch *w)

@@ -15,10 +15,6 @@
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
 #define LEAST_LIMIT_MS 8.0
-/* A switch-over that QEMU does not make is asked for with more, up to 650 times the first limit. */
-#define LOUDER 1.5
-#define ASKED_MOST 16
-#define REFUSED_MS 5000 /* passes of 50 ms are soon over; their link may have failed for a moment */
 /* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
 #define PATIENCE 2.0
 #define FALLING_RATIO 0.85
@@ -184,6 +180,8 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 
 	if (!w->asked)
 		w->asked_since_ms = w->model.last.now_ms;
+	if (w->refused)
+		w->refused_passes++;
 	if (w->asked < ASKED_MOST)
 		w->asked++;
 	else if (w->model.last.now_ms - w->asked_since_ms >= REFUSED_MS)

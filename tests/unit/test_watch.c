@@ -547,6 +547,40 @@ static void gentle_gives_up_only_what_does_not_fit(void **unused)
 	}
 }
 
+/* 10 MiB remain after each pass, and QEMU does not stop the guest for it. */
+static struct end refuse(enum om_policy policy, uint32_t passes)
+{
+	struct om_watch watch = in_second_pass(plan_of(policy), 1);
+	struct end e = { 0 };
+
+	for (uint32_t pass = 3; pass < 3 + passes && !e.kinds[OM_ACTION_ABORT]; pass++)
+		for (uint64_t ms = 0; ms < 500; ms += 250) {
+			struct om_action a = step(&watch,
+						  busy(pass, 10000 + pass * 500ull + ms, 10, 0));
+
+			e.kinds[a.kind]++;
+			e.passes = pass - 2;
+			if (a.kind == OM_ACTION_SAY || a.kind == OM_ACTION_ABORT)
+				e.last = a;
+		}
+	return e;
+}
+
+static void a_switch_over_that_is_refused_for_good_is_told_and_gently_given_up(void **unused)
+{
+	struct end e = refuse(OM_POLICY_AUTO, 200);
+
+	(void)unused;
+	assert_int_equal(e.kinds[OM_ACTION_ABORT], 0);
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 1);
+	assert_non_null(strstr(e.last.why, "needs more than "));
+	e = refuse(OM_POLICY_GENTLE, 200);
+	assert_int_equal(e.kinds[OM_ACTION_ABORT], 1);
+	assert_int_equal(e.kinds[OM_ACTION_SAY], 0);
+	assert_in_range(e.passes, 17 + 16, 17 + 16 + 3);
+	assert_non_null(strstr(e.last.why, "; allowed 0.5 s"));
+}
+
 static void an_end_is_asked_for_once(void **unused)
 {
 	struct om_plan plan = plan_of(OM_POLICY_GENTLE);
@@ -1148,6 +1182,8 @@ int main(void)
 		cmocka_unit_test(a_throttled_restart_that_was_refused_is_asked_for_again),
 		cmocka_unit_test(a_switch_over_that_qemu_refuses_opens_what_is_harder),
 		cmocka_unit_test(gentle_gives_up_only_what_does_not_fit),
+		cmocka_unit_test(
+			a_switch_over_that_is_refused_for_good_is_told_and_gently_given_up),
 		cmocka_unit_test(an_end_is_asked_for_once),
 		cmocka_unit_test(a_switch_over_that_was_asked_for_gets_its_time),
 		cmocka_unit_test(once_qemu_has_stopped_the_guest_nothing_is_done),
