@@ -87,6 +87,8 @@ struct om_watch {
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
 /* One sample; best taken right after a pass has ended, and every 250 ms. */
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
+/* A sample of a migration that is being ended, or of which post-copy has been asked for: forecast alone. */
+void om_watch_observe(struct om_watch *watch, const struct om_sample *sample);
 /* The action that was returned last could not be carried out. */
 void om_watch_failed(struct om_watch *watch, const struct om_action *action);
 /*

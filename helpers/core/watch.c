@@ -353,14 +353,11 @@ static struct om_action decide(struct om_watch *w, bool ended)
 	return action.kind != OM_ACTION_NONE ? action : tell_need(w);
 }
 
-struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
+/* True where a pass has ended. */
+static bool take_in(struct om_watch *w, const struct om_sample *s)
 {
-	struct om_action action;
-	bool ended;
+	bool ended = om_model_take(&w->model, s);
 
-	if (s->stopped) /* the last word is QEMU's */
-		return om_watch_no_action();
-	ended = om_model_take(&w->model, s);
 	if (!s->paused)
 		w->paused_ms = 0;
 	else if (!w->paused_ms)
@@ -369,11 +366,26 @@ struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 		w->begun_ms = s->now_ms ? s->now_ms : 1;
 	if (s->postcopy) /* started by somebody else */
 		w->postcopy_started = true;
-	if (w->postcopy_started || w->timed_out) {
-		om_watch_foresee(w);
-		return om_watch_no_action();
-	}
 	om_watch_foresee(w);
+	return ended;
+}
+
+void om_watch_observe(struct om_watch *w, const struct om_sample *s)
+{
+	if (!s->stopped)
+		take_in(w, s);
+}
+
+struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
+{
+	struct om_action action;
+	bool ended;
+
+	if (s->stopped) /* the last word is QEMU's */
+		return om_watch_no_action();
+	ended = take_in(w, s);
+	if (w->postcopy_started || w->timed_out)
+		return om_watch_no_action();
 	action = obey_options(w, s);
 	if (action.kind == OM_ACTION_NONE)
 		action = decide(w, ended);

@@ -100,6 +100,14 @@ bool om_session_suspend(struct om_session *s, struct om_err *err)
 	return s->guest_suspended;
 }
 
+bool om_session_start_postcopy(struct om_session *s, struct om_err *err)
+{
+	if (!om_vir_start_postcopy(s->vir, err))
+		return false;
+	s->requests.postcopy_asked_ms = om_now_ms();
+	return true;
+}
+
 static bool pause_guest(struct om_session *s, struct om_request *request)
 {
 	struct om_side side;
@@ -143,7 +151,7 @@ static bool start_postcopy(struct om_session *s, struct om_request *request)
 {
 	struct om_err err;
 
-	return om_vir_start_postcopy(s->vir, &err) ||
+	return om_session_start_postcopy(s, &err) ||
 	       om_control_say(&request->answer, OM_CONTROL_REFUSED, "%s", err.msg);
 }
 
@@ -185,6 +193,7 @@ static void repeat_bandwidth(struct om_session *s)
 void om_requests_begin(struct om_session *s, unsigned int flags)
 {
 	s->requests.flags = flags;
+	s->requests.postcopy_asked_ms = 0;
 	s->requests.bandwidth_before_mibps = om_vir_bandwidth_mibps(s->vir);
 	s->requests.bandwidth_again = s->requests.bandwidth_set ||
 				      om_storage_memory_bytes_ps(s) !=

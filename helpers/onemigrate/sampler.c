@@ -14,6 +14,8 @@
 #define SYSLOG_EVERY_MS 60000
 #define LOOK_AGAIN_MS 1000 /* for the sample of the pages */
 #define LOOK_MOST 5
+#define POSTCOPY_COMES_MS 5000 /* the event of one that libvirt has taken */
+#define CLEARLY_MORE 2.0 /* than a switch-over sends: what was measured is not what QEMU reckons */
 
 struct om_sampler {
 	struct om_session *s;
@@ -65,7 +67,7 @@ static void act(struct om_sampler *sampler, const struct om_action *action)
 					 &err);
 		break;
 	case OM_ACTION_POSTCOPY:
-		ok = om_vir_start_postcopy(s->vir, &err);
+		ok = om_session_start_postcopy(s, &err);
 		break;
 	case OM_ACTION_SUSPEND:
 		ok = om_session_suspend(s, &err);
@@ -149,11 +151,46 @@ static void take_sampled(struct om_sampler *sampler)
 	s->sampling_s = 0;
 }
 
+static bool lost_destination(const struct om_session *s)
+{
+	return om_vir_events(s->vir)->lost[OM_VIR_DST] && !s->plan.peer_to_peer;
+}
+
+/* An abort now could hit a guest that is half on the destination. */
+static bool postcopy_comes(const struct om_session *s)
+{
+	return s->requests.postcopy_asked_ms &&
+	       om_now_ms() - s->requests.postcopy_asked_ms < POSTCOPY_COMES_MS;
+}
+
+/* The migration is being ended, or its post-copy begins: whatever else were asked for would be in the
+ * way, or would be told and never be. */
+static bool is_decided(const struct om_session *s)
+{
+	return s->stop || lost_destination(s) || postcopy_comes(s);
+}
+
+/* For libvirt a pause and the stop for the switch-over are the same. Which one it is, is known of ours;
+ * for a switch-over no more remains than the limit carries. */
+static void tell_pause(const struct om_session *s, struct om_sample *sample)
+{
+	const struct om_watch *w = &s->watch;
+	uint32_t limit_ms = om_transport_limit_ms(s, w->limit_ms ? w->limit_ms : w->own_ms);
+	double carried = (double)w->forecast.bandwidth_bytes_ps * limit_ms / 1000;
+	bool by_hand = sample->stopped && carried > 0 &&
+		       (double)sample->remaining_bytes > CLEARLY_MORE * carried;
+
+	if (!s->guest_suspended && !by_hand)
+		return;
+	sample->paused = true;
+	sample->stopped = false;
+}
+
 static void take_sample(struct om_sampler *sampler)
 {
 	struct om_session *s = sampler->s;
 	struct om_sample sample;
-	struct om_action action;
+	struct om_action action = { .kind = OM_ACTION_NONE };
 
 	if (!om_vir_sample(s->vir, &sample, om_now_ms()))
 		return;
@@ -161,17 +198,18 @@ static void take_sample(struct om_sampler *sampler)
 		note_moved(sampler);
 	if (!sample.iteration) { /* QEMU has not begun with memory */
 		sampler->moved |= sample.disk_processed_bytes > 0;
+		if (is_decided(s))
+			return;
 		action = om_storage_watch(s, &sample);
 		act(sampler, &action);
 		return;
 	}
-	/* For libvirt a pause and the stop for the switch-over are the same. */
-	if (s->guest_suspended) {
-		sample.paused = true;
-		sample.stopped = false;
-	}
+	tell_pause(s, &sample);
 	om_transport_sample(s, &sample);
-	action = om_watch_step(&s->watch, &sample);
+	if (is_decided(s))
+		om_watch_observe(&s->watch, &sample);
+	else
+		action = om_watch_step(&s->watch, &sample);
 	publish(s, &sample);
 	act(sampler, &action);
 	debug_sample(s, &sample);
@@ -197,10 +235,10 @@ static void abort_if_needed(struct om_sampler *sampler)
 	struct om_session *s = sampler->s;
 	struct om_vir_events *events = om_vir_events(s->vir);
 	const struct om_action cancel = { .kind = OM_ACTION_ABORT };
-	bool lost = events->lost[OM_VIR_DST] && !s->plan.peer_to_peer;
+	bool lost = lost_destination(s);
 	struct om_err err;
 
-	if ((!s->stop && !lost) || events->source_postcopy)
+	if ((!s->stop && !lost) || events->source_postcopy || postcopy_comes(s))
 		return;
 	if (!sampler->abort_sent)
 		note(s, &cancel,

@@ -57,6 +57,7 @@ struct om_requests {
 	unsigned int flags;		 /* OM_FLAG_* of the attempt; sampler's, as all below */
 	/* A bandwidth was asked for; the attempt began with that of the plan. */
 	bool bandwidth_set, bandwidth_again;
+	uint64_t postcopy_asked_ms;	 /* when libvirt took it, in this attempt; 0 = not yet */
 	uint64_t bandwidth_before_mibps; /* the domain's own; 0 = not known */
 };
 
@@ -256,6 +257,8 @@ void om_requests_end(struct om_session *s);
 void om_requests_work(struct om_session *s);
 /* Stops the guest until it runs on the destination; whoever answers for this process then knows. */
 bool om_session_suspend(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
+/* Where libvirt takes it, its event follows a moment later. */
+bool om_session_start_postcopy(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 /* Around an attempt. */
 void om_requests_begin(struct om_session *s, unsigned int flags);
 void om_requests_restore(struct om_session *s);

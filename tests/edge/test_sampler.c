@@ -19,7 +19,8 @@
 static atomic_bool has_job;
 static atomic_uint asked, limits_set, aborts, warnings;
 static atomic_int refuses; /* so many of the next limits; negative: all */
-static unsigned long long last_limit_ms;
+static unsigned long long last_limit_ms, remaining_mib;
+static atomic_uint postcopies;
 static char warning[300];
 
 uint64_t om_now_ms(void)
@@ -113,7 +114,8 @@ int __wrap_virDomainGetJobStats(virDomainPtr dom, int *type, virTypedParameterPt
 	*count = 0;
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, 500);
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_TOTAL, 64 * MIB);
-	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_REMAINING, 32 * MIB);
+	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_REMAINING,
+				remaining_mib * MIB);
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_PROCESSED, 32 * MIB);
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_ITERATION, 1);
 	return 0;
@@ -129,6 +131,7 @@ int __wrap_virDomainMigrateStartPostCopy(virDomainPtr dom, unsigned int flags)
 {
 	assert_non_null(dom);
 	assert_int_equal(flags, 0);
+	postcopies++;
 	return fake_call();
 }
 
@@ -166,7 +169,8 @@ static void begin(enum om_policy policy)
 
 	memset(&s, 0, sizeof(s));
 	memset(&shared, 0, sizeof(shared));
-	asked = limits_set = aborts = warnings = 0;
+	asked = limits_set = aborts = warnings = postcopies = 0;
+	remaining_mib = 32;
 	refuses = 0;
 	has_job = true;
 	s.shared = &shared;
@@ -236,6 +240,71 @@ static void a_signal_ends_the_call_again_and_again(void **unused)
 	s.stop = true;
 	runs_for(450);
 	assert_in_range(aborts, 3, 7);
+	end();
+}
+
+/* The abort may be refused once; post-copy would make the cancel impossible. */
+static void what_is_being_ended_is_watched_and_nothing_is_decided(void **unused)
+{
+	(void)unused;
+	for (int lost = 0; lost < 2; lost++) {
+		begin(OM_POLICY_AUTO);
+		s.watch.postcopy_after_precopy = true;
+		s.watch.timeout_action = OM_TIMEOUT_POSTCOPY; /* of no time */
+		fake.call_code = VIR_ERR_OPERATION_INVALID;
+		s.stop = !lost;
+		om_vir_events(s.vir)->lost[OM_VIR_DST] = lost;
+		runs_for(450);
+		assert_true(aborts > 0);
+		assert_int_equal(postcopies, 0);
+		assert_int_equal(limits_set, 0);
+		assert_int_equal(s.state.remaining_bytes, 32 * MIB);
+		end();
+	}
+}
+
+/* libvirt's event of it comes a moment later. */
+static void post_copy_that_was_taken_is_not_ended(void **unused)
+{
+	(void)unused;
+	begin(OM_POLICY_AUTO);
+	s.watch.timeout_action = OM_TIMEOUT_POSTCOPY;
+	runs_for(150);
+	assert_int_equal(postcopies, 1);
+	s.stop = true;
+	runs_for(350);
+	assert_int_equal(aborts, 0);
+	s.requests.postcopy_asked_ms = om_now_ms() - 60000; /* it never came */
+	runs_for(150);
+	assert_true(aborts > 0);
+	end();
+	/* An operator's, of which the watch is not told, at a deadline. */
+	begin(OM_POLICY_AUTO);
+	s.requests.postcopy_asked_ms = om_now_ms();
+	s.watch.limits.deadline_ms = 1;
+	runs_for(250);
+	assert_int_equal(aborts, 0);
+	end();
+}
+
+/* To libvirt both are a stop for the switch-over. */
+static void a_pause_by_hand_is_no_switch_over(void **unused)
+{
+	(void)unused;
+	begin(OM_POLICY_AUTO);
+	om_vir_events(s.vir)->source_stopped = true;
+	s.watch.forecast.bandwidth_bytes_ps = 100 * MIB; /* of which 300 ms are 30 MiB */
+	remaining_mib = 61;
+	take_sample(&(struct om_sampler){ .s = &s });
+	assert_true(s.watch.model.last.paused);
+	assert_false(s.watch.model.last.stopped);
+	end();
+	begin(OM_POLICY_AUTO);
+	om_vir_events(s.vir)->source_stopped = true;
+	s.watch.forecast.bandwidth_bytes_ps = 100 * MIB;
+	remaining_mib = 59;
+	take_sample(&(struct om_sampler){ .s = &s });
+	assert_int_equal(s.watch.model.last.iteration, 0); /* it was not looked at */
 	end();
 }
 
@@ -324,6 +393,9 @@ int main(void)
 		cmocka_unit_test(it_asks_one_thing_at_a_time_and_not_too_often),
 		cmocka_unit_test(without_a_job_nothing_has_moved_and_nothing_is_set),
 		cmocka_unit_test(a_signal_ends_the_call_again_and_again),
+		cmocka_unit_test(what_is_being_ended_is_watched_and_nothing_is_decided),
+		cmocka_unit_test(post_copy_that_was_taken_is_not_ended),
+		cmocka_unit_test(a_pause_by_hand_is_no_switch_over),
 		cmocka_unit_test(in_post_copy_nothing_is_ended),
 		cmocka_unit_test(a_destination_that_is_gone_ends_it_unless_libvirt_looks_itself),
 		cmocka_unit_test(a_refusal_is_asked_for_again_and_said_once),
