@@ -56,12 +56,17 @@ static void tell(struct om_session *s, const struct om_request *request)
 	om_log(OM_LOG_INFO, "%s", text);
 }
 
+/* QEMU has a limit for pre-copy and another one for post-copy, and post-copy may begin later. */
 static bool set_bandwidth(struct om_session *s, uint64_t bytes_ps, struct om_err *err)
 {
 	bool postcopy = om_vir_events(s->vir)->source_postcopy;
+	struct om_err ignored;
 
 	if (!om_vir_set_bandwidth(s->vir, bytes_ps >> 20, postcopy, err))
 		return false;
+	s->requests.postcopy_keeps_bandwidth =
+		!postcopy && (s->requests.flags & OM_FLAG_POSTCOPY) &&
+		!om_vir_set_bandwidth(s->vir, bytes_ps >> 20, true, &ignored);
 	s->requests.bandwidth_set |= !postcopy;
 	s->requests.bandwidth_again = !s->first_pass_ms; /* libvirt has yet to set the plan's */
 	return true;
@@ -70,22 +75,25 @@ static bool set_bandwidth(struct om_session *s, uint64_t bytes_ps, struct om_err
 static bool set(struct om_session *s, struct om_request *request)
 {
 	struct om_limits limits = s->watch.limits;
+	bool bandwidth = om_control_given(&request->what, OM_CONTROL_BANDWIDTH);
 	char text[300];
 	struct om_err err;
 
 	om_control_apply(&request->what, om_now_ms(), &limits);
-	if (om_control_given(&request->what, OM_CONTROL_BANDWIDTH) &&
-	    !set_bandwidth(s, limits.bandwidth_bytes_ps, &err))
+	if (bandwidth && !set_bandwidth(s, limits.bandwidth_bytes_ps, &err))
 		return om_control_say(&request->answer, OM_CONTROL_REFUSED,
 				      "%s; nothing was changed", err.msg);
 	om_watch_set_limits(&s->watch, &limits);
 	s->plan.limits = limits; /* for the next attempt */
 	om_control_print_limits(&limits, om_now_ms(), text, sizeof(text));
 	/* libvirt takes no other speed for a mirror while it migrates. */
-	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s%s", text,
-			      om_control_given(&request->what, OM_CONTROL_BANDWIDTH) &&
-					      s->plan.disks.mirrors
+	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s%s%s", text,
+			      bandwidth && s->plan.disks.mirrors
 				      ? "; the disks keep the bandwidth that they began with"
+				      : "",
+			      bandwidth && s->requests.postcopy_keeps_bandwidth
+				      ? "; post-copy would keep the bandwidth that it had, as "
+					"libvirt refuses another one"
 				      : "");
 }
 

@@ -57,6 +57,7 @@ struct om_requests {
 	unsigned int flags;		 /* OM_FLAG_* of the attempt; sampler's, as all below */
 	/* A bandwidth was asked for; the attempt began with that of the plan. */
 	bool bandwidth_set, bandwidth_again;
+	bool postcopy_keeps_bandwidth;	 /* libvirt has refused the one that was set last for it */
 	uint64_t postcopy_asked_ms;	 /* when libvirt took it, in this attempt; 0 = not yet */
 	uint64_t bandwidth_before_mibps; /* the domain's own; 0 = not known */
 };

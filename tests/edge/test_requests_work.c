@@ -11,8 +11,10 @@
 
 #include <sys/eventfd.h>
 
-static unsigned long long own_speed; /* the domain's, MiB/s */
-static bool stops;		     /* a suspend is carried out, too */
+static unsigned long long own_speed;	  /* the domain's, MiB/s */
+static unsigned long long postcopy_speed; /* QEMU's other one; 0: it was not set */
+static bool postcopy_refused;
+static bool stops; /* a suspend is carried out, too */
 
 int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags)
 {
@@ -51,6 +53,14 @@ int __wrap_virDomainMigrateSetMaxSpeed(virDomainPtr dom, unsigned long bandwidth
 				       unsigned int flags)
 {
 	assert_non_null(dom);
+	if (flags == VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY) {
+		if (postcopy_refused) {
+			fake_error(VIR_ERR_OPERATION_INVALID, "not for post-copy");
+			return -1;
+		}
+		postcopy_speed = bandwidth;
+		return 0;
+	}
 	fake.number = bandwidth;
 	fake.flags = flags;
 	if (fake_call() < 0)
@@ -112,6 +122,8 @@ static void begin(void)
 	memset(&s, 0, sizeof(s));
 	memset(&shared, 0, sizeof(shared));
 	own_speed = 1000;
+	postcopy_speed = 0;
+	postcopy_refused = false;
 	stops = true;
 	s.shared = &shared;
 	s.vir = fake_start();
@@ -181,6 +193,44 @@ static void what_a_bandwidth_does_not_reach_is_said(void **unused)
 	s.plan.disks.mirrors = 2;
 	answers(ask(0, "set bandwidth=40"), OM_CONTROL_DONE, "the disks keep the bandwidth");
 	assert_null(strstr(ask(1, "set downtime-max=700")->answer.text, "disks"));
+	end();
+}
+
+static void a_bandwidth_holds_in_a_post_copy_that_follows(void **unused)
+{
+	(void)unused;
+	begin();
+	answers(ask(0, "set bandwidth=40"), OM_CONTROL_DONE, "in force: ");
+	assert_int_equal(own_speed, 40);
+	assert_int_equal(postcopy_speed, 40);
+	answers(ask(0, "set bandwidth=none"), OM_CONTROL_DONE, "bandwidth not limited");
+	assert_true(postcopy_speed > 1000000);
+	postcopy_refused = true;
+	answers(ask(0, "set bandwidth=50"), OM_CONTROL_DONE, "post-copy would keep the bandwidth");
+	assert_int_equal(own_speed, 50);
+	assert_null(strstr(ask(1, "set downtime-max=700")->answer.text, "post-copy would"));
+	end();
+	/* Where it was not armed there is none. */
+	begin();
+	s.requests.flags = OM_FLAG_LIVE;
+	ask(0, "set bandwidth=40");
+	assert_int_equal(postcopy_speed, 0);
+	end();
+	/* In it, it is the one that counts. */
+	begin();
+	om_vir_events(s.vir)->source_postcopy = true;
+	answers(ask(0, "set bandwidth=60"), OM_CONTROL_DONE, "in force: ");
+	assert_int_equal(postcopy_speed, 60);
+	assert_int_equal(own_speed, 1000);
+	end();
+	/* And again once libvirt has set the plan's. */
+	begin();
+	s.first_pass_ms = 0;
+	ask(0, "set bandwidth=40");
+	postcopy_speed = 0;
+	s.first_pass_ms = 5;
+	om_requests_work(&s);
+	assert_int_equal(postcopy_speed, 40);
 	end();
 }
 
@@ -320,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_setting_is_in_force_and_holds_for_the_next_attempt),
+		cmocka_unit_test(a_bandwidth_holds_in_a_post_copy_that_follows),
 		cmocka_unit_test(what_libvirt_refuses_changes_nothing),
 		cmocka_unit_test(what_a_bandwidth_does_not_reach_is_said),
 		cmocka_unit_test(a_bandwidth_before_the_first_pass_is_set_once_more),
