@@ -392,8 +392,8 @@ static void survive_dips(const struct om_plan *plan)
 				       .dip_until_ms = from + 1500 };
 		struct end e = migrate(&watch, &guest, 60000);
 
-		if (!e.ended || e.last.kind != OM_ACTION_NONE)
-			fail_msg("a dip at %.0f ms: %s", from, e.last.why);
+		if (!e.ended || e.last.kind != OM_ACTION_NONE || e.most_limit_ms > 500)
+			fail_msg("a dip at %.0f ms: %s, %u ms", from, e.last.why, e.most_limit_ms);
 	}
 }
 
