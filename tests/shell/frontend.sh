@@ -236,15 +236,15 @@ all_hosts()
 		forecast:1 eta_low_ms:8000 eta_high_ms:9100 downtime_low_ms:180 downtime_high_ms:220 updated_epoch_ms:3
 	moving 32 node02 phase:'"done"' percent:100 elapsed_ms:4500 downtime_ms:41 updated_epoch_ms:9
 	moving 33 node02 phase:'"copy"' percent:9 elapsed_ms:65000 rate_bytes_ps:117440512 remaining_bytes:1073741824 \
-		disk_remaining_bytes:1048576 forecast:1 eta_high_ms:0 updated_epoch_ms:4
+		disk_remaining_bytes:1048576 files_remaining_bytes:2097152 forecast:1 eta_high_ms:0 updated_epoch_ms:4
 	try onemigrate status
 	is "$STATUS" 1
 	is "$ERR" 'node03: cannot be reached by ssh: ssh: connect to host node03: No route'
 	is "$(tr -s ' ' <out)" 'VM NAME FROM TO PHASE DONE TIME RATE LEFT ENDS IN DOWNTIME
-33 vm 33 node02 node09 copy 9 % 1 min 5 s 112 MiB/s 1025 MiB no end in sight -
+33 vm 33 node02 node09 copy 9 % 1 min 5 s 112 MiB/s 1027 MiB no end in sight -
 31 vm 31 node01 node09 copy 57 % 2.0 s 112 MiB/s 1024 MiB 8.0 s - 9.1 s 180-220 ms
 32 vm 32 node02 node09 done 100 % 4.5 s - - - 41 ms
-2 under way from 2 host(s): 224 MiB/s, 2049 MiB left'
+2 under way from 2 host(s): 224 MiB/s, 2051 MiB left'
 	is "$(sed -n '2,4s/node09.*//p' out | awk '{ print length }' | sort -u | wc -l)" 1 # aligned
 	cp -r hosts/node02 hosts/node03
 	try onemigrate status

@@ -28,7 +28,7 @@ put()
 	local -a lines=(onemigrate-state=1 "uuid=$UUID" vm_id=31 'vm_name=web front' src=node01 dst=node02
 		"boot_id=$BOOT" "pid=$$" started_epoch_ms=1 "updated_epoch_ms=$NOW" phase=copy path_addr= iteration=2
 		percent=57 processed_bytes=5000000000 remaining_bytes=956301312 total_bytes=8589934592
-		rate_bytes_ps=117440512 dirty_bytes_ps=1048577 downtime_limit_ms=30 throttle_percent=0 forecast=1
+		disk_remaining_bytes=0 files_remaining_bytes=0 rate_bytes_ps=117440512 dirty_bytes_ps=1048577 downtime_limit_ms=30 throttle_percent=0 forecast=1
 		eta_low_ms=8000 eta_high_ms=9100 downtime_low_ms=180 downtime_high_ms=220 elapsed_ms=2000 downtime_ms=41
 		'decision=downtime limit 30 ms' result=)
 	shift
@@ -55,7 +55,7 @@ probe()
 	sed -n 's/.*MONITOR="\(.*\)" \]$/\1/p' out | while IFS= read -r line; do
 		base64 -d <<<"$line"
 	done >decoded
-	all_like '^MIGRATION_[A-Z_]{1,10}="([0-9]{0,18}|prepare|copy|post-copy|settle|done|failed|unknown)"$' decoded
+	all_like '^MIGRATION_[A-Z_]{1,10}="([0-9]{0,18}|prepare|send|copy|post-copy|settle|done|failed|unknown)"$' decoded
 }
 
 nothing()
@@ -86,6 +86,40 @@ MIGRATION_DOWNTIME="220"'
 	has "$(<decoded)" 'MIGRATION_DOWNTIME=""'
 }
 it 'a migration that runs is a line with its attributes' running
+
+phases()
+{
+	local phase
+	ground
+	# All that the helper knows, in its own words.
+	mapfile -t all < <(sed -n '/phase_names\[\] = {/,/^};/p' "$REPO/helpers/core/state.c" | grep -o '"[^"]*"' | tr -d '"')
+	has " ${all[*]} " ' prepare send copy '
+	for phase in "${all[@]}"; do
+		put '' phase="$phase"
+		probe
+		has "$(<decoded)" "MIGRATION_PHASE=\"$phase\""
+	done
+}
+it 'every phase of the helper is told' phases
+
+remains()
+{
+	ground
+	# What is left of files, then of disks, then of memory; each is 0 when its turn is over.
+	put '' phase=send remaining_bytes=0 disk_remaining_bytes=0 files_remaining_bytes=1048577
+	probe
+	has "$(<decoded)" 'MIGRATION_LEFT_MB="2"'
+	put '' remaining_bytes=0 disk_remaining_bytes=5242880 files_remaining_bytes=0
+	probe
+	has "$(<decoded)" 'MIGRATION_LEFT_MB="5"'
+	put '' remaining_bytes=1048576 disk_remaining_bytes=524288 files_remaining_bytes=524289
+	probe
+	has "$(<decoded)" 'MIGRATION_LEFT_MB="3"'
+	put '' remaining_bytes=x disk_remaining_bytes= files_remaining_bytes=-1
+	probe
+	has "$(<decoded)" 'MIGRATION_LEFT_MB=""'
+}
+it 'what remains is memory, disks and files' remains
 
 lengths()
 {
@@ -119,6 +153,7 @@ ended()
 		fi
 		# Told for two rounds of monitoring and a little more, then never again.
 		for seconds in 70 80; do
+			NOW=$(date +%s%3N) # the machine may have other work
 			put '' phase="$phase" pid=0 updated_epoch_ms=$((NOW - seconds * 1000))
 			probe
 			is "$seconds $([[ -z $OUT ]] && echo nothing)" "$seconds $( ((seconds < 75)) || echo nothing)"
