@@ -357,41 +357,76 @@ closed()
 }
 it 'closed or open ends of its pipes are no failure' closed
 
+# TIMES: the probe so many times, its output in out. Sets CPU_MS and WALL_MS, each of the run that took least: a
+# machine that has other work makes a run wait, but does not make it work more. The second process is waited
+# for, else its work would not count.
+quickest()
+{
+	local i before wall spent TIMEFORMAT='%3U %3S'
+	CPU_MS=999999 WALL_MS=999999
+	sed '$i wait "$pid"' the-probe >counted
+	chmod 0755 counted
+	for ((i = 0; i < $1; i++)); do
+		before=${EPOCHREALTIME/./}
+		{ time ./counted kvm <<<"$CONFIG" >out; } 2>spent
+		wall=$(((${EPOCHREALTIME/./} - before) / 1000))
+		spent=$(<spent)
+		spent=${spent//./}
+		spent=$((10#${spent% *} + 10#${spent#* }))
+		((spent >= CPU_MS)) || CPU_MS=$spent
+		((wall >= WALL_MS)) || WALL_MS=$wall
+	done
+	echo "$2: CPU $CPU_MS ms, wall $WALL_MS ms" >>"${PROBE_TIME:-/dev/null}"
+}
+
 fast()
 {
-	local i before after
-	local -a times=()
+	local i ago
 	ground
 	put ''
-	for ((i = 0; i < 50; i++)); do
-		before=$(date +%s%6N)
-		./the-probe kvm <<<"$CONFIG" >out
-		after=$(date +%s%6N)
-		times+=($((after - before)))
+	quickest 50 'one that runs'
+	((CPU_MS < 100 && WALL_MS < 100))
+	# After a host was emptied: many that ended, in any order, and four that run.
+	for ((i = 0; i < 200; i++)); do
+		ago=$((3600 + i * 37 % 200 * 60))
+		put "run/${UUID%???}$((i + 100)).state" "uuid=${UUID%???}$((i + 100))" vm_id="$((i + 100))" phase='done' pid=0 \
+			updated_epoch_ms=$((NOW - ago * 1000))
+		touch -d "@$((NOW / 1000 - ago))" "run/${UUID%???}$((i + 100)).state"
 	done
-	mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
-	echo "${times[25]} us" >"${PROBE_TIME:-/dev/null}"
-	((times[12] < 100000)) # the machine may have other work
-	# After a host was emptied: many that ended, four that run.
-	for ((i = 100; i < 300; i++)); do
-		put "run/${UUID%???}$i.state" "uuid=${UUID%???}$i" vm_id="$i" phase='done' updated_epoch_ms=$((NOW - 3600000))
-	done
+	NOW=$(date +%s%3N)
+	put ''
 	for i in 301 302 303; do
 		put "run/${UUID%???}$i.state" "uuid=${UUID%???}$i" vm_id="$i"
 	done
-	times=()
-	for ((i = 0; i < 5; i++)); do # likewise
-		before=$(date +%s%6N)
-		./the-probe kvm <<<"$CONFIG" >out
-		after=$(date +%s%6N)
-		times+=($((after - before)))
-	done
+	quickest 20 'with 200 ended ones'
 	is "$(wc -l <out)" 4
-	mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
-	echo "${times[0]} us with 200 ended ones" >>"${PROBE_TIME:-/dev/null}"
-	((times[0] < 1000000))
+	((CPU_MS < 100 && WALL_MS < 1000))
 }
-it 'it ends within 100 ms, and fast where many have ended' fast
+it 'it ends within 100 ms, where many have ended too' fast
+
+unread()
+{
+	local other=${UUID%????} hour
+	ground
+	hour=$((NOW / 1000 - 3600))
+	put "run/${other}1000.state" "uuid=${other}1000" phase='done' pid=0 updated_epoch_ms=$((hour * 1000))
+	touch -d "@$hour" "run/${other}1000.state"
+	truncate -s 1T "run/${other}1001.state" # to read it would take minutes
+	touch -d "@$((hour - 60))" "run/${other}1001.state"
+	put "run/${other}1002.state" "uuid=${other}1002" vm_id=32
+	put "run/${other}1003.state" "uuid=${other}1003" vm_id=33 phase='done' pid=0 updated_epoch_ms=$((NOW - 30000))
+	touch -d "@$((NOW / 1000 - 30))" "run/${other}1003.state"
+	probe
+	is "$(wc -l <out)" 2
+	has "$(<decoded)" 'PHASE="copy"'
+	has "$(<decoded)" 'PHASE="done"'
+	# One from the future, as after a clock was set back, says nothing of the others.
+	rm "run/${other}1001.state"
+	put "run/${other}1000.state" "uuid=${other}1000" phase='done' pid=0 updated_epoch_ms=$((NOW + 3600000))
+	probe
+	is "$(wc -l <out)" 2
+}
+it 'what was written before an end of long ago is not read' unread
 
 both()
 {
