@@ -209,6 +209,10 @@ void om_state_boot_id(char boot_id[37]);
  * VM can come twice, from two directories: the later updated_epoch_ms is right. */
 void om_state_each(void (*fn)(const struct om_state *state, void *ctx), void *ctx);
 
+/* Removes the state of this VM from the directories that om_state_each() reads, where it has ended and no
+ * process holds the VM's lock. False: there is none, or it stays. */
+bool om_state_forget(const char *uuid);
+
 /* Calls fn for each directory that om_state_each() reads; the descriptor stays the caller's. */
 void om_state_each_dir(void (*fn)(int dirfd, void *ctx), void *ctx);
 

@@ -205,8 +205,8 @@ bool om_survey_link_ask(struct om_survey_link *link, const struct om_survey_ask 
 /*
  * One more question of the same session, one line each way: "listen ADDR" (a port of the migration range is
  * opened there until the link is closed, for at most OM_SURVEY_LISTEN_MS; answer: its number),
- * "mark DIR TOKEN" (makes a file), "look DIR TOKEN" (is it there?), "unmark DIR TOKEN", and
- * those of om_tm_host.h. Paths as om_survey_word(). False: "no" was answered, or nothing; `answer` says why.
+ * "mark DIR TOKEN" (makes a file), "look DIR TOKEN" (is it there?), "unmark DIR TOKEN",
+ * "forget-end UUID" (om_state_forget()), and those of om_tm_host.h. Paths as om_survey_word(). False: "no" was answered, or nothing; `answer` says why.
  */
 bool om_survey_link_call(struct om_survey_link *link, const char *question, uint32_t timeout_ms,
 			 char *answer, size_t size) OM_MUST_CHECK;

@@ -216,6 +216,45 @@ void om_state_each(state_fn *fn, void *ctx)
 	om_state_each_dir(each_in, &(struct each){ fn, ctx });
 }
 
+static bool has_ended(int dirfd, const char *name)
+{
+	struct om_state state;
+	struct stat own, st;
+
+	return fstat(dirfd, &own) == 0 && load(dirfd, name, own.st_uid, &state, &st) &&
+	       om_phase_ended(state.phase);
+}
+
+struct forgetting {
+	const char *uuid;
+	bool done;
+};
+
+static void forget_in(int dirfd, void *ctx)
+{
+	struct forgetting *forgetting = ctx;
+	OM_AUTOCLOSE int lock = -1;
+	struct om_err busy;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s.state", forgetting->uuid);
+	if (!has_ended(dirfd, name))
+		return;
+	/* Whoever holds it is about to write another state, or has: it is looked at again. */
+	lock = om_state_lock(dirfd, forgetting->uuid, 0, NULL, &busy);
+	if (lock >= 0 && has_ended(dirfd, name) && unlinkat(dirfd, name, 0) == 0)
+		forgetting->done = true;
+}
+
+bool om_state_forget(const char *uuid)
+{
+	struct forgetting forgetting = { .uuid = uuid };
+
+	if (om_state_uuid_valid(uuid))
+		om_state_each_dir(forget_in, &forgetting);
+	return forgetting.done;
+}
+
 /* A lock goes while we hold it, so that nobody takes one that has no name any more (state_file.c
  * looks for that). */
 static void remove_lock(int dirfd, const char *name)

@@ -159,6 +159,18 @@ void om_checkup_ask(struct om_session *s)
 		c->block_job[0] = '\0';
 }
 
+/* Where the VM came from there a moment ago, that host's probe would go on telling monitoring of that end,
+ * and this one's of what begins now. A helper that does not know the question says no. */
+void om_checkup_forget_end(const struct om_session *s)
+{
+	OM_AUTOFREE char *question = om_xasprintf("forget-end %s", om_vir_uuid(s->vir));
+	char answer[128];
+
+	if (s->checkup.dst_link && s->checkup.dst.known)
+		(void)!om_survey_link_call(s->checkup.dst_link, question, ASK_MS, answer,
+					   sizeof(answer));
+}
+
 void om_checkup_close(struct om_session *s)
 {
 	om_survey_link_close(s->checkup.dst_link);

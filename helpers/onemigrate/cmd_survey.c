@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "om_buf.h"
 #include "om_knob.h"
+#include "om_state.h"
 #include "om_storage.h"
 #include "om_survey.h"
 #include "om_tm_host.h"
@@ -164,16 +165,25 @@ static bool answer_unmark(char *words[], char *answer, size_t size)
 	return dir >= 0 && say_errno(unlinkat(dir, name, 0) == 0, answer, size);
 }
 
+static bool answer_forget(char *words[], char *answer, size_t size)
+{
+	bool done = om_state_forget(words[1]);
+
+	snprintf(answer, size, "%s", done ? "done" : "there is no such end");
+	return done;
+}
+
 /* words[0] is the question itself. The answer is one sentence or value. */
 static const struct question {
 	const char *word;
 	size_t arguments;
 	bool (*answer)(char *words[], char *answer, size_t size);
 } questions[] = {
-	{ "listen", 1, answer_listen }, /* ADDR: the port */
-	{ "mark", 2, answer_mark },	/* DIR TOKEN */
-	{ "look", 2, answer_look },	/* DIR TOKEN */
-	{ "unmark", 2, answer_unmark }, /* DIR TOKEN */
+	{ "listen", 1, answer_listen },	    /* ADDR: the port */
+	{ "mark", 2, answer_mark },	    /* DIR TOKEN */
+	{ "look", 2, answer_look },	    /* DIR TOKEN */
+	{ "unmark", 2, answer_unmark },	    /* DIR TOKEN */
+	{ "forget-end", 1, answer_forget }, /* UUID */
 	{ "remove-dir", 3, om_tm_answer_remove },
 	{ "vnm-clean", 4, om_tm_answer_vnm_clean },
 	{ "storage-dir", 4, om_storage_answer_mkdir },

@@ -250,6 +250,8 @@ static bool prepare(struct om_session *s, const struct om_run_ops *ops)
 		ok = om_session_gather(s, &err) && om_storage_judge(s, true, &err) &&
 		     judge(s, &err) &&
 		     om_plan_make(&s->plan, &s->req, &s->knobs, &s->opts, &s->facts, &err);
+		if (ok)
+			om_checkup_forget_end(s);
 		set_asking(s, false);
 	}
 	if (ok)

@@ -185,6 +185,8 @@ void om_checkup_open(struct om_session *s); /* returns at once */
 void om_checkup_ask(struct om_session *s);
 void om_checkup_judge(struct om_session *s, enum om_check_moment moment, bool other_way);
 /* Ends the sessions with other hosts. */
+/* The destination is told to forget how the VM's migration from there ended. */
+void om_checkup_forget_end(const struct om_session *s);
 void om_checkup_close(struct om_session *s);
 /* WARN and DEBUG lines of what was found; false: there are blockers, and `err` names them all. */
 bool om_checkup_tell(const struct om_session *s, struct om_err *err) OM_MUST_CHECK;

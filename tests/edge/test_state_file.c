@@ -509,6 +509,36 @@ static void files_that_nobody_needs_are_removed_after_a_day(void **unused)
 	close(lock);
 }
 
+static void an_end_is_forgotten_and_nothing_else(void **unused)
+{
+	struct om_state state = running(), other = running();
+	struct om_err err = { 0 };
+	int fd = open_dir(), lock;
+
+	(void)unused;
+	om_str_copy(other.uuid, sizeof(other.uuid), UUID_2);
+	other.phase = OM_PHASE_DONE;
+	assert_false(om_state_forget(UUID));
+	assert_true(om_state_write(fd, &state));
+	assert_true(om_state_write(fd, &other));
+	assert_false(om_state_forget(UUID)); /* it goes on */
+	state.phase = OM_PHASE_DONE;
+	assert_true(om_state_write(fd, &state));
+	lock = om_state_lock(fd, UUID, 0, NULL, &err);
+	assert_true(lock >= 0);
+	assert_false(om_state_forget(UUID)); /* the next one begins */
+	close(lock);
+	assert_true(is_there(UUID ".state"));
+	put_file("victim.state", "x");
+	assert_false(om_state_forget("victim"));
+	assert_false(om_state_forget(""));
+	assert_true(om_state_forget(UUID));
+	assert_false(om_state_forget(UUID));
+	assert_false(is_there(UUID ".state"));
+	assert_true(is_there(UUID_2 ".state") && is_there("victim.state"));
+	close(fd);
+}
+
 static void a_full_or_closed_directory_is_no_one_s_end(void **unused)
 {
 	struct om_state state = running();
@@ -541,6 +571,7 @@ int main(void)
 		TEST(a_killed_process_holds_no_lock),
 		TEST(waiting_for_the_lock_ends_when_told),
 		TEST(files_that_nobody_needs_are_removed_after_a_day),
+		TEST(an_end_is_forgotten_and_nothing_else),
 		TEST(a_full_or_closed_directory_is_no_one_s_end),
 	};
 

@@ -119,6 +119,17 @@ bad_markers()
 }
 it 'no other file can be made, seen or removed' bad_markers
 
+ends()
+{
+	# There is none of such a VM on any machine; no other name is looked for.
+	survey <<<"forget-end $(</proc/sys/kernel/random/uuid)"
+	is "$STATUS,$OUT" '0,answer no there%20is%20no%20such%20end'
+	printf 'forget-end %s\n' '' .. ../x 85b4ad9d >asked
+	survey <asked
+	is "$(sort -u out)" 'answer no there%20is%20no%20such%20end'
+}
+it 'the end of a migration is forgotten by UUID alone' ends
+
 garbage()
 {
 	printf '%s\n' '' hello 'mark' 'mark a b c' 'a b c d e f g h i j k' 'listen nowhere' '%zz' $'\377' >asked

@@ -82,6 +82,7 @@ check "migrate_local: status on the source shows it" shows node02 'node02 -> nod
 check "migrate_local: nothing is known on the front-end itself" nothing_known fe
 finish_drive
 check "migrate_local: the VM moves" moved 31 node01
+check "migrate_local: the host that it came back to has forgotten the first one" nothing_known node01
 check "migrate_local: memory goes from node to node by the fast leg" by_leg node02 fast
 check "migrate_local: status on the source says that it is done" shows node02 'node02 -> node01, done'
 settings DEST_HOST_APPEND=-10g1
