@@ -103,7 +103,7 @@ lab guest stop 31
 lab guest start 31 --mem 192 --fill 96 --hot 32 --dirty 200 --paced --verify 64
 settings "$FAST" MIGRATE_OPTIONS="--unsafe --postcopy --bandwidth 15" MIGRATE_POSTCOPY=yes MIGRATE_AUTO_CONVERGE=yes
 begin_drive 31
-check "a dip: the first pass is nearly over" await in_pass 1 12
+check "a dip: the first pass is nearly over" await in_pass 1 30
 lab guest pace 31 2
 check "a dip: the second pass is on its way" await in_pass 2
 lab fault cut node01 fast
