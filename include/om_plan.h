@@ -141,8 +141,13 @@ enum om_next {
 enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 			  const struct om_attempt_end *end, size_t *next);
 
-/* What of the way of sending the end of this attempt says that these hosts refuse: OM_REFUSED_*. */
+/* What of the way of sending the end of this attempt says that these hosts refuse: OM_REFUSED_*. Its
+ * codes have many meanings: certain only once the next attempt got further. */
 uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
+			 const struct om_attempt_end *end);
+
+/* Does the end of `weaker`, made right after `failed`, prove that what it did without is the reason? */
+bool om_plan_got_further(const struct om_attempt *failed, const struct om_attempt *weaker,
 			 const struct om_attempt_end *end);
 
 /* The same attempt with what it is to begin again with. It borrows the texts of `from`, which may be the same, and

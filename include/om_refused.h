@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What pairs of hosts have refused of the ways of sending, kept in the state directory (0600) so that
- * it is not tried again: for a week (encryption: an hour), and not once a version has changed. A failure costs time only. */
+ * it is not tried again: for a week (encryption: an hour), and not once a version has changed. Each bit has its own date. A failure costs time only. */
 #ifndef OM_REFUSED_H
 #define OM_REFUSED_H
 
@@ -9,7 +9,7 @@
 #define OM_REFUSED_LINES 128
 #define OM_REFUSED_FRESH_MS (7 * 86400 * UINT64_C(1000))
 
-/* OM_REFUSED_* of om_transport.h. */
+/* OM_REFUSED_* of om_transport.h, and OM_REFUSED_DAY_OLD() of those that were refused before the last day. */
 uint32_t om_refused_read(const char *dst_host, const struct om_versions *versions,
 			 uint64_t epoch_ms);
 void om_refused_add(const char *dst_host, const struct om_versions *versions, uint32_t refused,

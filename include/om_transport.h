@@ -38,6 +38,8 @@ struct om_transport_cpu {
 #define OM_REFUSED_XBZRLE 8u
 #define OM_REFUSED_CONNECTIONS 16u
 #define OM_REFUSED_TLS 32u
+/* Beside them: those of these bits that have not been refused within the last day. */
+#define OM_REFUSED_DAY_OLD(bits) ((uint32_t)(bits) << 8)
 
 struct om_transport_facts {
 	uint64_t memory_bytes; /* that was ever written, or all there is; 0 = not known */
@@ -58,7 +60,7 @@ struct om_transport_facts {
 	bool pinned_cpus;	/* the guest's processors have some of the host's for themselves */
 	enum om_answer_of_tls { OM_TLS_NOT_CHECKED, OM_TLS_READY, OM_TLS_MISSING } tls;
 	char tls_why[200]; /* what is missing */
-	uint32_t refused;  /* OM_REFUSED_* */
+	uint32_t refused;  /* OM_REFUSED_*, and OM_REFUSED_DAY_OLD() of them */
 };
 
 enum om_compression {

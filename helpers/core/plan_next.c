@@ -137,6 +137,13 @@ uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 	return ours & OM_FLAG_ZEROCOPY ? OM_REFUSED_ZEROCOPY : method_of(plan);
 }
 
+bool om_plan_got_further(const struct om_attempt *failed, const struct om_attempt *weaker,
+			 const struct om_attempt_end *end)
+{
+	return weaker->path == failed->path && weaker->flags != failed->flags &&
+	       !(weaker->flags & ~failed->flags) && (end->ok || end->bytes_sent);
+}
+
 static enum om_next next_weaker(const struct om_plan *plan, size_t attempt,
 				const struct om_attempt_end *end, size_t *next)
 {

@@ -6,15 +6,51 @@
 
 #define STREAMS (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY)
 
+/* As core/knob_table.c orders their choices. */
+enum { COMPRESSION_ZSTD = 2, COMPRESSION_ZLIB, COMPRESSION_XBZRLE };
+enum { ZEROCOPY_YES = 2 };
+
+/* What the settings ask for by name. */
+static uint32_t asked_for(const struct om_knobs *knobs)
+{
+	uint64_t compression = om_knob_number(knobs, OM_KNOB_MIGRATE_COMPRESSION);
+	uint32_t asked = 0;
+
+	if (om_knob_number(knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
+		asked |= OM_REFUSED_CONNECTIONS;
+	if (compression == COMPRESSION_ZSTD)
+		asked |= OM_REFUSED_ZSTD | OM_REFUSED_CONNECTIONS;
+	else if (compression == COMPRESSION_ZLIB)
+		asked |= OM_REFUSED_ZLIB | OM_REFUSED_CONNECTIONS;
+	else if (compression == COMPRESSION_XBZRLE)
+		asked |= OM_REFUSED_XBZRLE;
+	if (om_knob_number(knobs, OM_KNOB_MIGRATE_ZEROCOPY) == ZEROCOPY_YES)
+		asked |= OM_REFUSED_ZEROCOPY | OM_REFUSED_CONNECTIONS;
+	return asked;
+}
+
+/* Hosts are put right without their versions changing; whoever asks for it waits for that. */
+static uint32_t still_refused(uint32_t refused, const struct om_knobs *knobs)
+{
+	uint32_t asked = asked_for(knobs);
+
+	for (uint32_t bit = 1; bit <= OM_REFUSED_TLS; bit <<= 1)
+		if ((asked & bit) && (refused & OM_REFUSED_DAY_OLD(bit)))
+			refused &= ~bit;
+	return refused;
+}
+
 bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 			   const struct om_knobs *knobs, struct om_opts *opts,
 			   const struct om_facts *facts, struct om_err *err)
 {
 	struct om_transport *t = &plan->transport;
+	struct om_transport_facts known = facts->transport;
 	bool limited = plan->limits.bandwidth_bytes_ps != 0;
 
-	if (!om_transport_choose(t, knobs, opts, plan->flags, limited, &facts->versions,
-				 &facts->transport, err))
+	known.refused = still_refused(known.refused, knobs);
+	if (!om_transport_choose(t, knobs, opts, plan->flags, limited, &facts->versions, &known,
+				 err))
 		return false;
 	plan->flags |= t->flags;
 	om_transport_params(t, &opts->params, req->dst_host);

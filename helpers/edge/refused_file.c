@@ -15,6 +15,7 @@
 #define NAME "refused"
 #define HEAD "onemigrate-refused=1"
 #define TLS_FRESH_MS 3600000
+#define DAY_MS 86400000
 #define KEY_MAX 400
 #define TEXT_MAX (OM_REFUSED_LINES * (KEY_MAX + 64))
 
@@ -40,19 +41,25 @@ static char *read_text(int dirfd)
 	return text;
 }
 
-/* "EPOCH_MS MASK KEY" */
-static bool read_line(const char *line, uint64_t epoch_ms, uint32_t *refused, const char **key)
-{
+struct line {
 	uint64_t written_ms;
+	uint32_t refused;
+	const char *key;
+};
+
+/* "EPOCH_MS MASK KEY"; one key may have several, each with bits of its own date. */
+static bool read_line(const char *text, uint64_t epoch_ms, struct line *line)
+{
 	int at = 0;
 
-	if (sscanf(line, "%" SCNu64 " %" SCNu32 " %n", &written_ms, refused, &at) != 2 || !at ||
-	    written_ms > epoch_ms || epoch_ms - written_ms > OM_REFUSED_FRESH_MS)
+	if (sscanf(text, "%" SCNu64 " %" SCNu32 " %n", &line->written_ms, &line->refused, &at) !=
+		    2 ||
+	    !at || line->written_ms > epoch_ms || epoch_ms - line->written_ms > OM_REFUSED_FRESH_MS)
 		return false;
 	/* Certificates are put right sooner than programs. */
-	if (epoch_ms - written_ms > TLS_FRESH_MS)
-		*refused &= ~OM_REFUSED_TLS;
-	*key = line + at;
+	if (epoch_ms - line->written_ms > TLS_FRESH_MS)
+		line->refused &= ~OM_REFUSED_TLS;
+	line->key = text + at;
 	return true;
 }
 
@@ -63,37 +70,44 @@ uint32_t om_refused_read(const char *dst_host, const struct om_versions *version
 	OM_AUTOCLOSE int dirfd = om_state_dir_open(false, &ignored);
 	OM_AUTOFREE char *text = dirfd >= 0 ? read_text(dirfd) : NULL;
 	char wanted[KEY_MAX], *rest = text;
-	uint32_t refused, all = 0;
-	const char *key;
+	uint32_t all = 0, today = 0;
+	struct line line;
 
 	print_key(wanted, dst_host, versions);
-	for (char *line; (line = strsep(&rest, "\n"));)
-		if (read_line(line, epoch_ms, &refused, &key) && strcmp(key, wanted) == 0)
-			all |= refused;
-	return all;
+	for (char *at; (at = strsep(&rest, "\n"));) {
+		if (!read_line(at, epoch_ms, &line) || strcmp(line.key, wanted) != 0)
+			continue;
+		all |= line.refused;
+		if (epoch_ms - line.written_ms <= DAY_MS)
+			today |= line.refused;
+	}
+	return all | OM_REFUSED_DAY_OLD(all & ~today);
 }
 
-/* The newest lines are last; those of the same key are one. */
+/* The newest lines are last. A bit that is refused again gets a new date, and no other one does: else
+ * what fails often would keep alive what is never tried. */
 static void print_all(struct om_buf *buf, char *text, const char *wanted, uint32_t refused,
 		      uint64_t epoch_ms)
 {
-	char *lines[OM_REFUSED_LINES], *rest = text;
-	size_t n = 0, count = 0;
-	uint32_t other;
-	const char *key;
+	struct line lines[OM_REFUSED_LINES], line;
+	size_t n = 0, count;
+	char *rest = text;
 
-	for (char *line; (line = strsep(&rest, "\n"));) {
-		if (!read_line(line, epoch_ms, &other, &key))
+	for (char *at; (at = strsep(&rest, "\n"));) {
+		if (!read_line(at, epoch_ms, &line))
 			continue;
-		if (strcmp(key, wanted) == 0)
-			refused |= other;
-		else
+		if (strcmp(line.key, wanted) == 0)
+			line.refused &= ~refused;
+		if (line.refused)
 			lines[n++ % OM_REFUSED_LINES] = line;
 	}
 	om_buf_addf(buf, HEAD "\n");
 	count = n < OM_REFUSED_LINES - 1 ? n : OM_REFUSED_LINES - 1;
-	for (size_t i = n - count; i < n; i++)
-		om_buf_addf(buf, "%s\n", lines[i % OM_REFUSED_LINES]);
+	for (size_t i = n - count; i < n; i++) {
+		line = lines[i % OM_REFUSED_LINES];
+		om_buf_addf(buf, "%" PRIu64 " %" PRIu32 " %s\n", line.written_ms, line.refused,
+			    line.key);
+	}
 	om_buf_addf(buf, "%" PRIu64 " %" PRIu32 " %s\n", epoch_ms, refused, wanted);
 }
 

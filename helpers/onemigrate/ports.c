@@ -197,7 +197,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	end->throttle_initial = s->watch_ended.throttle_percent;
 	om_str_copy(end->watch_why, sizeof(end->watch_why), s->watch_ended.why);
 	end->dest_lost = om_vir_events(s->vir)->lost[OM_VIR_DST];
-	om_transport_refused(s, attempt, end);
+	om_transport_ended(s, attempt, end);
 	if (!end->ok) {
 		restore_downtime(s);
 		om_requests_restore(s);

@@ -89,6 +89,8 @@ struct om_transport_look {
 	unsigned int
 		flags; /* of the attempt, of what the plan's transport has; sampler's, as below */
 	uint64_t src_cpu_ms, src_cpu_before_ms; /* of its QEMU, its processors aside */
+	const struct om_attempt *failed;	/* the attempt before this one; NULL = none */
+	struct om_attempt_end failure;
 };
 
 struct om_session {
@@ -171,7 +173,9 @@ void om_transport_sample(struct om_session *s, const struct om_sample *sample);
 bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
-/* An attempt has ended: what it says of this pair of hosts is remembered. */
+/* An attempt has ended. What the one before it was refused is remembered where this one got further. */
+void om_transport_ended(struct om_session *s, const struct om_attempt *attempt,
+			const struct om_attempt_end *end);
 void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
 			  const struct om_attempt_end *end);
 

@@ -29,6 +29,15 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	pthread_mutex_unlock(&s->lock);
 }
 
+void om_transport_ended(struct om_session *s, const struct om_attempt *attempt,
+			const struct om_attempt_end *end)
+{
+	if (s->look.failed && om_plan_got_further(s->look.failed, attempt, end))
+		om_transport_refused(s, s->look.failed, &s->look.failure);
+	s->look.failed = attempt;
+	s->look.failure = *end;
+}
+
 static void take_cpu(struct om_session *s)
 {
 	uint64_t ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);

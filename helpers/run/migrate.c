@@ -240,12 +240,10 @@ static void warn_transport(const struct om_run_ops *ops, const struct om_attempt
 {
 	char line[700];
 
-	snprintf(
-		line, sizeof(line), "%s was refused (%s); %s",
-		encryption ? "encryption" : "the way of sending", failed->text,
-		encryption
-			? "memory is not encrypted, as MIGRATE_TLS is opportunistic"
-			: "it is sent by a single stream, and not tried again between these hosts");
+	snprintf(line, sizeof(line), "%s was refused (%s); %s",
+		 encryption ? "encryption" : "the way of sending", failed->text,
+		 encryption ? "memory is not encrypted, as MIGRATE_TLS is opportunistic"
+			    : "it is sent by a single stream");
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 

@@ -61,8 +61,44 @@ static void it_is_forgotten(void **unused)
 	assert_int_equal(om_refused_read("node02", &versions, NOW + HOUR),
 			 OM_REFUSED_ZSTD | OM_REFUSED_TLS);
 	assert_int_equal(om_refused_read("node02", &versions, NOW + HOUR + 1), OM_REFUSED_ZSTD);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + 24 * HOUR), OM_REFUSED_ZSTD);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + 24 * HOUR + 1),
+			 OM_REFUSED_ZSTD | OM_REFUSED_DAY_OLD(OM_REFUSED_ZSTD));
 	assert_int_equal(om_refused_read("node02", &versions, NOW + OM_REFUSED_FRESH_MS + 1), 0);
 	assert_int_equal(om_refused_read("node02", &versions, NOW - 1), 0); /* of the future */
+}
+
+static void each_has_its_own_date(void **unused)
+{
+	const uint64_t week = OM_REFUSED_FRESH_MS, later = NOW + week - HOUR;
+
+	(void)unused;
+	om_refused_add("node02", &versions, OM_REFUSED_ZSTD | OM_REFUSED_ZLIB, NOW);
+	om_refused_add("node02", &versions, OM_REFUSED_TLS, later);
+	om_refused_add("node02", &versions, OM_REFUSED_ZLIB, later);
+	om_refused_add("node02", &versions, OM_REFUSED_TLS, later + 1);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + week),
+			 OM_REFUSED_ZSTD | OM_REFUSED_ZLIB | OM_REFUSED_TLS |
+				 OM_REFUSED_DAY_OLD(OM_REFUSED_ZSTD));
+	assert_int_equal(om_refused_read("node02", &versions, NOW + week + 1),
+			 OM_REFUSED_ZLIB | OM_REFUSED_TLS);
+}
+
+static void the_older_form_is_read(void **unused)
+{
+	FILE *f;
+
+	(void)unused;
+	om_refused_add("node03", &versions, OM_REFUSED_ZLIB, NOW); /* makes the directory */
+	f = fopen(file, "w");
+	fprintf(f, "onemigrate-refused=1\n%llu 35 node02 11003000 11003000 10000013 10000013\n",
+		(unsigned long long)NOW);
+	fclose(f);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + 1), 35);
+	om_refused_add("node02", &versions, OM_REFUSED_ZSTD, NOW + 2 * HOUR);
+	assert_int_equal(om_refused_read("node02", &versions, NOW + 25 * HOUR),
+			 OM_REFUSED_ZEROCOPY | OM_REFUSED_ZSTD |
+				 OM_REFUSED_DAY_OLD(OM_REFUSED_ZEROCOPY));
 }
 
 static void it_is_bounded(void **unused)
@@ -101,6 +137,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_refused_is_known_of_this_pair_alone,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(each_has_its_own_date, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_older_form_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_passed_over, set_up, tear_down),
 	};

@@ -1052,7 +1052,7 @@ static void a_host_that_refuses_the_way_of_sending_is_sent_to_by_a_single_stream
 	downgrades(
 		&plan, rows, OM_ARRAY_LEN(rows),
 		"the way of sending was refused ('migrate-set-parameters': does not accept value "
-		"'zstd'); it is sent by a single stream, and not tried again between these hosts");
+		"'zstd'); it is sent by a single stream");
 }
 
 static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named(void **unused)

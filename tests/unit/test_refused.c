@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is learnt from a refusal, and for how long it counts. */
+#include "om_cmocka.h"
+
+#include "om_plan.h"
+#include "om_util.h"
+
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct om_plan plan_for(const char *name, const char *value, uint32_t refused)
+{
+	static char host[] = "node02";
+	const struct om_req req = { .dst_host = host };
+	const struct om_knob_source source = { name, value, OM_ORIGIN_RC };
+	struct om_facts facts = {
+		.versions = { 11003000, 11003000, 10000013, 10000013 },
+		.transport = { .memory_bytes = 8192 * MIB,
+			       .sampled = { .bytes = 1000000,
+					    .packed_bytes = 300000,
+					    .work_ns = 3000000 },
+			       .src = { 8, 800 },
+			       .dst = { 8, 800 },
+			       .link_bytes_ps = 117000000,
+			       .refused = refused },
+	};
+	struct om_knobs knobs;
+	struct om_opts opts;
+	struct om_plan plan;
+	struct om_err err;
+
+	assert_true(om_knobs_resolve(&knobs, &source, 1, NULL, &err));
+	assert_true(om_opts_parse(&opts, "", &err));
+	assert_true(om_plan_make(&plan, &req, &knobs, &opts, &facts, &err));
+	om_opts_free(&opts);
+	om_knobs_free(&knobs);
+	return plan;
+}
+
+static unsigned int flags_for(const char *name, const char *value, uint32_t refused)
+{
+	struct om_plan plan = plan_for(name, value, refused);
+	unsigned int flags = plan.transport.flags;
+
+	om_plan_free(&plan);
+	return flags;
+}
+
+static void what_is_asked_for_by_name_is_tried_again_after_a_day(void **unused)
+{
+	static const struct {
+		const char *name, *value;
+		uint32_t refused;
+		unsigned int flag;
+	} rows[] = {
+		{ "MIGRATE_COMPRESSION", "zstd", OM_REFUSED_ZSTD, OM_FLAG_COMPRESSED },
+		{ "MIGRATE_COMPRESSION", "zstd", OM_REFUSED_CONNECTIONS, OM_FLAG_COMPRESSED },
+		{ "MIGRATE_COMPRESSION", "zlib", OM_REFUSED_ZLIB | OM_REFUSED_ZSTD,
+		  OM_FLAG_COMPRESSED },
+		{ "MIGRATE_COMPRESSION", "xbzrle", OM_REFUSED_XBZRLE | OM_REFUSED_ZSTD,
+		  OM_FLAG_COMPRESSED },
+		{ "MIGRATE_ZEROCOPY", "yes", OM_REFUSED_ZEROCOPY | OM_REFUSED_ZSTD,
+		  OM_FLAG_ZEROCOPY },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		uint32_t old = rows[i].refused | OM_REFUSED_DAY_OLD(rows[i].refused);
+
+		assert_false(flags_for(rows[i].name, rows[i].value, rows[i].refused) &
+			     rows[i].flag);
+		assert_true(flags_for(rows[i].name, rows[i].value, old) & rows[i].flag);
+		/* Nobody asks. */
+		assert_false(flags_for(rows[i].name, "auto", old) & rows[i].flag);
+	}
+	/* One of several is still young. */
+	assert_false(flags_for("MIGRATE_COMPRESSION", "zstd",
+			       OM_REFUSED_ZSTD | OM_REFUSED_CONNECTIONS |
+				       OM_REFUSED_DAY_OLD(OM_REFUSED_ZSTD)) &
+		     OM_FLAG_COMPRESSED);
+	assert_false(
+		flags_for("MIGRATE_CONNECTIONS", "4", OM_REFUSED_CONNECTIONS | OM_REFUSED_ZSTD) &
+		OM_FLAG_PARALLEL);
+	assert_true(flags_for("MIGRATE_CONNECTIONS", "4",
+			      OM_REFUSED_CONNECTIONS | OM_REFUSED_ZSTD |
+				      OM_REFUSED_DAY_OLD(OM_REFUSED_CONNECTIONS)) &
+		    OM_FLAG_PARALLEL);
+}
+
+static void only_a_weaker_attempt_that_gets_further_proves_it(void **unused)
+{
+	const unsigned int ours = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED;
+	const struct om_attempt failed = { .path = OM_PATH_FAST, .flags = OM_FLAG_LIVE | ours };
+	const struct om_attempt_end ok = { .ok = true }, sent = { .bytes_sent = true };
+	/* "domain has active block job" */
+	const struct om_attempt_end same = { .vir_code = 55, .vir_domain = 10 };
+	struct om_attempt next = { .path = OM_PATH_FAST, .flags = OM_FLAG_LIVE };
+
+	(void)unused;
+	assert_true(om_plan_got_further(&failed, &next, &ok));
+	assert_true(om_plan_got_further(&failed, &next, &sent));
+	assert_false(om_plan_got_further(&failed, &next, &same));
+	next.path = OM_PATH_DEFAULT;
+	assert_false(om_plan_got_further(&failed, &next, &ok));
+	next = failed; /* the same once more */
+	assert_false(om_plan_got_further(&failed, &next, &ok));
+	next.flags |= OM_FLAG_AUTO_CONVERGE; /* a restart */
+	assert_false(om_plan_got_further(&failed, &next, &ok));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_asked_for_by_name_is_tried_again_after_a_day),
+		cmocka_unit_test(only_a_weaker_attempt_that_gets_further_proves_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
