@@ -66,7 +66,8 @@ struct om_attempt {
 	struct om_params params;
 };
 /* Each path once, and once more without each of what only settings ask for: post-copy, the way of
- * sending, encryption; and without any of them. */
+ * sending, encryption; and without any of them. Zero-copy, which goes with no encryption, is left out
+ * alone first. */
 #define OM_ATTEMPTS_MAX (8 * OM_PATH_COUNT)
 
 #define OM_DOWNTIME_START_MS 30 /* lab: 30 gives a pause of 38-40 ms, libvirt's 300 one of 75-280 */

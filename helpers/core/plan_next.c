@@ -153,6 +153,8 @@ static enum om_next next_weaker(const struct om_plan *plan, size_t attempt,
 	if (refused == OM_REFUSED_TLS)
 		return find_without(plan, attempt, OM_FLAG_TLS, next) ? OM_NEXT_NO_TLS
 								      : OM_NEXT_NONE;
+	if (refused == OM_REFUSED_ZEROCOPY && find_without(plan, attempt, OM_FLAG_ZEROCOPY, next))
+		return OM_NEXT_TRANSPORT;
 	if (refused && find_without(plan, attempt, ours & ~OM_FLAG_TLS, next))
 		return OM_NEXT_TRANSPORT;
 	return OM_NEXT_NONE;

@@ -81,7 +81,9 @@ void om_plan_print_without(const struct om_plan *plan, const struct om_attempt *
 
 	snprintf(text, OM_PLAN_WITHOUT, "%s%s%s",
 		 lacks & OM_FLAG_POSTCOPY ? ", without post-copy" : "",
-		 lacks & (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED) ? ", a single stream" : "",
+		 lacks & (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED) ? ", a single stream"
+		 : lacks & OM_FLAG_ZEROCOPY			 ? ", without zero-copy"
+								 : "",
 		 lacks & OM_FLAG_TLS ? ", not encrypted" : "");
 }
 

@@ -83,7 +83,9 @@ static void add_without(struct om_plan *plan, size_t count, unsigned int flags)
 		to->path = from->path;
 		to->flags = from->flags & ~flags;
 		om_params_copy(&to->params, &from->params);
-		for (size_t p = 0; (flags & STREAMS) && p < OM_ARRAY_LEN(streams); p++)
+		for (size_t p = 0;
+		     (flags & (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED)) && p < OM_ARRAY_LEN(streams);
+		     p++)
 			drop_ours(&to->params, streams[p]);
 		if (flags & OM_FLAG_TLS)
 			drop_ours(&to->params, "tls.destination");
@@ -99,8 +101,12 @@ void om_plan_add_weaker(struct om_plan *plan)
 	const struct om_transport *t = &plan->transport;
 	unsigned int streams = t->flags & STREAMS, tls = t->flags & OM_FLAG_TLS;
 
+	size_t count = plan->attempt_count;
+
+	if (t->flags & OM_FLAG_ZEROCOPY) /* its refusal says nothing of the connections */
+		add_without(plan, count, OM_FLAG_ZEROCOPY);
 	if (streams)
-		add_without(plan, plan->attempt_count, streams);
+		add_without(plan, count, streams);
 	if (tls && !t->tls_required)
 		add_without(plan, plan->attempt_count, tls);
 }

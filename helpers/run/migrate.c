@@ -235,15 +235,21 @@ static void warn_no_postcopy(const struct om_run_ops *ops, const struct om_attem
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 
-static void warn_transport(const struct om_run_ops *ops, const struct om_attempt_end *failed,
-			   bool encryption)
+static void warn_transport(const struct om_run_ops *ops, const struct om_attempt *tried,
+			   const struct om_attempt *next, const struct om_attempt_end *failed)
 {
+	unsigned int lost = tried->flags & ~next->flags;
+	const char *what = "the way of sending", *then = "it is sent by a single stream";
 	char line[700];
 
-	snprintf(line, sizeof(line), "%s was refused (%s); %s",
-		 encryption ? "encryption" : "the way of sending", failed->text,
-		 encryption ? "memory is not encrypted, as MIGRATE_TLS is opportunistic"
-			    : "it is sent by a single stream");
+	if (lost == OM_FLAG_TLS) {
+		what = "encryption";
+		then = "memory is not encrypted, as MIGRATE_TLS is opportunistic";
+	} else if (lost == OM_FLAG_ZEROCOPY) {
+		what = "zero-copy";
+		then = "memory is copied before it is sent";
+	}
+	snprintf(line, sizeof(line), "%s was refused (%s); %s", what, failed->text, then);
 	ops->log(ops->ctx, OM_LOG_WARN, line);
 }
 
@@ -262,8 +268,7 @@ static bool go_on(const struct om_run_ops *ops, const struct om_plan *plan, size
 		break;
 	case OM_NEXT_TRANSPORT:
 	case OM_NEXT_NO_TLS:
-		warn_transport(ops, failed,
-			       om_plan_next(plan, *attempt, failed, &next) == OM_NEXT_NO_TLS);
+		warn_transport(ops, &plan->attempts[*attempt], &plan->attempts[next], failed);
 		break;
 	default:
 		return false;

@@ -109,11 +109,41 @@ static void only_a_weaker_attempt_that_gets_further_proves_it(void **unused)
 	assert_false(om_plan_got_further(&failed, &next, &ok));
 }
 
+static void zero_copy_that_is_refused_leaves_the_connections(void **unused)
+{
+	const struct om_attempt_end locked = { .vir_code = 38,
+					       .text = "cannot limit locked memory" };
+	const struct om_attempt_end unknown = { .vir_code = 8, .text = "unsupported flags" };
+	struct om_plan plan = plan_for("MIGRATE_ZEROCOPY", "yes", OM_REFUSED_ZSTD);
+	const struct om_attempt *first = &plan.attempts[0], *next;
+	size_t at;
+
+	(void)unused;
+	assert_true(plan.attempt_count <= OM_ATTEMPTS_MAX);
+	assert_true(first->flags & OM_FLAG_ZEROCOPY);
+	assert_int_equal(om_plan_next(&plan, 0, &locked, &at), OM_NEXT_TRANSPORT);
+	next = &plan.attempts[at];
+	assert_int_equal(next->path, first->path);
+	assert_int_equal(next->flags, first->flags & ~OM_FLAG_ZEROCOPY);
+	assert_non_null(om_params_get(&next->params, "parallel.connections"));
+	assert_int_equal(om_plan_refused(&plan, 0, &unknown), OM_REFUSED_ZEROCOPY);
+	assert_int_equal(om_plan_refused(&plan, at, &unknown), OM_REFUSED_CONNECTIONS);
+	/* The connections may be refused as well. */
+	assert_int_equal(om_plan_next(&plan, at, &unknown, &at), OM_NEXT_TRANSPORT);
+	next = &plan.attempts[at];
+	assert_int_equal(next->path, first->path);
+	assert_false(next->flags & OM_FLAG_PARALLEL);
+	assert_null(om_params_get(&next->params, "parallel.connections"));
+	assert_int_equal(om_plan_next(&plan, at, &unknown, &at), OM_NEXT_NONE);
+	om_plan_free(&plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_asked_for_by_name_is_tried_again_after_a_day),
 		cmocka_unit_test(only_a_weaker_attempt_that_gets_further_proves_it),
+		cmocka_unit_test(zero_copy_that_is_refused_leaves_the_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
