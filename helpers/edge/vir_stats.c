@@ -21,6 +21,15 @@ static uint32_t get_int(virTypedParameterPtr params, int count, const char *name
 	return value > 0 ? (uint32_t)value : 0;
 }
 
+/* What xbzrle encoded QEMU does not count among the normal pages. */
+static uint64_t get_guest_bytes(virTypedParameterPtr params, int count)
+{
+	uint64_t page = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
+
+	return get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES) +
+	       get_u64(params, count, VIR_DOMAIN_JOB_COMPRESSION_PAGES) * (page ? page : 4096);
+}
+
 static void read_sample(struct om_sample *s, virTypedParameterPtr params, int count)
 {
 	uint64_t page = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE);
@@ -32,7 +41,7 @@ static void read_sample(struct om_sample *s, virTypedParameterPtr params, int co
 	s->disk_processed_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_PROCESSED);
 	s->disk_remaining_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_REMAINING);
 	s->disk_total_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DISK_TOTAL);
-	s->guest_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES);
+	s->guest_bytes = get_guest_bytes(params, count);
 	s->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
 	s->dirty_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) *
 			    (page ? page : 4096);
@@ -72,7 +81,7 @@ void om_vir_read_completed(struct om_vir_completed *c, virTypedParameterPtr para
 		c->downtime_ms = net_ms;
 	c->data_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED);
 	c->memory_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
-	c->guest_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES);
+	c->guest_bytes = get_guest_bytes(params, count);
 	c->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);
 	c->iterations = (uint32_t)get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_ITERATION);
 }

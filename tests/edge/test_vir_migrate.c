@@ -268,9 +268,14 @@ static void a_sample_has_every_field_and_pages_become_bytes(void **unused)
 	assert_int_equal(sample.dirty_bytes_ps, 100 * 4096);
 	assert_int_equal(sample.iteration, 3);
 	assert_false(sample.postcopy);
+	add_stat(VIR_DOMAIN_JOB_MEMORY_NORMAL_BYTES, 500);
+	add_stat(VIR_DOMAIN_JOB_COMPRESSION_PAGES, 2);
+	assert_true(om_vir_sample(vir, &sample, 1));
+	assert_int_equal(sample.guest_bytes, 500 + 2 * 4096);
 	add_stat(VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE, 65536);
 	assert_true(om_vir_sample(vir, &sample, 1));
 	assert_int_equal(sample.dirty_bytes_ps, 100 * 65536);
+	assert_int_equal(sample.guest_bytes, 500 + 2 * 65536);
 	fake.stats_type = VIR_DOMAIN_JOB_NONE;
 	assert_false(om_vir_sample(vir, &sample, 1));
 	assert_int_equal(sample.iteration, 0);
