@@ -98,6 +98,10 @@ bool om_transport_choose(struct om_transport *transport, const struct om_knobs *
 			 const struct om_versions *versions, const struct om_transport_facts *facts,
 			 struct om_err *err) OM_MUST_CHECK;
 
+/* What is left of it, and its text, in an attempt that has no more than these flags. */
+void om_transport_left(struct om_transport *left, const struct om_transport *transport,
+		       unsigned int flags);
+
 #define OM_TRANSPORT_ORIGIN "transport" /* of its parameters */
 
 /* Its parameters, for libvirt's call. */

@@ -37,6 +37,19 @@ static void print_way(struct om_transport *t)
 		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
 }
 
+void om_transport_left(struct om_transport *left, const struct om_transport *t, unsigned int flags)
+{
+	*left = *t;
+	left->flags &= flags;
+	if (t->by_options) /* its words are in every attempt */
+		return;
+	if (!(left->flags & OM_FLAG_PARALLEL))
+		left->connections = 0;
+	if (!(left->flags & OM_FLAG_COMPRESSED))
+		left->compression = OM_COMPRESSION_NONE;
+	print_way(left);
+}
+
 static void print_speed(double bytes_ps, char text[24])
 {
 	double mbit = bytes_ps * 8 / 1e6;

@@ -12,8 +12,9 @@ bool om_transport_packs(const struct om_session *s)
 
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt)
 {
-	const unsigned int ours = s->plan.transport.flags;
+	struct om_transport left;
 
+	om_transport_left(&left, &s->plan.transport, attempt->flags);
 	s->look.flags = attempt->flags &
 			(OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL | OM_FLAG_ZEROCOPY | OM_FLAG_TLS);
 	s->look.src_cpu_ms = 0;
@@ -21,11 +22,8 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	pthread_mutex_lock(&s->lock);
 	if (!s->look.flags)
 		*s->state.transport = '\0';
-	else if ((attempt->flags & ours) == ours)
-		om_str_copy(s->state.transport, sizeof(s->state.transport), s->plan.transport.text);
 	else
-		om_str_copy(s->state.transport, sizeof(s->state.transport),
-			    attempt->flags & OM_FLAG_TLS ? "TLS" : "without TLS");
+		om_str_copy(s->state.transport, sizeof(s->state.transport), left.text);
 	pthread_mutex_unlock(&s->lock);
 }
 

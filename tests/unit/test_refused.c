@@ -138,12 +138,31 @@ static void zero_copy_that_is_refused_leaves_the_connections(void **unused)
 	om_plan_free(&plan);
 }
 
+static void what_is_left_of_a_way_is_told(void **unused)
+{
+	const struct om_transport way = { .flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED |
+						   OM_FLAG_TLS,
+					  .connections = 2,
+					  .compression = OM_COMPRESSION_ZSTD,
+					  .level = 1 };
+	struct om_transport left;
+
+	(void)unused;
+	om_transport_left(&left, &way, OM_FLAG_LIVE | way.flags);
+	assert_string_equal(left.text, "2 connections, zstd level 1, TLS");
+	om_transport_left(&left, &way, OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED);
+	assert_string_equal(left.text, "2 connections, zstd level 1");
+	om_transport_left(&left, &way, OM_FLAG_TLS);
+	assert_string_equal(left.text, "a single stream, TLS");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_asked_for_by_name_is_tried_again_after_a_day),
 		cmocka_unit_test(only_a_weaker_attempt_that_gets_further_proves_it),
 		cmocka_unit_test(zero_copy_that_is_refused_leaves_the_connections),
+		cmocka_unit_test(what_is_left_of_a_way_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
