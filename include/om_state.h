@@ -75,9 +75,10 @@ struct om_state {
 	char actions[256];	    /* "downtime 180 ms at 4.2 s; post-copy at 9.0 s" */
 
 	uint64_t elapsed_ms;
-	uint32_t downtime_ms; /* measured; 0 until done */
-	uint64_t sent_bytes;  /* on the wire, when ended */
-	uint64_t copy_ms;     /* the time in which they were sent */
+	uint32_t downtime_ms;	      /* measured; 0 until done */
+	uint64_t sent_bytes;	      /* on the wire, when ended */
+	uint64_t copy_ms;	      /* the time in which they were sent */
+	uint64_t wire_bytes, wire_ms; /* of memory: when nothing but the link was waited for */
 
 	/* What was expected once, for the history: at the half of the time, and at the last action. */
 	uint64_t
@@ -146,6 +147,7 @@ struct om_sample;
 struct om_watch;
 struct om_forecast;
 struct om_action;
+struct om_plan;
 /* A sample and what the watch makes of it: phase, progress, rates, forecast, limits. epoch_ms is the
  * wall clock at sample->now_ms. One that comes after the copy changes nothing. */
 void om_state_take(struct om_state *state, const struct om_sample *sample,
@@ -162,6 +164,8 @@ struct om_state_storage {
 	uint64_t rate_bytes_ps;				 /* seen last; 0 = not known */
 };
 void om_state_take_storage(struct om_state *state, const struct om_state_storage *storage);
+/* The way of this attempt: the fast address, or none. */
+void om_state_take_path(struct om_state *state, const struct om_plan *plan, size_t attempt);
 /* The limits alone, before there is a sample. now_ms and epoch_ms are the same moment. */
 void om_state_take_limits(struct om_state *state, const struct om_limits *limits, uint64_t now_ms,
 			  uint64_t epoch_ms);

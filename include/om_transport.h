@@ -50,7 +50,7 @@ struct om_transport_facts {
 	uint64_t link_bytes_ps; /* by the interface's speed; 0 = not known */
 	uint64_t busy_bytes_ps; /* what it carries of others at present */
 	uint64_t seen_bytes_ps; /* on the wire, in earlier migrations on this way; 0 = none */
-	bool seen_packed;	/* with compression, so that the link may carry more than that */
+	bool seen_least;	/* processors held that up, so that the link may carry more */
 	uint64_t
 		hot_bytes; /* that the guest writes again and again; of an earlier one; 0 = not known */
 	uint64_t dirty_bytes_ps; /* likewise */
@@ -62,6 +62,23 @@ struct om_transport_facts {
 	char tls_why[200]; /* what is missing */
 	uint32_t refused;  /* OM_REFUSED_*, and OM_REFUSED_DAY_OLD() of them */
 };
+
+/* The newest migrations on one way, of those that tell something of its link. */
+#define OM_TRANSPORT_SIGHTS 5
+struct om_transport_sight {
+	uint64_t epoch_ms, bytes_ps; /* bytes_ps 0 = none */
+	bool least;		     /* the link may carry more */
+};
+struct om_transport_seen {
+	const char *dst, *addr; /* the way: as in the records */
+	uint64_t now_ms;	/* wall clock */
+	struct om_transport_sight plain[OM_TRANSPORT_SIGHTS], packed[OM_TRANSPORT_SIGHTS];
+};
+struct om_state;
+/* Takes a record of the history, in any order; those of other ways, or of no use, are passed over. */
+void om_transport_see(struct om_transport_seen *seen, const struct om_state *record);
+/* Fills seen_bytes_ps and seen_least. */
+void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts);
 
 enum om_compression {
 	OM_COMPRESSION_NONE,

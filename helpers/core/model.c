@@ -51,6 +51,10 @@ static void take_rates(struct om_model *m, const struct om_sample *s)
 		drain = (double)(m->last.remaining_bytes - s->remaining_bytes) * 1000 / ms;
 	if (goes_by(m, s, wire, drain))
 		return;
+	if (m->speed > 0) { /* what comes first fills the sockets, not the link */
+		m->wire_bytes += s->processed_bytes - m->last.processed_bytes;
+		m->wire_ms += s->now_ms - m->last.now_ms;
+	}
 	m->speed = fmax(wire, drain);
 	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
 	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);

@@ -87,6 +87,8 @@ static const struct row {
 	KEPT(U32, downtime_ms),
 	KEPT(U64, sent_bytes),
 	KEPT(U64, copy_ms),
+	KEPT(U64, wire_bytes),
+	KEPT(U64, wire_ms),
 	KEPT(U64, half_left_ms),
 	KEPT(U64, half_eta_low_ms),
 	KEPT(U64, half_eta_high_ms),

@@ -100,6 +100,18 @@ void om_state_take(struct om_state *state, const struct om_sample *sample,
 	om_state_take_limits(state, &watch->limits, sample->now_ms, epoch_ms);
 }
 
+void om_state_take_path(struct om_state *state, const struct om_plan *plan, size_t attempt)
+{
+	bool fast = plan->attempts[attempt].path == OM_PATH_FAST && plan->fast.have_addr;
+	const struct om_route *route = &plan->fast.route;
+
+	*state->path_addr = '\0';
+	if (fast)
+		om_addr_print(&plan->fast.addr, state->path_addr);
+	om_str_copy(state->path_ifname, sizeof(state->path_ifname), fast ? route->ifname : "");
+	state->path_speed_mbit = fast ? route->speed_mbit : 0;
+}
+
 /* How far the last rate is trusted. */
 #define STORAGE_ETA_LOW 0.85
 #define STORAGE_ETA_HIGH 1.3

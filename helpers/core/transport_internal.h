@@ -33,6 +33,10 @@ void om_transport_tell(const struct om_transport_case *c, struct om_transport *t
 /* ---- transport_speed.c; bytes of memory per second ---- */
 
 #define OM_TRANSPORT_STREAM_PS 1.3e9 /* of a single stream, by a processor of its own */
+#define OM_TRANSPORT_TLS_NS 0.8	     /* of a processor, for a byte that is encrypted */
+/* Of that speed; from there on a single stream is taken to be held up by its processor, not by the link:
+ * many are slower than the one this was measured with, or have others beside them. */
+#define OM_TRANSPORT_STREAM_SEEN 0.5
 
 double om_transport_free_cpus(const struct om_transport_cpu *cpu);
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way);
@@ -41,7 +45,8 @@ double om_transport_speed(const struct om_transport_case *c, const struct om_tra
  * destination does not unpack as fast as the link brings it, a few MiB there stand for many.
  */
 double om_transport_queue_ms(const struct om_transport_case *c, const struct om_transport_way *way);
-/* What the link carries, by all that is known of it; 0 = not known. */
+/* What the link carries, by all that is known of it; 0 = not known (yet with seen_bytes_ps it is more than
+ * a single stream takes). */
 double om_transport_link(const struct om_transport_facts *facts);
 /* As few as are nearly as fast as the most, or what the setting says. */
 uint32_t om_transport_connections(const struct om_transport_case *c, enum om_compression method);

@@ -14,7 +14,6 @@
 #define QUEUE_BYTES (8u << 20)
 #define ZLIB_WORK 5.0  /* of the time of zstd's first level */
 #define ZLIB_SIZE 0.95 /* and of its size */
-#define TLS_NS 0.8
 #define CPUS_UNKNOWN 1.0
 #define NEARLY 0.97
 
@@ -50,14 +49,14 @@ static double taken_ps(const struct om_transport_case *c, const struct om_transp
 	uint32_t page_ns = c->facts->fresh_page_ns ? c->facts->fresh_page_ns : FRESH_PAGE_NS;
 	double ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + page_ns / 4096.0;
 
-	ns += c->flags & OM_FLAG_TLS ? TLS_NS : 0;
+	ns += c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0;
 	return fmin(fmax(1, way->connections), om_transport_free_cpus(&c->facts->dst)) * 1e9 / ns;
 }
 
 /* Bytes of memory per second. */
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way)
 {
-	double tls = c->flags & OM_FLAG_TLS ? TLS_NS : 0, send_ns, src;
+	double tls = c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0, send_ns, src;
 	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
 
 	if (!way->connections) {
@@ -75,14 +74,16 @@ double om_transport_speed(const struct om_transport_case *c, const struct om_tra
 /* What the link carries, by all that is known of it. */
 double om_transport_link(const struct om_transport_facts *f)
 {
-	double link = (double)f->link_bytes_ps - (double)f->busy_bytes_ps;
-	double seen = (double)f->seen_bytes_ps;
+	double seen = (double)f->seen_bytes_ps, most = fmax((double)f->link_bytes_ps, seen);
+	double left = fmax(most - (double)f->busy_bytes_ps, most / 4);
 
-	link = f->link_bytes_ps ? fmax(link, (double)f->link_bytes_ps / 4) : 0;
-	/* A single stream that was slower than the interface found the link full, or the processor. */
-	if (seen > 0 && (!f->seen_packed || link <= 0))
-		return seen;
-	return seen > 0 ? fmax(seen, link) : link;
+	if (!f->link_bytes_ps)
+		return f->seen_least && seen > OM_TRANSPORT_STREAM_SEEN * OM_TRANSPORT_STREAM_PS
+			       ? 0
+			       : seen;
+	/* What was slower than the interface, and not for the processors, found the link full, or what is
+	 * behind it; what others send now was beside it then. */
+	return seen > 0 && !f->seen_least ? fmin(seen, left) : left;
 }
 
 /* So many at the most: several wait for the network in turn, and take the guests' processors. */

@@ -60,6 +60,9 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.downtime_ms = (uint32_t)done.downtime_ms;
 	s->state.sent_bytes = done.data_bytes;
 	s->state.copy_ms = copy_ms;
+	s->state.wire_bytes = s->watch.model.wire_bytes;
+	s->state.wire_ms = s->watch.model.wire_ms;
+	om_state_take_path(&s->state, &s->plan, end->attempt);
 	s->state.guest_bytes = done.guest_bytes;
 	s->state.hot_bytes = s->watch.forecast.hot_bytes;
 	s->state.src_cpu_ms = s->look.src_cpu_ms;
@@ -202,13 +205,7 @@ static void publish_plan(struct om_session *s)
 
 	pthread_mutex_lock(&s->lock);
 	om_state_take_limits(state, &s->plan.limits, om_now_ms(), om_epoch_ms());
-	pthread_mutex_unlock(&s->lock);
-	if (!s->plan.fast.have_addr)
-		return;
-	pthread_mutex_lock(&s->lock);
-	om_addr_print(&s->plan.fast.addr, state->path_addr);
-	om_str_copy(state->path_ifname, sizeof(state->path_ifname), s->plan.fast.route.ifname);
-	state->path_speed_mbit = s->plan.fast.route.speed_mbit;
+	om_state_take_path(state, &s->plan, 0);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEEK_MS 100	    /* in all */
-#define HEADERS 0.94	    /* of a link's speed, less what frames and packets take */
-#define LEAST_BYTES 4000000 /* a shorter copy says nothing of its link */
-#define COMPRESSION_NONE 1  /* of the setting's choices */
-#define SEEN_FRESH_MS (30 * 86400 * UINT64_C(1000))
+#define PEEK_MS 100	   /* in all */
+#define HEADERS 0.94	   /* of a link's speed, less what frames and packets take */
+#define COMPRESSION_NONE 1 /* of the setting's choices */
 
 void om_transport_begin(struct om_session *s)
 {
@@ -69,11 +67,8 @@ void om_transport_peeked(struct om_session *s)
 
 struct seen {
 	const struct om_session *s;
-	char addr[OM_ADDR_TEXT];
-	uint64_t now_ms;
-	uint64_t plain_ms, plain_ps; /* the newest copy without compression */
-	uint64_t packed_ps;	     /* the fastest with it that came later */
-	uint64_t guest_ms;	     /* the newest of this guest */
+	struct om_transport_seen link;
+	uint64_t guest_ms; /* the newest of this guest */
 	struct om_transport_facts *facts;
 };
 
@@ -95,34 +90,29 @@ static void see_guest(const struct om_state *record, struct seen *seen)
 static void see(const struct om_state *record, void *ctx)
 {
 	struct seen *seen = ctx;
-	uint64_t rate = om_history_rate(record);
 
 	see_guest(record, seen);
+	om_transport_see(&seen->link, record);
+}
 
-	if (record->phase != OM_PHASE_DONE || !rate || record->sent_bytes < LEAST_BYTES ||
-	    record->bandwidth_bytes_ps || strcmp(record->dst, seen->s->args.dst) != 0 ||
-	    strcmp(record->path_addr, seen->addr) != 0 ||
-	    record->updated_epoch_ms + SEEN_FRESH_MS < seen->now_ms)
-		return;
-	if (record->packed_permille) {
-		if (record->sent_bytes >= 4 * LEAST_BYTES && rate > seen->packed_ps)
-			seen->packed_ps = rate;
-	} else if (record->sent_bytes >= 4 * LEAST_BYTES &&
-		   record->updated_epoch_ms > seen->plain_ms) {
-		seen->plain_ms = record->updated_epoch_ms;
-		seen->plain_ps = rate;
-	}
+/* The fast address, where the memory will go there. */
+static bool goes_fast(const struct om_session *s)
+{
+	return s->facts.fast.have_addr && s->facts.fast.routed &&
+	       s->facts.fast.answer != OM_ANSWER_NO;
 }
 
 static void look_back(struct om_session *s, struct om_transport_facts *f)
 {
-	struct seen seen = { .s = s, .now_ms = om_epoch_ms(), .facts = f };
+	char addr[OM_ADDR_TEXT] = "";
+	struct seen seen = { .s = s,
+			     .link = { .dst = s->args.dst, .addr = addr, .now_ms = om_epoch_ms() },
+			     .facts = f };
 
-	if (s->facts.fast.have_addr)
-		om_addr_print(&s->facts.fast.addr, seen.addr);
+	if (goes_fast(s))
+		om_addr_print(&s->facts.fast.addr, addr);
 	om_history_each(see, &seen);
-	f->seen_packed = seen.packed_ps > seen.plain_ps;
-	f->seen_bytes_ps = f->seen_packed ? seen.packed_ps : seen.plain_ps;
+	om_transport_seen_tell(&seen.link, f);
 }
 
 /* ---- the link ---- */
@@ -132,7 +122,7 @@ static bool find_route(struct om_session *s, struct om_route *route)
 	struct om_addr addr;
 	struct om_err ignored;
 
-	if (s->facts.fast.routed && s->facts.fast.answer != OM_ANSWER_NO) {
+	if (goes_fast(s)) {
 		*route = s->facts.fast.route;
 		return true;
 	}

@@ -94,6 +94,33 @@ static void bandwidth_and_curve_are_found_in_three_passes(void **unused)
 		}
 }
 
+static void add_sample(struct om_model *m, uint64_t now_ms, uint64_t sent, uint64_t remaining)
+{
+	struct om_sample s = { .now_ms = now_ms,
+			       .processed_bytes = sent,
+			       .remaining_bytes = remaining,
+			       .total_bytes = 1000000000,
+			       .iteration = 1 };
+
+	om_model_take(m, &s);
+}
+
+/* Neither what fills the sockets at first nor zeros that go by; what comes after the last sample is the
+ * end of it. */
+static void what_the_wire_carried_is_kept(void **unused)
+{
+	struct om_model m = { 0 };
+
+	(void)unused;
+	add_sample(&m, 1000, 0, 1000000000);
+	add_sample(&m, 1250, 40000000, 960000000);
+	add_sample(&m, 1500, 65000000, 935000000);
+	add_sample(&m, 2500, 66000000, 135000000);
+	add_sample(&m, 2750, 91000000, 110000000);
+	assert_int_equal(m.wire_ms, 500);
+	assert_int_equal(m.wire_bytes, 50000000);
+}
+
 static void after_one_pass_the_slowest_guest_is_taken(void **unused)
 {
 	struct feed f = begin(200, 30);
@@ -462,6 +489,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bandwidth_and_curve_are_found_in_three_passes),
+		cmocka_unit_test(what_the_wire_carried_is_kept),
 		cmocka_unit_test(after_one_pass_the_slowest_guest_is_taken),
 		cmocka_unit_test(a_projection_ends_where_the_guest_does),
 		cmocka_unit_test(a_projection_without_end_says_so),

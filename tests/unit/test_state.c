@@ -52,6 +52,8 @@ static struct om_state full(void)
 	state.guest_bytes = 400ull << 20;
 	state.packed_permille = 65;
 	state.hot_bytes = 40ull << 20;
+	state.wire_bytes = 390ull << 20;
+	state.wire_ms = 3400;
 	state.src_cpu_ms = 900;
 	state.dst_cpu_ms = 700;
 	state.disk_remaining_bytes = 3ull << 30;

@@ -265,6 +265,28 @@ static void files_and_disks_come_before_memory(void **unused)
 	assert_int_equal(state.percent, 45);
 }
 
+/* The history books what was seen of a link under it. */
+static void the_path_is_that_of_the_attempt(void **unused)
+{
+	struct om_plan plan = {
+		.attempts = { { .path = OM_PATH_FAST }, { .path = OM_PATH_DEFAULT } },
+		.attempt_count = 2,
+		.fast = { .have_addr = true, .route = { .ifname = "eth1", .speed_mbit = 10000 } }
+	};
+	struct om_state state = { 0 };
+
+	(void)unused;
+	assert_true(om_addr_parse(&plan.fast.addr, "10.1.0.2"));
+	om_state_take_path(&state, &plan, 0);
+	assert_string_equal(state.path_addr, "10.1.0.2");
+	assert_string_equal(state.path_ifname, "eth1");
+	assert_int_equal(state.path_speed_mbit, 10000);
+	om_state_take_path(&state, &plan, 1);
+	assert_string_equal(state.path_addr, "");
+	assert_string_equal(state.path_ifname, "");
+	assert_int_equal(state.path_speed_mbit, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +299,7 @@ int main(void)
 		cmocka_unit_test(it_never_goes_back_and_never_reaches_100),
 		cmocka_unit_test(a_sample_becomes_a_state),
 		cmocka_unit_test(actions_are_listed_and_decisions_dated),
+		cmocka_unit_test(the_path_is_that_of_the_attempt),
 		cmocka_unit_test(of_many_actions_the_newest_are_kept),
 	};
 

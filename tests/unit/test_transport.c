@@ -141,7 +141,7 @@ static void compresses_where_it_is_faster(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 	given.facts.seen_bytes_ps = 50000000; /* the link is not what its interface says */
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
-	given.facts.seen_packed = true; /* and may be better than that */
+	given.facts.seen_least = true; /* and may be better than that */
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 	given.facts = usual(300);
 	given.facts.memory_bytes = 16 * MIB;

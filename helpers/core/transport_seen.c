@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What earlier migrations tell of the link. */
+#include "transport_internal.h"
+
+#include "om_history.h"
+
+#include <string.h>
+
+#define FRESH_MS (30 * 86400 * UINT64_C(1000))
+/* Less tells more of how a copy begins and ends than of its link. */
+#define LEAST_BYTES (UINT64_C(16) * 1000000)
+#define LEAST_MS 400
+/* So much more with compression shows that the processors held the plain ones up. */
+#define PACKED_MORE 1.25
+
+/* The newest few of them are kept. */
+static void keep(struct om_transport_sight *sights, const struct om_transport_sight *sight)
+{
+	struct om_transport_sight *oldest = sights;
+
+	for (size_t i = 1; i < OM_TRANSPORT_SIGHTS; i++)
+		if (sights[i].epoch_ms < oldest->epoch_ms)
+			oldest = &sights[i];
+	if (sight->epoch_ms > oldest->epoch_ms)
+		*oldest = *sight;
+}
+
+/* A single stream that is nearly as fast as its processor found the link at least as fast. */
+static bool is_held_up_by_the_processor(const struct om_state *record, uint64_t bytes_ps)
+{
+	double ns = 1e9 / OM_TRANSPORT_STREAM_PS;
+
+	if (strstr(record->transport, "TLS"))
+		ns += OM_TRANSPORT_TLS_NS;
+	return !strstr(record->transport, "connection") &&
+	       (double)bytes_ps > OM_TRANSPORT_STREAM_SEEN * 1e9 / ns;
+}
+
+void om_transport_see(struct om_transport_seen *seen, const struct om_state *record)
+{
+	struct om_transport_sight sight = { .epoch_ms = record->updated_epoch_ms };
+
+	if (record->phase != OM_PHASE_DONE || record->sent_bytes < LEAST_BYTES ||
+	    record->bandwidth_bytes_ps || record->disk_total_bytes ||
+	    strcmp(record->dst, seen->dst) != 0 || strcmp(record->path_addr, seen->addr) != 0 ||
+	    record->updated_epoch_ms + FRESH_MS < seen->now_ms)
+		return;
+	if (record->packed_permille) { /* in the whole time, since it stands for a bound alone */
+		sight.bytes_ps = om_history_rate(record);
+		keep(seen->packed, &sight);
+	} else if (record->wire_ms >= LEAST_MS && record->wire_bytes) {
+		sight.bytes_ps = record->wire_bytes * 1000 / record->wire_ms;
+		sight.least = is_held_up_by_the_processor(record, sight.bytes_ps);
+		keep(seen->plain, &sight);
+	}
+}
+
+/* One bad moment of a link must not stand for it. */
+static struct om_transport_sight largest(const struct om_transport_sight *sights)
+{
+	struct om_transport_sight found = { 0 };
+
+	for (size_t i = 0; i < OM_TRANSPORT_SIGHTS; i++)
+		if (sights[i].bytes_ps > found.bytes_ps)
+			found = sights[i];
+	return found;
+}
+
+void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts)
+{
+	struct om_transport_sight plain = largest(seen->plain), packed = largest(seen->packed);
+
+	facts->seen_least = plain.least ||
+			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
+	facts->seen_bytes_ps = plain.bytes_ps > packed.bytes_ps ? plain.bytes_ps : packed.bytes_ps;
+}

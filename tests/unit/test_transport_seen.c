@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What earlier migrations tell of the link, and what is chosen by that. */
+#include "om_cmocka.h"
+
+#include "../../helpers/core/transport_internal.h"
+#include "om_state.h"
+#include "om_transport.h"
+
+#include <string.h>
+
+#define MB UINT64_C(1000000)
+#define NOW_MS UINT64_C(1784629432000)
+#define DAY_MS (86400 * UINT64_C(1000))
+#define INTERFACE (9400 * MB / 8) /* of 10 Gbit/s */
+
+static struct om_transport_seen begin(void)
+{
+	return (struct om_transport_seen){ .dst = "node02", .addr = "10.1.0.2", .now_ms = NOW_MS };
+}
+
+/* A copy that took `ms`, `ago` minutes ago, at so many MB/s while memory was sent. */
+static struct om_state record_of(uint64_t mbps, uint64_t ms, uint64_t ago)
+{
+	return (struct om_state){ .phase = OM_PHASE_DONE,
+				  .dst = "node02",
+				  .path_addr = "10.1.0.2",
+				  .updated_epoch_ms = NOW_MS - ago * 60000,
+				  .sent_bytes = mbps * MB * ms / 1000,
+				  .copy_ms = ms + 500, /* and its end */
+				  .wire_bytes = mbps * MB * ms / 1000,
+				  .wire_ms = ms };
+}
+
+static struct om_transport_facts told(const struct om_transport_seen *seen)
+{
+	struct om_transport_facts facts = { .link_bytes_ps = INTERFACE };
+
+	om_transport_seen_tell(seen, &facts);
+	return facts;
+}
+
+static struct om_transport_facts told_by(struct om_state record)
+{
+	struct om_transport_seen seen = begin();
+
+	om_transport_see(&seen, &record);
+	return told(&seen);
+}
+
+static struct om_state packed(struct om_state record)
+{
+	om_str_copy(record.transport, sizeof(record.transport), "2 connections, zstd level 1");
+	record.packed_permille = 60;
+	return record;
+}
+
+static void only_what_tells_of_the_link_counts(void **unused)
+{
+	struct om_state good = record_of(115, 3000, 1), record = good;
+
+	(void)unused;
+	assert_int_equal(told_by(good).seen_bytes_ps, 115 * MB);
+	assert_false(told_by(good).seen_least);
+	/* Half a second of sending, but not with so little. */
+	assert_int_equal(told_by(record_of(30, 500, 1)).seen_bytes_ps, 0);
+	assert_int_equal(told_by(record_of(115, 500, 1)).seen_bytes_ps, 115 * MB);
+	assert_int_equal(told_by(record_of(115, 300, 1)).seen_bytes_ps, 0);
+	record.disk_total_bytes = 1;
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good;
+	record.bandwidth_bytes_ps = 200 * MB;
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good;
+	record.phase = OM_PHASE_FAILED;
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good;
+	*record.path_addr = '\0';
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good;
+	om_str_copy(record.dst, sizeof(record.dst), "node03");
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good;
+	record.updated_epoch_ms = NOW_MS - 31 * DAY_MS;
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+}
+
+static void a_single_stream_at_its_own_speed_is_a_bound_alone(void **unused)
+{
+	struct om_state record = record_of(900, 3000, 1);
+	struct om_transport_facts facts;
+
+	(void)unused;
+	facts = told_by(record);
+	assert_true(facts.seen_least);
+	assert_true(om_transport_link(&facts) == INTERFACE);
+	facts.link_bytes_ps = 0;
+	assert_true(om_transport_link(&facts) == 0);
+	om_str_copy(record.transport, sizeof(record.transport), "4 connections");
+	facts = told_by(record);
+	assert_true(om_transport_link(&facts) == 900 * MB);
+	record = record_of(400, 3000, 1);
+	facts = told_by(record);
+	assert_true(om_transport_link(&facts) == 400 * MB);
+	om_str_copy(record.transport, sizeof(record.transport), "a single stream, TLS");
+	facts = told_by(record);
+	assert_true(om_transport_link(&facts) == INTERFACE);
+}
+
+static void one_bad_moment_does_not_stand_for_the_link(void **unused)
+{
+	struct om_transport_seen seen = begin();
+	struct om_state record;
+
+	(void)unused;
+	for (uint64_t ago = 5; ago > 0; ago--) { /* the newest comes last, or first */
+		record = record_of(ago == 3 ? 110 : 10, 5000, ago);
+		om_transport_see(&seen, &record);
+	}
+	assert_int_equal(told(&seen).seen_bytes_ps, 110 * MB);
+	record = record_of(500, 5000, 100); /* older than five others */
+	om_transport_see(&seen, &record);
+	assert_int_equal(told(&seen).seen_bytes_ps, 110 * MB);
+	for (uint64_t i = 0; i < 5; i++) {
+		record = record_of(12, 5000, 0);
+		record.updated_epoch_ms += i;
+		om_transport_see(&seen, &record);
+	}
+	assert_int_equal(told(&seen).seen_bytes_ps, 12 * MB);
+}
+
+static void compressed_ones_are_bounds(void **unused)
+{
+	struct om_transport_seen seen = begin();
+	struct om_state record = record_of(100, 3000, 9);
+
+	(void)unused;
+	om_transport_see(&seen, &record);
+	for (uint64_t ago = 8; ago > 0; ago--) { /* so many do not drive the plain one out */
+		record = packed(record_of(120, 3000, ago));
+		om_transport_see(&seen, &record);
+	}
+	assert_int_equal(told(&seen).seen_bytes_ps, 102857142);
+	assert_false(told(&seen).seen_least);
+	record = packed(record_of(300, 3000, 0));
+	om_transport_see(&seen, &record);
+	assert_true(told(&seen).seen_least);
+	assert_true(told_by(packed(record_of(100, 3000, 1))).seen_least);
+}
+
+static void what_others_send_is_subtracted_once(void **unused)
+{
+	struct om_transport_facts facts = { .link_bytes_ps = 1000 * MB, .busy_bytes_ps = 300 * MB };
+
+	(void)unused;
+	assert_true(om_transport_link(&facts) == 700 * MB);
+	facts.seen_bytes_ps = 900 * MB;
+	assert_true(om_transport_link(&facts) == 700 * MB);
+	facts.seen_bytes_ps = 200 * MB; /* beside them, or behind a narrower link */
+	assert_true(om_transport_link(&facts) == 200 * MB);
+	facts.seen_bytes_ps = 900 * MB;
+	facts.seen_least = true;
+	assert_true(om_transport_link(&facts) == 700 * MB);
+	facts.busy_bytes_ps = 990 * MB;
+	assert_true(om_transport_link(&facts) == 250 * MB);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_what_tells_of_the_link_counts),
+		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
+		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
+		cmocka_unit_test(compressed_ones_are_bounds),
+		cmocka_unit_test(what_others_send_is_subtracted_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
