@@ -80,7 +80,8 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 #define SAMPLED_LEAST (256u << 10)	  /* fewer pages say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
-/* With less the destination falls behind, and the guest has to wait for it in the end. */
+/* With less the destination falls behind compression, and the guest has to wait for it in the end; and
+ * several connections gain nothing. */
 #define CPUS_LEAST 0.8
 
 static void consider(struct om_transport_case *c, struct om_transport_way way)
@@ -92,6 +93,11 @@ static void consider(struct om_transport_case *c, struct om_transport_way way)
 		c->best = way;
 }
 
+static bool are_busy(const struct om_transport_facts *f)
+{
+	return fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST;
+}
+
 static void choose_compression(struct om_transport_case *c)
 {
 	const struct om_transport_facts *f = c->facts;
@@ -99,7 +105,7 @@ static void choose_compression(struct om_transport_case *c)
 	double most_ms = (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
 	bool asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 
-	if (fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST) {
+	if (are_busy(f)) {
 		c->obstacle = "the processors are too busy for compression";
 		return;
 	}
@@ -119,13 +125,13 @@ static void choose_compression(struct om_transport_case *c)
 	consider(c, way);
 }
 
-/* A link that one stream does not fill. */
+/* A link that one stream does not fill; not where nothing at all is known of it. */
 static void choose_connections(struct om_transport_case *c)
 {
 	struct om_transport_way way = { .connections = 0 };
 
-	if (c->connections_obstacle || c->facts->pinned_cpus ||
-	    c->link_ps <= OM_TRANSPORT_STREAM_PS)
+	if (c->connections_obstacle || c->facts->pinned_cpus || are_busy(c->facts) ||
+	    (c->link_ps <= 0 && !c->facts->seen_bytes_ps))
 		return;
 	way.connections = om_transport_connections(c, OM_COMPRESSION_NONE);
 	consider(c, way);

@@ -164,6 +164,53 @@ static void what_others_send_is_subtracted_once(void **unused)
 	assert_true(om_transport_link(&facts) == 250 * MB);
 }
 
+/* ---- several connections ---- */
+
+static uint32_t connections(const struct om_transport_facts *given)
+{
+	const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013 };
+	struct om_transport_facts facts = *given;
+	struct om_transport t;
+	struct om_knobs knobs;
+	struct om_opts opts;
+	struct om_err err;
+
+	facts.memory_bytes = UINT64_C(8) << 30;
+	facts.src = facts.dst = (struct om_transport_cpu){ 16, 900 };
+	assert_true(om_knobs_resolve(&knobs, NULL, 0, NULL, &err));
+	assert_true(om_opts_parse(&opts, "", &err));
+	assert_true(om_transport_choose(&t, &knobs, &opts, 0, false, &trixie, &facts, &err));
+	om_knobs_free(&knobs);
+	om_opts_free(&opts);
+	return t.connections;
+}
+
+static void several_connections_after_a_single_one_too(void **unused)
+{
+	struct om_transport_facts facts = told_by(record_of(900, 3000, 1));
+
+	(void)unused;
+	facts.link_bytes_ps = 11700 * MB; /* 100 Gbit/s */
+	assert_in_range(connections(&facts), 2, 8);
+	facts.link_bytes_ps = 0;
+	assert_in_range(connections(&facts), 2, 8);
+	facts.seen_bytes_ps = 0;
+	facts.seen_least = false;
+	assert_int_equal(connections(&facts), 0);
+}
+
+static void several_connections_where_one_is_slower_than_the_link(void **unused)
+{
+	struct om_transport_facts facts = { .link_bytes_ps = INTERFACE };
+
+	(void)unused;
+	assert_int_equal(connections(&facts), 0);
+	facts.fresh_page_ns = 3000;
+	assert_in_range(connections(&facts), 2, 4);
+	facts.link_bytes_ps = 117 * MB;
+	assert_int_equal(connections(&facts), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +219,8 @@ int main(void)
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
 		cmocka_unit_test(compressed_ones_are_bounds),
 		cmocka_unit_test(what_others_send_is_subtracted_once),
+		cmocka_unit_test(several_connections_after_a_single_one_too),
+		cmocka_unit_test(several_connections_where_one_is_slower_than_the_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
