@@ -14,8 +14,10 @@ struct om_host_mark {
 };
 void om_host_mark_take(struct om_host_mark *mark);
 /* How much of them there is for threads that begin now: what was idle since then, and their fair part of
- * the rest. False: it was too short a time, or the kernel does not tell. */
-bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille);
+ * the rest; and that part of one processor that others run on. False: it was too short a time, or the kernel
+ * does not tell. */
+bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille,
+			uint32_t *share_permille);
 
 /* The time in which this host takes a page of 4 KiB into use that it had not in use before, in ns, as QEMU
  * has to for each page that arrives. Takes some ms; 0 = not known. */

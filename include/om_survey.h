@@ -124,9 +124,10 @@ struct om_survey {
 	char lock_manager[64]; /* of qemu.conf; "" = none; "?" = not known */
 	uint32_t cpus,
 		cpu_free_permille; /* processors, and how idle they were just now; 0 = not known */
-	uint32_t fresh_page_ns;	   /* to take a new page into use; 0 = not known */
-	uint64_t optmem_bytes;	   /* net.core.optmem_max; 0 = not known */
-	uint32_t migrations;	   /* that run here, of other VMs, by their state files */
+	uint32_t cpu_share_permille; /* of one that others run on; an older helper does not tell */
+	uint32_t fresh_page_ns;	     /* to take a new page into use; 0 = not known */
+	uint64_t optmem_bytes;	     /* net.core.optmem_max; 0 = not known */
+	uint32_t migrations;	     /* that run here, of other VMs, by their state files */
 
 	/* How many items the pointers above have. */
 	size_t file_count, bridge_count, network_count, secret_count, port_count;

@@ -28,7 +28,9 @@ uint32_t om_sampled_permille(const struct om_sampled *sampled);
 
 struct om_transport_cpu {
 	uint32_t cpus;		/* 0 = not known */
-	uint32_t free_permille; /* of all of them together, for threads that begin now */
+	uint32_t free_permille; /* of all of them together, for as many threads that begin now */
+	/* Of one that others run on, for each such thread: a part of the above; 0 = not known. */
+	uint32_t share_permille;
 };
 
 /* What this pair of hosts, with these versions, has refused before: bits. */

@@ -84,6 +84,7 @@ const struct om_survey_row om_survey_rows[] = {
 	FIELD(om_survey, TEXT, "lock-manager", lock_manager, 0),
 	FIELD(om_survey, U32, "cpus", cpus, UINT16_MAX),
 	FIELD(om_survey, U32, "cpu-free-permille", cpu_free_permille, 1000),
+	FIELD(om_survey, U32, "cpu-share-permille", cpu_share_permille, 1000),
 	FIELD(om_survey, U32, "fresh-page-ns", fresh_page_ns, 1000000000),
 	FIELD(om_survey, U64, "optmem-bytes", optmem_bytes, UINT64_MAX),
 	FIELD(om_survey, U32, "migrations", migrations, UINT32_MAX),

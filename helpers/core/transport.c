@@ -95,7 +95,8 @@ static void consider(struct om_transport_case *c, struct om_transport_way way)
 
 static bool are_busy(const struct om_transport_facts *f)
 {
-	return fmin(om_transport_free_cpus(&f->src), om_transport_free_cpus(&f->dst)) < CPUS_LEAST;
+	return fmin(om_transport_cpus_for(&f->src, 2), om_transport_cpus_for(&f->dst, 2)) <
+	       CPUS_LEAST;
 }
 
 static void choose_compression(struct om_transport_case *c)

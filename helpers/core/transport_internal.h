@@ -38,7 +38,8 @@ void om_transport_tell(const struct om_transport_case *c, struct om_transport *t
  * many are slower than the one this was measured with, or have others beside them. */
 #define OM_TRANSPORT_STREAM_SEEN 0.5
 
-double om_transport_free_cpus(const struct om_transport_cpu *cpu);
+/* What so many threads that begin now get of them: idle ones first, then a share of busy ones. */
+double om_transport_cpus_for(const struct om_transport_cpu *cpu, double threads);
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way);
 /*
  * How long the guest would wait at the switch-over for what is queued between the hosts: where the

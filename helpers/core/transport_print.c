@@ -76,8 +76,8 @@ static void explain(const struct om_transport_case *c, struct om_transport *t)
 			"of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
 			"carries %s, %.1f and %.1f processors are free%s%s",
 			(double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
-			permille / 10.0, link, om_transport_free_cpus(&f->src),
-			om_transport_free_cpus(&f->dst), c->obstacle ? "; " : "",
+			permille / 10.0, link, om_transport_cpus_for(&f->src, f->src.cpus),
+			om_transport_cpus_for(&f->dst, f->dst.cpus), c->obstacle ? "; " : "",
 			c->obstacle ? c->obstacle : "");
 }
 

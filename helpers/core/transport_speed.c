@@ -17,9 +17,14 @@
 #define CPUS_UNKNOWN 1.0
 #define NEARLY 0.97
 
-double om_transport_free_cpus(const struct om_transport_cpu *cpu)
+double om_transport_cpus_for(const struct om_transport_cpu *cpu, double threads)
 {
-	return cpu->cpus ? fmax(0.05, (double)cpu->cpus * cpu->free_permille / 1000) : CPUS_UNKNOWN;
+	double share = cpu->share_permille / 1000.0, all = cpu->cpus, idle;
+
+	if (!cpu->cpus)
+		return fmin(threads, CPUS_UNKNOWN);
+	idle = share < 1 ? all * fmax(0, cpu->free_permille / 1000.0 - share) / (1 - share) : 0;
+	return fmax(0.05, fmin(all, fmin(threads, idle) + fmax(0, threads - idle) * share));
 }
 
 static double packed_part(const struct om_transport_case *c, const struct om_transport_way *way)
@@ -50,7 +55,7 @@ static double taken_ps(const struct om_transport_case *c, const struct om_transp
 	double ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + page_ns / 4096.0;
 
 	ns += c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0;
-	return fmin(fmax(1, way->connections), om_transport_free_cpus(&c->facts->dst)) * 1e9 / ns;
+	return om_transport_cpus_for(&c->facts->dst, fmax(1, way->connections)) * 1e9 / ns;
 }
 
 /* Bytes of memory per second. */
@@ -60,14 +65,14 @@ double om_transport_speed(const struct om_transport_case *c, const struct om_tra
 	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
 
 	if (!way->connections) {
-		double cpus = fmin(1, fmin(om_transport_free_cpus(&c->facts->src),
-					   om_transport_free_cpus(&c->facts->dst)));
+		double cpus = fmin(om_transport_cpus_for(&c->facts->src, 1),
+				   om_transport_cpus_for(&c->facts->dst, 1));
 
 		link = fmin(link, taken_ps(c, way));
 		return fmin(link, cpus * 1e9 / (1e9 / OM_TRANSPORT_STREAM_PS + tls));
 	}
 	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
-	src = fmin(way->connections, om_transport_free_cpus(&c->facts->src)) * 1e9 / send_ns;
+	src = om_transport_cpus_for(&c->facts->src, way->connections) * 1e9 / send_ns;
 	return fmin(link, fmin(src, taken_ps(c, way)));
 }
 
@@ -86,15 +91,17 @@ double om_transport_link(const struct om_transport_facts *f)
 	return seen > 0 && !f->seen_least ? fmin(seen, left) : left;
 }
 
-/* So many at the most: several wait for the network in turn, and take the guests' processors. */
+#define CONNECTIONS_MOST 8
+
+/* So many at the most: several wait for the network in turn, and take the guests' processors, two for
+ * each where nothing but the sending is to be done. */
 static uint32_t most_connections(const struct om_transport_case *c, enum om_compression method)
 {
-	double n = fmin(om_transport_free_cpus(&c->facts->src),
-			om_transport_free_cpus(&c->facts->dst));
+	double each = method == OM_COMPRESSION_NONE ? 2 : 1, threads = CONNECTIONS_MOST * each;
+	double n = fmin(om_transport_cpus_for(&c->facts->src, threads),
+			om_transport_cpus_for(&c->facts->dst, threads));
 
-	if (method == OM_COMPRESSION_NONE)
-		n /= 2;
-	return (uint32_t)fmax(2, fmin(8, floor(n)));
+	return (uint32_t)fmax(2, fmin(CONNECTIONS_MOST, floor(n / each)));
 }
 
 /* As few as are nearly as fast as the most. */

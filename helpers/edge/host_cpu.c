@@ -61,10 +61,11 @@ void om_host_mark_take(struct om_host_mark *mark)
 		mark->running--; /* this one */
 }
 
-bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille)
+bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_t *free_permille,
+			uint32_t *share_permille)
 {
 	struct om_host_mark now;
-	double idle, others;
+	double idle, others, share;
 
 	om_host_mark_take(&now);
 	if (!now.cpus || now.all <= mark->all || now.at_ms - mark->at_ms < OM_HOST_MARK_LEAST_MS)
@@ -74,7 +75,9 @@ bool om_host_free_since(const struct om_host_mark *mark, uint32_t *cpus, uint32_
 		       ? (double)(now.idle - mark->idle) / (double)(now.all - mark->all)
 		       : 0;
 	others = (mark->running + now.running) / 2.0 / now.cpus;
-	*free_permille = (uint32_t)(1000 * (idle + (1 - idle) / (1 + fmax(1, others))));
+	share = 1 / (1 + fmax(1, others));
+	*free_permille = (uint32_t)(1000 * (idle + (1 - idle) * share));
+	*share_permille = (uint32_t)(1000 * share);
 	return true;
 }
 

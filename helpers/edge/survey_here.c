@@ -151,9 +151,11 @@ void om_survey_here(struct om_survey *survey, const struct om_survey_ask *ask, c
 		survey->fresh_page_ns = om_host_fresh_page_ns();
 	if (task)
 		finish(task, survey, &until, timeout_ms);
-	if (ask->speed && !om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille)) {
+	if (ask->speed && !om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille,
+					      &survey->cpu_share_permille)) {
 		usleep(OM_HOST_MARK_LEAST_MS * 1000);
-		(void)om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille);
+		(void)om_host_free_since(&mark, &survey->cpus, &survey->cpu_free_permille,
+					 &survey->cpu_share_permille);
 	}
 	survey->optmem_bytes = om_host_optmem_bytes();
 	(void)om_survey_fit(survey, ask); /* what libvirt did not answer is not known */

@@ -179,11 +179,14 @@ void om_transport_gather(struct om_session *s)
 						   : s->dom.memory_kib * 1024;
 	f->sampled = s->look.sampled;
 	if (!s->args.local)
-		(void)om_host_free_since(&s->look.mark, &f->src.cpus, &f->src.free_permille);
+		(void)om_host_free_since(&s->look.mark, &f->src.cpus, &f->src.free_permille,
+					 &f->src.share_permille);
 	else if (src->known)
-		f->src = (struct om_transport_cpu){ src->cpus, src->cpu_free_permille };
+		f->src = (struct om_transport_cpu){ src->cpus, src->cpu_free_permille,
+						    src->cpu_share_permille };
 	if (dst->known) {
-		f->dst = (struct om_transport_cpu){ dst->cpus, dst->cpu_free_permille };
+		f->dst = (struct om_transport_cpu){ dst->cpus, dst->cpu_free_permille,
+						    dst->cpu_share_permille };
 		f->fresh_page_ns = dst->fresh_page_ns;
 	}
 	f->lockable_bytes = s->args.local ? src->optmem_bytes : om_host_optmem_bytes();

@@ -94,7 +94,7 @@ static enum om_answer answer(const char *text)
 
 static struct om_transport_cpu cpu(const char *text)
 {
-	struct om_transport_cpu cpu;
+	struct om_transport_cpu cpu = { 0 };
 
 	if (sscanf(text, "%u:%u", &cpu.cpus, &cpu.free_permille) != 2)
 		die("no CPUS:PERMILLE", text);

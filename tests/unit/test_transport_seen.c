@@ -211,9 +211,34 @@ static void several_connections_where_one_is_slower_than_the_link(void **unused)
 	assert_int_equal(connections(&facts), 0);
 }
 
+/* ---- processors ---- */
+
+static void near(double value, double expected)
+{
+	if (value < expected - 0.02 || value > expected + 0.02)
+		fail_msg("%g, not %g", value, expected);
+}
+
+static void busy_processors_are_shared_by_each_thread(void **unused)
+{
+	const struct om_transport_cpu busy = { 64, 333, 333 }, half = { 8, 750, 500 };
+	const struct om_transport_cpu old = { 8, 500, 0 }, unknown = { 0 };
+
+	(void)unused;
+	near(om_transport_cpus_for(&busy, 1), 0.33);
+	near(om_transport_cpus_for(&busy, 2), 0.67);
+	near(om_transport_cpus_for(&half, 3), 3);
+	near(om_transport_cpus_for(&half, 6), 5);
+	near(om_transport_cpus_for(&half, 100), 8);
+	near(om_transport_cpus_for(&old, 2), 2); /* a helper that does not tell the share */
+	near(om_transport_cpus_for(&old, 8), 4);
+	near(om_transport_cpus_for(&unknown, 2), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(busy_processors_are_shared_by_each_thread),
 		cmocka_unit_test(only_what_tells_of_the_link_counts),
 		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
