@@ -11,10 +11,13 @@
 #define GOES_BY 4.0	 /* times the wire: most of it is not sent at all */
 #define ALL_GOES_BY 50.0
 #define WINDOW_MS 100.0 /* QEMU measures its bandwidth, and asks what fits, over this time */
+#define TIB 1099511627776.0
 #define PASSES_MAX 1000
 #define STEADY 1e-3 /* no pass changes what remains any more */
 #define FITTED_PASSES 4
 #define COUNT_GROWTH 0.2
+#define COUNT_MS 100.0	 /* at the most, and beside it */
+#define COUNT_TIB_MS 4e3 /* for 1 TiB: four times what it takes */
 #define STEADY_PART 0.75 /* of the best bandwidth of the last passes */
 #define STEADY_PASSES 3
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
@@ -197,7 +200,7 @@ static void fit(struct om_model *m)
 
 /* What of the pass was not spent on sending. Counting the pages of a guest of 1 TiB takes a second,
  * in which it goes on writing. What a dip of the link adds is not to be taken for it: the least one
- * counts, and grows slowly. */
+ * counts, and grows slowly, and none is longer than the memory is large. */
 static void note_count_time(struct om_model *m, const struct om_pass *pass)
 {
 	const struct om_pass *before = om_model_pass(m, 0);
@@ -207,6 +210,7 @@ static void note_count_time(struct om_model *m, const struct om_pass *pass)
 		return;
 	sent_ms = (before->after - pass->left) * 1000 / m->drain;
 	count_ms = fmax(0, (double)pass->ms - sent_ms);
+	count_ms = fmin(count_ms, COUNT_MS + COUNT_TIB_MS * (double)m->last.total_bytes / TIB);
 	if (m->pass_count == 1 || count_ms < m->count_ms)
 		m->count_ms = count_ms;
 	else

@@ -11,7 +11,7 @@
 /* Feeds passes of a guest that writes `hot` bytes at random at `rate` bytes/s. */
 struct feed {
 	struct om_model model;
-	double now_ms, sent, remaining, hot, rate;
+	double now_ms, sent, remaining, hot, rate, total;
 	uint32_t pass;
 };
 
@@ -20,7 +20,7 @@ static void sample(struct feed *f)
 	struct om_sample s = { .now_ms = (uint64_t)f->now_ms,
 			       .processed_bytes = (uint64_t)f->sent,
 			       .remaining_bytes = (uint64_t)f->remaining,
-			       .total_bytes = (uint64_t)(1000 * MIB),
+			       .total_bytes = (uint64_t)f->total,
 			       .rate_bytes_ps = (uint64_t)LINK,
 			       .iteration = f->pass };
 
@@ -31,6 +31,7 @@ static struct feed begin(double hot_mib, double rate_mibps)
 {
 	struct feed f = { .now_ms = 1000,
 			  .remaining = 1000 * MIB,
+			  .total = 1000 * MIB,
 			  .hot = hot_mib * MIB,
 			  .rate = rate_mibps * MIB,
 			  .pass = 1 };
@@ -353,6 +354,7 @@ static void counting_takes_time_in_which_the_guest_goes_on(void **unused)
 	struct om_projection p;
 
 	(void)unused;
+	f.total = (1 << 20) * MIB; /* of which little was ever written */
 	for (int i = 0; i < 6; i++) {
 		double begun_ms = f.now_ms;
 
@@ -387,6 +389,23 @@ static void a_dip_is_not_taken_for_the_time_of_a_count(void **unused)
 	pass(&f, 0);
 	assert_true(om_model_steady(&f.model));
 	assert_true(f.model.count_ms < 50);
+}
+
+/* The second pass is the first that tells the time of a count, and there is nothing yet to set it against. */
+static void a_link_that_is_dead_in_the_second_pass_is_a_dip_too(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	pass(&f, 0);
+	pass(&f, 100 * MIB);
+	assert_true(om_model_steady(&f.model));
+	f = begin(300, 30);
+	pass(&f, 0);
+	f.now_ms += 1500; /* nothing is sent, and then as fast as ever */
+	pass(&f, 0);
+	assert_false(om_model_steady(&f.model));
+	assert_true(f.model.count_ms < 150);
 }
 
 /* What lasts is no dip: the link is slower now. */
@@ -505,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_change_is_believed_before_what_was),
 		cmocka_unit_test(counting_takes_time_in_which_the_guest_goes_on),
 		cmocka_unit_test(a_dip_is_not_taken_for_the_time_of_a_count),
+		cmocka_unit_test(a_link_that_is_dead_in_the_second_pass_is_a_dip_too),
 		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),
