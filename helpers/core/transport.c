@@ -350,6 +350,8 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 	c.connections_obstacle = connections_obstacle(&c);
 	if (has_own_words(opts)) {
 		t->by_options = true;
+		if (limited && (opts->flags & OM_FLAG_PARALLEL) && !*t->warning)
+			om_str_copy(t->warning, sizeof(t->warning), OM_TRANSPORT_LOOSE);
 		om_str_copy(t->text, sizeof(t->text), "as MIGRATE_OPTIONS says");
 		return true;
 	}

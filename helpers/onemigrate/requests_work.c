@@ -87,13 +87,16 @@ static bool set(struct om_session *s, struct om_request *request)
 	s->plan.limits = limits; /* for the next attempt */
 	om_control_print_limits(&limits, om_now_ms(), text, sizeof(text));
 	/* libvirt takes no other speed for a mirror while it migrates. */
-	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s%s%s", text,
+	return om_control_say(&request->answer, OM_CONTROL_DONE, "in force: %s%s%s%s", text,
 			      bandwidth && s->plan.disks.mirrors
 				      ? "; the disks keep the bandwidth that they began with"
 				      : "",
 			      bandwidth && s->requests.postcopy_keeps_bandwidth
 				      ? "; post-copy would keep the bandwidth that it had, as "
 					"libvirt refuses another one"
+				      : "",
+			      bandwidth && (s->requests.flags & OM_FLAG_PARALLEL)
+				      ? "; QEMU does not keep several connections within it"
 				      : "");
 }
 

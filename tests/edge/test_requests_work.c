@@ -194,6 +194,11 @@ static void what_a_bandwidth_does_not_reach_is_said(void **unused)
 	answers(ask(0, "set bandwidth=40"), OM_CONTROL_DONE, "the disks keep the bandwidth");
 	assert_null(strstr(ask(1, "set downtime-max=700")->answer.text, "disks"));
 	end();
+	begin();
+	assert_null(strstr(ask(0, "set bandwidth=40")->answer.text, "several"));
+	s.requests.flags |= OM_FLAG_PARALLEL;
+	answers(ask(0, "set bandwidth=40"), OM_CONTROL_DONE, "several connections");
+	end();
 }
 
 static void a_bandwidth_holds_in_a_post_copy_that_follows(void **unused)

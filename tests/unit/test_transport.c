@@ -251,6 +251,11 @@ static void words_of_the_options_win(void **unused)
 		assert_true(choose(&given, &t, &err));
 		assert_int_equal(t.flags, 0);
 		assert_true(t.by_options);
+		assert_string_equal(t.warning, "");
+		given.limited = true;
+		assert_true(choose(&given, &t, &err));
+		assert_int_equal(strstr(words[i], "--parallel") != NULL, *t.warning != '\0');
+		given.limited = false;
 	}
 }
 
