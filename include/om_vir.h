@@ -23,7 +23,8 @@ enum om_vir_role { OM_VIR_SRC, OM_VIR_MON, OM_VIR_DST, OM_VIR_ROLES };
 /* The statistics of a migration that has ended; zero where libvirt did not tell. */
 struct om_vir_completed {
 	bool known;
-	uint64_t elapsed_ms, downtime_ms, data_bytes, memory_bytes, guest_bytes, rate_bytes_ps;
+	uint64_t elapsed_ms, downtime_ms, memory_bytes, guest_bytes, rate_bytes_ps;
+	uint64_t data_bytes, data_memory_bytes; /* sent: with the disks, and without them */
 	uint32_t iterations;
 };
 

@@ -76,21 +76,20 @@ static void add_transport(const struct om_report *r, char *text, size_t size)
 	char memory[32], rate[32] = "?";
 	size_t len = strlen(text);
 
-	if (!r->transport)
-		return;
-	len += (size_t)snprintf(text + len, size - len, "; %s", r->transport);
-	if (r->guest_bytes && r->copy_ms && len < size) {
+	if (r->transport)
+		len += (size_t)snprintf(text + len, size - len, "; %s", r->transport);
+	if (r->transport && r->guest_bytes && r->memory_ms && len < size) {
 		add_size(memory, sizeof(memory), r->guest_bytes);
-		add_size(rate, sizeof(rate), r->guest_bytes * 1000 / r->copy_ms);
+		add_size(rate, sizeof(rate), r->guest_bytes * 1000 / r->memory_ms);
 		len += (size_t)snprintf(text + len, size - len, ": %s of memory at %s/s", memory,
 					rate);
-		if (r->packed && len < size)
+		if (r->packed && r->memory_bytes && len < size)
 			len += (size_t)snprintf(text + len, size - len, ", %.0f %% of it sent",
-						(double)r->data_bytes * 100 /
+						(double)r->memory_bytes * 100 /
 							(double)r->guest_bytes);
 	}
 	if (r->src_cpu_ms && r->dst_cpu_ms && len < size)
-		snprintf(text + len, size - len, ", CPU %.1f s + %.1f s",
+		snprintf(text + len, size - len, "%s CPU %.1f s + %.1f s", r->transport ? "," : ";",
 			 (double)r->src_cpu_ms / 1000, (double)r->dst_cpu_ms / 1000);
 }
 

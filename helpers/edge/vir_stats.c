@@ -80,6 +80,7 @@ void om_vir_read_completed(struct om_vir_completed *c, virTypedParameterPtr para
 	if (net_ms)
 		c->downtime_ms = net_ms;
 	c->data_bytes = get_u64(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED);
+	c->data_memory_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_PROCESSED);
 	c->memory_bytes = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_TOTAL);
 	c->guest_bytes = get_guest_bytes(params, count);
 	c->rate_bytes_ps = get_u64(params, count, VIR_DOMAIN_JOB_MEMORY_BPS);

@@ -34,18 +34,19 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 {
 	struct om_vir_completed done = { 0 };
 	char way[128], text[400];
-	uint64_t copy_ms;
+	uint64_t copy_ms, memory_ms;
 
 	om_vir_completed(s->vir, &done);
 	s->state.dst_cpu_ms = om_vir_cpu_ms(s->vir, OM_VIR_DST);
 	describe_way(s, end->attempt, way, sizeof(way));
-	copy_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms : done.elapsed_ms;
-	if (s->disks_begun_ms) /* they are among the bytes */
-		copy_ms = s->call_ended_ms - s->disks_begun_ms;
+	memory_ms = s->first_pass_ms ? s->call_ended_ms - s->first_pass_ms : done.elapsed_ms;
+	copy_ms = s->disks_begun_ms ? s->call_ended_ms - s->disks_begun_ms : memory_ms;
 	om_report_summary(&(struct om_report){ .total_ms = om_now_ms() - s->begun_ms,
 					       .downtime_ms = done.downtime_ms,
 					       .data_bytes = done.data_bytes,
 					       .copy_ms = copy_ms,
+					       .memory_bytes = done.data_memory_bytes,
+					       .memory_ms = memory_ms,
 					       .passes = done.iterations,
 					       .transport = *s->state.transport ? s->state.transport
 										: NULL,
@@ -67,8 +68,8 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.hot_bytes = s->watch.forecast.hot_bytes;
 	s->state.src_cpu_ms = s->look.src_cpu_ms;
 	if (done.guest_bytes && om_transport_packs(s))
-		s->state.packed_permille = (uint32_t)(done.data_bytes * 1000 / done.guest_bytes) +
-					   1;
+		s->state.packed_permille =
+			1 + (uint32_t)(done.data_memory_bytes * 1000 / done.guest_bytes);
 	if (done.iterations)
 		s->state.iteration = done.iterations;
 	om_trace_half(&s->trace, s->begun_ms, s->call_ended_ms, &s->state);

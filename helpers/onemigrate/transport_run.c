@@ -46,8 +46,6 @@ static void take_cpu(struct om_session *s)
 
 void om_transport_sample(struct om_session *s, const struct om_sample *sample)
 {
-	if (!*s->state.transport)
-		return;
 	s->state.guest_bytes = sample->guest_bytes;
 	take_cpu(s);
 }

@@ -298,6 +298,7 @@ static void the_record_of_the_end_is_the_events_or_else_the_destinations(void **
 	assert_int_equal(fake.flags, VIR_DOMAIN_JOB_STATS_COMPLETED);
 	assert_int_equal(done.downtime_ms, 50);
 	assert_int_equal(done.data_bytes, 777);
+	assert_int_equal(done.data_memory_bytes, 600);
 	assert_int_equal(done.iterations, 3);
 	fake.stats_type = VIR_DOMAIN_JOB_NONE;
 	om_vir_completed(vir, &done);
