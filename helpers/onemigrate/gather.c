@@ -111,7 +111,8 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 		return false;
 	s->facts.has_guest_agent = s->dom.has_guest_agent;
 	s->facts.persistent = om_vir_domain_persistent(s->vir);
-	s->facts.populated_bytes = om_vir_populated_bytes(s->vir);
+	/* The kernel does not count huge pages among a process's memory; they are all there from the start. */
+	s->facts.populated_bytes = s->dom.huge_page_kib ? 0 : om_vir_populated_bytes(s->vir);
 	s->facts.max_downtime_ms = om_vir_max_downtime_ms(s->vir, OM_VIR_SRC);
 	if (ask_postcopy)
 		s->facts.postcopy_obstacle = postcopy_obstacle(s);
