@@ -49,6 +49,7 @@ struct om_dom {
 	uint64_t
 		huge_page_kib; /* of its memory: the largest; 0 = none, 1 = the host's default size */
 	bool numa_strict;      /* bound to host nodes by <numatune> */
+	bool pinned_cpus;      /* its processors to some of the host's, by <cputune> */
 	bool has_guest_agent; /* <channel> with target name org.qemu.guest_agent.0 */
 	bool has_hostdev, has_tpm;
 	/* has_pci_hostdev: without those that libvirt takes out for the time (<teaming>).

@@ -77,7 +77,7 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 #define WORTH_PACKED 0.75
 #define QUEUE_PART 0.5			  /* of the downtime that is allowed, for what is queued */
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
-#define SAMPLED_LEAST (256u << 10)	  /* fewer pages say too little */
+#define SAMPLED_LEAST (256u << 10)	  /* fewer that are not zero say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 /* With less the destination falls behind compression, and the guest has to wait for it in the end; and
@@ -110,7 +110,13 @@ static void choose_compression(struct om_transport_case *c)
 		c->obstacle = "the processors are too busy for compression";
 		return;
 	}
-	if (f->sampled.bytes < SAMPLED_LEAST || compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
+	if (f->pinned_cpus) {
+		c->obstacle =
+			"the guest's processors are pinned, and would be shared with compression";
+		return;
+	}
+	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST ||
+	    compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > PACKED_MOST)
 		return;
 	way.connections = om_transport_connections(c, way.compression);

@@ -5,6 +5,9 @@
 
 #define PIECE (64u << 10)
 #define PIECES 32
+#define ROUNDS 4		    /* where most is zero */
+#define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
+#define SLOW_US 20000		    /* memory that was swapped out: the guest waits as long */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 /* Where an x86 machine may have no memory but devices, of which a read could be a command: below the
@@ -72,12 +75,15 @@ void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
 	if (!dom || r.low + r.high < (uint64_t)PIECES * PIECE)
 		return;
 	/* In an order that is spread over the memory however early it ends: 32 and 13 have no divisor. */
-	for (uint32_t n = 0; n < PIECES; n++) {
-		uint64_t before_us = now_us(), took_us;
+	for (uint32_t n = 0; n < PIECES * ROUNDS; n++) {
+		uint64_t before_us = now_us(), took_us, chance = begun_us + n / PIECES;
 
-		if (before_us - begun_us + worst_us > (uint64_t)budget_ms * 1000)
+		if (n % PIECES == 0 && sampled->bytes - sampled->zero_bytes >= ENOUGH)
 			return;
-		if (virDomainMemoryPeek(dom, pick(&r, n * 13 % PIECES, begun_us), PIECE, piece,
+		if (worst_us > SLOW_US ||
+		    before_us - begun_us + worst_us > budget_ms * UINT64_C(1000))
+			return;
+		if (virDomainMemoryPeek(dom, pick(&r, n * 13 % PIECES, chance), PIECE, piece,
 					VIR_MEMORY_PHYSICAL) < 0) {
 			virResetLastError();
 			return;

@@ -163,6 +163,7 @@ static bool read_domain(struct om_dom *dom, struct _xmlNode *root, struct om_err
 		return false;
 	dom->huge_page_kib = read_huge_pages(om_xml_find(root, "memoryBacking/hugepages"));
 	dom->numa_strict = read_numa_strict(om_xml_child(root, "numatune"));
+	dom->pinned_cpus = om_xml_find(root, "cputune/vcpupin");
 	dom->vm_dir = read_vm_dir(om_xml_child(root, "metadata"));
 	read_os(dom, om_xml_child(root, "os"));
 	read_cpu(dom, om_xml_child(root, "cpu"));

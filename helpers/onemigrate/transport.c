@@ -192,6 +192,7 @@ void om_transport_gather(struct om_session *s)
 	f->lockable_bytes = s->args.local ? src->optmem_bytes : om_host_optmem_bytes();
 	look_at_link(s, f);
 	look_back(s, f);
+	f->pinned_cpus = s->dom.pinned_cpus;
 	take_tls(s, f);
 	f->refused = om_refused_read(s->args.dst, &s->facts.versions, om_epoch_ms());
 	free(s->look.net_before);

@@ -146,6 +146,28 @@ static void the_memory_s_pages_and_nodes_are_read(void **unused)
 	}
 }
 
+static void processors_that_are_pinned_are_seen(void **unused)
+{
+	static const struct {
+		const char *xml;
+		bool pinned;
+	} rows[] = {
+		{ "", false },
+		{ "<vcpu cpuset='0-3'>2</vcpu><cputune><shares>1024</shares></cputune>", false },
+		{ "<cputune><vcpupin vcpu='0' cpuset='4'/></cputune>", true },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		OM_AUTOFREE char *xml = om_xasprintf(MIN "%s</domain>", rows[i].xml);
+		struct om_dom dom;
+
+		parse(&dom, xml);
+		assert_int_equal(dom.pinned_cpus, rows[i].pinned);
+		om_dom_free(&dom);
+	}
+}
+
 static void memory_has_units(void **unused)
 {
 	static const struct {
@@ -347,6 +369,7 @@ int main(void)
 		cmocka_unit_test(the_directory_is_opennebula_s_word_alone),
 		cmocka_unit_test(nvram_is_a_path_or_a_source),
 		cmocka_unit_test(the_memory_s_pages_and_nodes_are_read),
+		cmocka_unit_test(processors_that_are_pinned_are_seen),
 		cmocka_unit_test(memory_has_units),
 		cmocka_unit_test(what_the_cpu_demands_is_read),
 		cmocka_unit_test(a_cpu_without_end_is_left_out),

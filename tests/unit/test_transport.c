@@ -234,6 +234,22 @@ static void never_against_what_must_remain(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
+static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(300) };
+
+	(void)unused;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.pinned_cpus = true;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.name = "MIGRATE_COMPRESSION";
+	given.value = "zstd";
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given = (struct given){ .versions = trixie, .facts = usual(300) };
+	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (200u << 10);
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+}
+
 static void words_of_the_options_win(void **unused)
 {
 	static const char *const words[] = { "--parallel", "--compressed", "--zerocopy --parallel",
@@ -543,6 +559,7 @@ int main(void)
 		cmocka_unit_test(what_is_asked_for_has_a_speed_too),
 		cmocka_unit_test(not_where_the_guest_would_wait_for_it),
 		cmocka_unit_test(never_against_what_must_remain),
+		cmocka_unit_test(neither_on_pinned_processors_nor_for_a_few_pages),
 		cmocka_unit_test(words_of_the_options_win),
 		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),
 		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
