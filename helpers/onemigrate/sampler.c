@@ -15,7 +15,8 @@
 #define LOOK_AGAIN_MS 1000 /* for the sample of the pages */
 #define LOOK_MOST 5
 #define POSTCOPY_COMES_MS 5000 /* the event of one that libvirt has taken */
-#define CLEARLY_MORE 2.0 /* than a switch-over sends: what was measured is not what QEMU reckons */
+#define CLEARLY_MORE_MS                                                                            \
+	1000 /* than a switch-over sends: what was measured is not what QEMU reckons */
 
 struct om_sampler {
 	struct om_session *s;
@@ -176,9 +177,9 @@ static void tell_pause(const struct om_session *s, struct om_sample *sample)
 {
 	const struct om_watch *w = &s->watch;
 	uint32_t limit_ms = om_transport_limit_ms(s, w->limit_ms ? w->limit_ms : w->own_ms);
-	double carried = (double)w->forecast.bandwidth_bytes_ps * limit_ms / 1000;
-	bool by_hand = sample->stopped && carried > 0 &&
-		       (double)sample->remaining_bytes > CLEARLY_MORE * carried;
+	double link = (double)w->forecast.bandwidth_bytes_ps;
+	double more_ms = link > 0 ? (double)sample->remaining_bytes * 1000 / link - limit_ms : 0;
+	bool by_hand = sample->stopped && more_ms > CLEARLY_MORE_MS;
 
 	if (!s->guest_suspended && !by_hand)
 		return;

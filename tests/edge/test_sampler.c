@@ -294,7 +294,7 @@ static void a_pause_by_hand_is_no_switch_over(void **unused)
 	begin(OM_POLICY_AUTO);
 	om_vir_events(s.vir)->source_stopped = true;
 	s.watch.forecast.bandwidth_bytes_ps = 100 * MIB; /* of which 300 ms are 30 MiB */
-	remaining_mib = 61;
+	remaining_mib = 131;
 	take_sample(&(struct om_sampler){ .s = &s });
 	assert_true(s.watch.model.last.paused);
 	assert_false(s.watch.model.last.stopped);
@@ -302,7 +302,7 @@ static void a_pause_by_hand_is_no_switch_over(void **unused)
 	begin(OM_POLICY_AUTO);
 	om_vir_events(s.vir)->source_stopped = true;
 	s.watch.forecast.bandwidth_bytes_ps = 100 * MIB;
-	remaining_mib = 59;
+	remaining_mib = 129;
 	take_sample(&(struct om_sampler){ .s = &s });
 	assert_int_equal(s.watch.model.last.iteration, 0); /* it was not looked at */
 	end();
