@@ -7,7 +7,7 @@
 #define PIECES 32
 #define ROUNDS 4		    /* where most is zero */
 #define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
-#define SLOW_US 20000		    /* memory that was swapped out: the guest waits as long */
+#define SLOW_US 50000		    /* memory that was swapped out: the guest waits as long */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 /* Where an x86 machine may have no memory but devices, of which a read could be a command: below the

@@ -71,7 +71,7 @@ static void a_guest_is_not_kept_waiting(void **unused)
 {
 	(void)unused;
 	used_in = 0;
-	slow_us = 25000;
+	slow_us = 60000;
 	peek(GIB, 10000);
 	assert_int_equal(peeks, 1);
 	slow_us = 5000;
