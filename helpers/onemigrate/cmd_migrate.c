@@ -253,6 +253,7 @@ static int attend_stock(struct supervisor *sup, pid_t pid)
 static int run_stock(struct supervisor *sup, const char *why)
 {
 	const char *saved = getenv("ONEMIGRATE_STOCK");
+	const char *obstacle = om_session_stock_obstacle(sup->shared);
 	OM_AUTOFREE char *stock = om_xstrdup(saved ? saved : "");
 	char text[1200];
 	pid_t pid;
@@ -261,18 +262,10 @@ static int run_stock(struct supervisor *sup, const char *why)
 		snprintf(text, sizeof(text), "cancelled; " OM_REPORT_UNASKED, sup->args.src);
 		return fail(sup, text);
 	}
-	if (sup->shared->strict && sup->shared->fast_configured) {
+	if (obstacle) {
 		snprintf(text, sizeof(text),
-			 "left to OpenNebula's own script, which does not know the fast "
-			 "network, and MIGRATE_NETWORK_POLICY is strict: %s; " OM_REPORT_UNASKED,
-			 why, sup->args.src);
-		return fail(sup, text);
-	}
-	if (sup->shared->tls_required) {
-		snprintf(text, sizeof(text),
-			 "left to OpenNebula's own script, which does not encrypt, and MIGRATE_TLS "
-			 "is required: %s; " OM_REPORT_UNASKED,
-			 why, sup->args.src);
+			 "left to OpenNebula's own script, which %s: %s; " OM_REPORT_UNASKED,
+			 obstacle, why, sup->args.src);
 		return fail(sup, text);
 	}
 	if (om_str_empty(stock)) {

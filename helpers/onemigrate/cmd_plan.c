@@ -285,6 +285,7 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 		.sync_time = om_knob_number(&s->knobs, OM_KNOB_SYNC_TIME),
 		.prediction = &prediction,
 	};
+	const char *obstacle = om_session_stock_obstacle(s->shared);
 	struct om_buf buf = { 0 };
 
 	find_hooks(s, &words);
@@ -292,8 +293,9 @@ static void print(struct om_session *s, const struct om_vm_args *args)
 	    !s->plan.disk_facts)
 		words.stock_reason = om_storage_why_stock(s);
 	if (words.stock_reason)
-		om_str_copy(prediction.why, sizeof(prediction.why),
-			    "OpenNebula's own script would do it");
+		snprintf(prediction.why, sizeof(prediction.why), "OpenNebula's own script %s%s",
+			 obstacle ? obstacle : "would do it",
+			 obstacle ? ": it would be refused" : "");
 	else
 		predict(s, &prediction);
 	(args->json ? om_plan_words_json : om_plan_words_text)(&buf, &words);

@@ -116,6 +116,13 @@ static bool stock_lacks_tls(const struct om_session *s)
 	       (options->origin > OM_ORIGIN_KVMRC || !om_opts_say_tls(options->text));
 }
 
+const char *om_session_stock_obstacle(const struct om_shared *shared)
+{
+	if (shared->strict && shared->fast_configured)
+		return "does not know the fast network, and MIGRATE_NETWORK_POLICY is strict";
+	return shared->tls_required ? "does not encrypt, and MIGRATE_TLS is required" : NULL;
+}
+
 bool om_session_settings(struct om_session *s, struct om_err *err)
 {
 	if (!resolve_knobs(s, err))

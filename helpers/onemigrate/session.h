@@ -283,6 +283,8 @@ void om_session_refuse(struct om_session *s, const struct om_err *err);
 void om_session_look(struct om_session *s, const struct om_run_ops *ops);
 /* What this release leaves to the stock script, or NULL. */
 const char *om_session_stock_case(const struct om_session *s);
+/* Why that script may not run then, to follow "which"; NULL = it may. Static. */
+const char *om_session_stock_obstacle(const struct om_shared *shared);
 
 /* worker.c: what a signal does; main thread. */
 void om_session_stop(struct om_session *s);

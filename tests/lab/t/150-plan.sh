@@ -127,6 +127,9 @@ check "a host that is none" ends 1 'no name or address of a host'
 settings "$FAST" MIGRATE_NETWORK_POLICY=strict MIGRATE_NETWORK=10.99.0.0/16
 plan 31 node02
 check "what migrate would refuse" ends 1 'MIGRATE_NETWORK_POLICY is strict'
+settings "$FAST" MIGRATE_TLS=required MIGRATE_OPTIONS="--unsafe --dname one-31"
+plan 31 node02
+check "what the stock script may not do" tells "own script does not encrypt, and MIGRATE_TLS is required: it would be refused"
 settings "$FAST"
 
 lab exec node01 -- virsh -q suspend one-31
