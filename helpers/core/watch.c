@@ -102,49 +102,6 @@ static struct om_action start_postcopy(struct om_watch *w, const char *why)
 	return om_watch_act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
 }
 
-static void print_rate(double bytes_ps, char text[32])
-{
-	double mbit = bytes_ps * 8 / 1e6;
-
-	snprintf(text, 32, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
-		 mbit < 1000 ? mbit : mbit / 1000);
-}
-
-/* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
-static void print_need(const struct om_watch *w, char *text, size_t size)
-{
-	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
-	char rate[32];
-
-	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_ms(w)) {
-		snprintf(text, size,
-			 "needs more than %.1f s of downtime as QEMU reckons, %.1f s as measured; "
-			 "allowed %.1f s",
-			 w->limit_ms / 1000.0, need / 1000, om_watch_hard_ms(w) / 1000.0);
-		return;
-	}
-	if (w->model.pass_count < 3)
-		need = fmax(need, least);
-	print_rate((double)w->forecast.need_bytes_ps, rate);
-	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
-		 om_watch_hard_ms(w) / 1000.0);
-}
-
-/* What was missing for an end in time. */
-static void print_missing(const struct om_watch *w, char *text, size_t size)
-{
-	const struct om_forecast *f = &w->forecast;
-
-	if (w->model.last.iteration <= 1)
-		snprintf(text, size, "the first pass was not over, %.0f MiB had yet to be sent",
-			 om_model_unsent(&w->model) / (1u << 20));
-	else if (f->known && f->eta_high_ms)
-		snprintf(text, size, "it would have taken up to %.1f s more",
-			 (double)f->eta_high_ms / 1000);
-	else
-		print_need(w, text, size);
-}
-
 static struct om_action end_early(struct om_watch *w, const char *what,
 				  void (*print)(const struct om_watch *, char *, size_t))
 {
@@ -266,7 +223,8 @@ static struct om_action hopeless(struct om_watch *w)
 		if (!fits && may_begin_throttled(w))
 			return begin_throttled(w);
 		if (w->limits.policy == OM_POLICY_GENTLE)
-			return end_early(w, "ended early, it does not converge", print_need);
+			return end_early(w, "ended early, it does not converge",
+					 om_watch_print_need);
 	}
 	w->tell_need = !w->told_need && w->limits.policy != OM_POLICY_GENTLE;
 	return om_watch_no_action();
@@ -281,7 +239,7 @@ static struct om_action tell_need(struct om_watch *w)
 		return om_watch_no_action();
 	w->tell_need = false;
 	w->told_need = true;
-	print_need(w, need, sizeof(need));
+	om_watch_print_need(w, need, sizeof(need));
 	return om_watch_act(OM_ACTION_SAY, true, "it does not converge and goes on; it %s", need);
 }
 
@@ -305,7 +263,7 @@ static struct om_action at_deadline(struct om_watch *w)
 	if (om_watch_deadline_left_ms(w) > 0 || coming || !may_end(w) ||
 	    !om_policy_ends_at_deadline(w->limits.policy))
 		return om_watch_no_action();
-	return end_early(w, "ended at the deadline", print_missing);
+	return end_early(w, "ended at the deadline", om_watch_print_missing);
 }
 
 /* A limit above the soft one whose switch-over does not come is taken back until the next count: it

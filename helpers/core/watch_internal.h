@@ -43,6 +43,12 @@ struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *w
 void om_watch_choose_reach(struct om_watch *w);
 struct om_action om_watch_follow(struct om_watch *w);
 
+/* watch_print.c */
+/* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
+void om_watch_print_need(const struct om_watch *w, char *text, size_t size);
+/* What was missing for an end in time. */
+void om_watch_print_missing(const struct om_watch *w, char *text, size_t size);
+
 /* Fills w->forecast; before a decision, which reads it, and after one, which may change it. */
 void om_watch_foresee(struct om_watch *w);
 

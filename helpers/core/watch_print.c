@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the watch says of a migration that does not end. */
+#include "watch_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static void print_rate(double bytes_ps, char text[32])
+{
+	double mbit = bytes_ps * 8 / 1e6;
+
+	snprintf(text, 32, mbit < 1000 ? "%.0f Mbit/s" : "%.1f Gbit/s",
+		 mbit < 1000 ? mbit : mbit / 1000);
+}
+
+void om_watch_print_need(const struct om_watch *w, char *text, size_t size)
+{
+	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
+	char rate[32];
+
+	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_ms(w)) {
+		snprintf(text, size,
+			 "needs more than %.1f s of downtime as QEMU reckons, %.1f s as measured; "
+			 "allowed %.1f s",
+			 w->limit_ms / 1000.0, need / 1000, om_watch_hard_ms(w) / 1000.0);
+		return;
+	}
+	if (w->model.pass_count < 3)
+		need = fmax(need, least);
+	print_rate((double)w->forecast.need_bytes_ps, rate);
+	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
+		 om_watch_hard_ms(w) / 1000.0);
+}
+
+void om_watch_print_missing(const struct om_watch *w, char *text, size_t size)
+{
+	const struct om_forecast *f = &w->forecast;
+
+	if (w->model.last.iteration <= 1)
+		snprintf(text, size, "the first pass was not over, %.0f MiB had yet to be sent",
+			 om_model_unsent(&w->model) / (1u << 20));
+	else if (f->known && f->eta_high_ms)
+		snprintf(text, size, "it would have taken up to %.1f s more",
+			 (double)f->eta_high_ms / 1000);
+	else
+		om_watch_print_need(w, text, size);
+}
