@@ -207,7 +207,15 @@ static void several_connections_where_one_is_slower_than_the_link(void **unused)
 	assert_int_equal(connections(&facts), 0);
 	facts.fresh_page_ns = 3000;
 	assert_in_range(connections(&facts), 2, 4);
+	/* A fifth is worth it where the link has shown what it carries, and not for a promise. */
+	facts.fresh_page_ns = 1850;
+	assert_int_equal(connections(&facts), 0);
+	facts.seen_bytes_ps = 940 * MB;
+	facts.seen_least = true;
+	assert_in_range(connections(&facts), 2, 4);
 	facts.link_bytes_ps = 117 * MB;
+	facts.seen_bytes_ps = 0;
+	facts.seen_least = false;
 	assert_int_equal(connections(&facts), 0);
 }
 
