@@ -91,6 +91,17 @@ enum om_compression {
 };
 const char *om_compression_name(enum om_compression compression);
 
+/* Numbers of the settings' choices, in the order of core/knob_table.c. */
+enum {
+	OM_CHOICE_COMPRESSION_AUTO,
+	OM_CHOICE_COMPRESSION_NONE,
+	OM_CHOICE_COMPRESSION_ZSTD,
+	OM_CHOICE_COMPRESSION_ZLIB,
+	OM_CHOICE_COMPRESSION_XBZRLE
+};
+enum { OM_CHOICE_ZEROCOPY_AUTO, OM_CHOICE_ZEROCOPY_NO, OM_CHOICE_ZEROCOPY_YES };
+enum { OM_CHOICE_TLS_OFF, OM_CHOICE_TLS_OPPORTUNISTIC, OM_CHOICE_TLS_REQUIRED };
+
 struct om_transport {
 	unsigned int flags;   /* OM_FLAG_* that are ours, beside those of the options */
 	uint32_t connections; /* 0 = a single stream */

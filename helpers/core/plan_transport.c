@@ -6,10 +6,6 @@
 
 #define STREAMS (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY)
 
-/* As core/knob_table.c orders their choices. */
-enum { COMPRESSION_ZSTD = 2, COMPRESSION_ZLIB, COMPRESSION_XBZRLE };
-enum { ZEROCOPY_YES = 2 };
-
 /* What the settings ask for by name. */
 static uint32_t asked_for(const struct om_knobs *knobs)
 {
@@ -18,13 +14,13 @@ static uint32_t asked_for(const struct om_knobs *knobs)
 
 	if (om_knob_number(knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
 		asked |= OM_REFUSED_CONNECTIONS;
-	if (compression == COMPRESSION_ZSTD)
+	if (compression == OM_CHOICE_COMPRESSION_ZSTD)
 		asked |= OM_REFUSED_ZSTD | OM_REFUSED_CONNECTIONS;
-	else if (compression == COMPRESSION_ZLIB)
+	else if (compression == OM_CHOICE_COMPRESSION_ZLIB)
 		asked |= OM_REFUSED_ZLIB | OM_REFUSED_CONNECTIONS;
-	else if (compression == COMPRESSION_XBZRLE)
+	else if (compression == OM_CHOICE_COMPRESSION_XBZRLE)
 		asked |= OM_REFUSED_XBZRLE;
-	if (om_knob_number(knobs, OM_KNOB_MIGRATE_ZEROCOPY) == ZEROCOPY_YES)
+	if (om_knob_number(knobs, OM_KNOB_MIGRATE_ZEROCOPY) == OM_CHOICE_ZEROCOPY_YES)
 		asked |= OM_REFUSED_ZEROCOPY | OM_REFUSED_CONNECTIONS;
 	return asked;
 }

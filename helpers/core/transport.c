@@ -74,8 +74,8 @@ static const char *compression_obstacle(const struct om_transport_case *c,
 
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
 /* The same where the link was never seen: what its interface promises may not be so, and several
- * connections lengthen the switch-over (by 20 ms in the lab). */
-#define WORTH_UNSEEN 0.75
+ * connections lengthen the switch-over (by 20 ms in the lab). The next migration knows the link. */
+#define WORTH_UNSEEN 0.5
 /* The same for compression, which takes processors from guests and lets QEMU underrate the link. */
 #define WORTH_PACKED 0.75
 #define QUEUE_PART 0.5			  /* of the downtime that is allowed, for what is queued */
@@ -189,10 +189,6 @@ static void warn(struct om_transport *t, const char *setting, const char *value,
 
 /* ---- the settings ---- */
 
-enum { COMPRESSION_AUTO, COMPRESSION_ASKED_NONE, COMPRESSION_ASKED };
-enum { ZEROCOPY_AUTO, ZEROCOPY_NO, ZEROCOPY_YES };
-enum { TLS_OFF, TLS_OPPORTUNISTIC, TLS_REQUIRED };
-
 /* Where certificates are seen on both hosts, what is required is tried again: they may have been put right. */
 static bool choose_tls(struct om_transport_case *c, struct om_transport *t, struct om_err *err)
 {
@@ -203,20 +199,20 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 			  : c->flags & OM_FLAG_ZEROCOPY	  ? "MIGRATE_OPTIONS has --zerocopy"
 							  : NULL;
 
-	if (asked == TLS_OFF)
+	if (asked == OM_CHOICE_TLS_OFF)
 		return true;
-	t->tls_required = asked == TLS_REQUIRED;
+	t->tls_required = asked == OM_CHOICE_TLS_REQUIRED;
 	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
 		return true;
-	if (!why && refused && asked == TLS_OPPORTUNISTIC)
+	if (!why && refused && asked == OM_CHOICE_TLS_OPPORTUNISTIC)
 		why = "this pair of hosts has refused it";
 	if (!why && refused && c->facts->tls == OM_TLS_NOT_CHECKED)
 		why = "this pair of hosts has refused it within the last hour, and whether both "
 		      "have certificates is not known";
-	if (why && asked == TLS_REQUIRED)
+	if (why && asked == OM_CHOICE_TLS_REQUIRED)
 		return om_err_set(err, OM_E_REFUSED,
 				  "MIGRATE_TLS is required and cannot be had: %s", why);
-	if (why && asked == TLS_OPPORTUNISTIC) {
+	if (why && asked == OM_CHOICE_TLS_OPPORTUNISTIC) {
 		snprintf(t->warning, sizeof(t->warning),
 			 "memory is not encrypted (MIGRATE_TLS is opportunistic): %s", why);
 		return true;
@@ -226,12 +222,18 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 	return true;
 }
 
+static enum om_compression named(uint64_t choice)
+{
+	return choice == OM_CHOICE_COMPRESSION_ZSTD	? OM_COMPRESSION_ZSTD
+	       : choice == OM_CHOICE_COMPRESSION_ZLIB	? OM_COMPRESSION_ZLIB
+	       : choice == OM_CHOICE_COMPRESSION_XBZRLE ? OM_COMPRESSION_XBZRLE
+							: OM_COMPRESSION_NONE;
+}
+
 /* The method that a setting names. */
 static void obey_compression(struct om_transport_case *c, struct om_transport *t, uint64_t asked)
 {
-	static const enum om_compression methods[] = { OM_COMPRESSION_ZSTD, OM_COMPRESSION_ZLIB,
-						       OM_COMPRESSION_XBZRLE };
-	enum om_compression method = methods[asked - COMPRESSION_ASKED];
+	enum om_compression method = named(asked);
 	const char *why = compression_obstacle(c, method);
 
 	if (!why && method == OM_COMPRESSION_XBZRLE &&
@@ -290,13 +292,13 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 				  ? "this pair of hosts has refused it"
 				  : c->connections_obstacle;
 
-	if (asked == ZEROCOPY_NO)
+	if (asked == OM_CHOICE_ZEROCOPY_NO)
 		return;
-	if (asked == ZEROCOPY_YES && why) {
+	if (asked == OM_CHOICE_ZEROCOPY_YES && why) {
 		warn(t, "MIGRATE_ZEROCOPY", "yes", why);
 		return;
 	}
-	if (asked == ZEROCOPY_AUTO &&
+	if (asked == OM_CHOICE_ZEROCOPY_AUTO &&
 	    (why || !c->best.connections || c->link_ps < ZEROCOPY_LINK ||
 	     c->facts->memory_bytes < ZEROCOPY_MEMORY || c->facts->lockable_bytes < LOCKABLE_LEAST))
 		return;
@@ -312,21 +314,21 @@ static void choose_streams(struct om_transport_case *c, struct om_transport *t)
 	bool enough = c->facts->memory_bytes >= LEAST_BYTES;
 
 	c->best.speed_ps = om_transport_speed(c, &c->best);
-	if (asked >= COMPRESSION_ASKED) {
+	if (named(asked) != OM_COMPRESSION_NONE) {
 		obey_compression(c, t, asked);
 	} else if (enough) {
 		if (!connections)
 			choose_connections(c);
-		if (asked == COMPRESSION_AUTO)
+		if (asked == OM_CHOICE_COMPRESSION_AUTO)
 			choose_compression(c);
-		if (asked == COMPRESSION_AUTO && !c->best.connections && connections < 2 &&
-		    compression_obstacle(c, OM_COMPRESSION_ZSTD) &&
+		if (asked == OM_CHOICE_COMPRESSION_AUTO && !c->best.connections &&
+		    connections < 2 && compression_obstacle(c, OM_COMPRESSION_ZSTD) &&
 		    !compression_obstacle(c, OM_COMPRESSION_XBZRLE) && xbzrle_pays(c))
 			set_xbzrle(c);
 	}
 	obey_connections(c, t);
 	choose_zerocopy(c, t);
-	if (asked == COMPRESSION_AUTO && !c->best.connections && enough &&
+	if (asked == OM_CHOICE_COMPRESSION_AUTO && !c->best.connections && enough &&
 	    om_sampled_permille(&c->facts->sampled) <= PACKED_MOST && !c->obstacle)
 		c->obstacle = compression_obstacle(c, OM_COMPRESSION_ZSTD);
 }

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEEK_MS 100	   /* in all */
-#define HEADERS 0.94	   /* of a link's speed, less what frames and packets take */
-#define COMPRESSION_NONE 1 /* of the setting's choices */
+#define PEEK_MS 100  /* in all */
+#define HEADERS 0.94 /* of a link's speed, less what frames and packets take */
 
 void om_transport_begin(struct om_session *s)
 {
@@ -31,7 +30,7 @@ static bool is_worth_a_look(const struct om_session *s)
 
 	return !s->args.local && !(s->opts.flags & own) && s->dom.arch &&
 	       strcmp(s->dom.arch, "x86_64") == 0 &&
-	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) != COMPRESSION_NONE;
+	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_COMPRESSION) != OM_CHOICE_COMPRESSION_NONE;
 }
 
 static void *peek(void *arg)

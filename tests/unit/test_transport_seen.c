@@ -176,7 +176,7 @@ static uint32_t connections(const struct om_transport_facts *given)
 	struct om_err err;
 
 	facts.memory_bytes = UINT64_C(8) << 30;
-	facts.src = facts.dst = (struct om_transport_cpu){ 16, 900 };
+	facts.src = facts.dst = (struct om_transport_cpu){ 16, 900, 0 };
 	assert_true(om_knobs_resolve(&knobs, NULL, 0, NULL, &err));
 	assert_true(om_opts_parse(&opts, "", &err));
 	assert_true(om_transport_choose(&t, &knobs, &opts, 0, false, &trixie, &facts, &err));
@@ -205,10 +205,11 @@ static void several_connections_where_one_is_slower_than_the_link(void **unused)
 
 	(void)unused;
 	assert_int_equal(connections(&facts), 0);
-	facts.fresh_page_ns = 3000;
+	facts.link_bytes_ps = 2900 * MB; /* 25 Gbit/s */
 	assert_in_range(connections(&facts), 2, 4);
-	/* A fifth is worth it where the link has shown what it carries, and not for a promise. */
-	facts.fresh_page_ns = 1850;
+	/* Less than twice as fast is worth it where the link has shown what it carries, not for a promise. */
+	facts.link_bytes_ps = INTERFACE;
+	facts.fresh_page_ns = 3000;
 	assert_int_equal(connections(&facts), 0);
 	facts.seen_bytes_ps = 940 * MB;
 	facts.seen_least = true;
