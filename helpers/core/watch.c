@@ -17,6 +17,12 @@
 #define LIBVIRT_DOWNTIME_MS 300
 #define LINK_LOSS 0.03 /* of its bandwidth; measured in the lab: mostly below 0.02 */
 
+static bool sends_by_several(const struct om_plan *plan)
+{
+	return plan->transport.by_options ? (plan->flags & OM_FLAG_PARALLEL) != 0
+					  : plan->transport.connections > 1;
+}
+
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 {
 	memset(watch, 0, sizeof(*watch));
@@ -24,6 +30,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 	watch->model.populated = (double)plan->populated_bytes;
 	watch->start_ms = plan->downtime_start_ms;
 	watch->own_ms = plan->downtime_own_ms ? plan->downtime_own_ms : LIBVIRT_DOWNTIME_MS;
+	watch->queues = sends_by_several(plan) && !(plan->flags & OM_FLAG_COMPRESSED);
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
 	watch->timeout_action = plan->timeout_action;
