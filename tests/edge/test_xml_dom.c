@@ -111,27 +111,31 @@ static void nvram_is_a_path_or_a_source(void **unused)
 	}
 }
 
-static void the_memory_s_pages_and_nodes_are_read(void **unused)
+static void what_memory_and_processors_are_bound_to_is_read(void **unused)
 {
 	static const struct {
 		const char *xml;
 		uint64_t huge_page_kib;
-		bool strict;
+		bool strict, pinned;
 	} rows[] = {
-		{ "", 0, false },
-		{ "<memoryBacking><locked/></memoryBacking>", 0, false },
-		{ "<memoryBacking><hugepages/></memoryBacking>", 1, false },
-		{ "<memoryBacking><hugepages><page/></hugepages></memoryBacking>", 1, false },
+		{ "", 0, false, false },
+		{ "<memoryBacking><locked/></memoryBacking>", 0, false, false },
+		{ "<memoryBacking><hugepages/></memoryBacking>", 1, false, false },
+		{ "<memoryBacking><hugepages><page/></hugepages></memoryBacking>", 1, false,
+		  false },
 		{ "<memoryBacking><hugepages><page size='2' unit='M'/><page size='4'/></hugepages>"
 		  "</memoryBacking>",
-		  2048, false },
-		{ "<numatune><memory mode='strict' nodeset='0'/></numatune>", 0, true },
-		{ "<numatune><memory nodeset='0'/></numatune>", 0, true },
-		{ "<numatune><memory mode='interleave' nodeset='0'/></numatune>", 0, false },
+		  2048, false, false },
+		{ "<numatune><memory mode='strict' nodeset='0'/></numatune>", 0, true, false },
+		{ "<numatune><memory nodeset='0'/></numatune>", 0, true, false },
+		{ "<numatune><memory mode='interleave' nodeset='0'/></numatune>", 0, false, false },
 		{ "<numatune><memory mode='preferred'/><memnode mode='preferred'/>"
 		  "<memnode mode='strict'/></numatune>",
-		  0, true },
-		{ "<numatune/>", 0, false },
+		  0, true, false },
+		{ "<numatune/>", 0, false, false },
+		{ "<vcpu cpuset='0-3'>2</vcpu><cputune><shares>1024</shares></cputune>", 0, false,
+		  false },
+		{ "<cputune><vcpupin vcpu='0' cpuset='4'/></cputune>", 0, false, true },
 	};
 
 	(void)unused;
@@ -142,27 +146,6 @@ static void the_memory_s_pages_and_nodes_are_read(void **unused)
 		parse(&dom, xml);
 		assert_int_equal(dom.huge_page_kib, rows[i].huge_page_kib);
 		assert_int_equal(dom.numa_strict, rows[i].strict);
-		om_dom_free(&dom);
-	}
-}
-
-static void processors_that_are_pinned_are_seen(void **unused)
-{
-	static const struct {
-		const char *xml;
-		bool pinned;
-	} rows[] = {
-		{ "", false },
-		{ "<vcpu cpuset='0-3'>2</vcpu><cputune><shares>1024</shares></cputune>", false },
-		{ "<cputune><vcpupin vcpu='0' cpuset='4'/></cputune>", true },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
-		OM_AUTOFREE char *xml = om_xasprintf(MIN "%s</domain>", rows[i].xml);
-		struct om_dom dom;
-
-		parse(&dom, xml);
 		assert_int_equal(dom.pinned_cpus, rows[i].pinned);
 		om_dom_free(&dom);
 	}
@@ -368,8 +351,7 @@ int main(void)
 		cmocka_unit_test(a_running_guest_of_the_lab_is_read_in_full),
 		cmocka_unit_test(the_directory_is_opennebula_s_word_alone),
 		cmocka_unit_test(nvram_is_a_path_or_a_source),
-		cmocka_unit_test(the_memory_s_pages_and_nodes_are_read),
-		cmocka_unit_test(processors_that_are_pinned_are_seen),
+		cmocka_unit_test(what_memory_and_processors_are_bound_to_is_read),
 		cmocka_unit_test(memory_has_units),
 		cmocka_unit_test(what_the_cpu_demands_is_read),
 		cmocka_unit_test(a_cpu_without_end_is_left_out),
