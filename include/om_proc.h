@@ -12,6 +12,9 @@
 /* The words that precede a host: ssh, never asking, noticing a dead host, no shared connection
  * (its socket would outlive us and the forwarded agent). NULL-terminated. */
 extern const char *const om_proc_ssh[];
+#define OM_PROC_SSH_WORDS 24
+/* Those words, `host` and one remote command, NULL-terminated. */
+void om_proc_ssh_words(const char *argv[OM_PROC_SSH_WORDS], const char *host, const char *command);
 
 /*
  * Runs argv with /dev/null as stdin and returns what it printed, cut at size - 1. False: it could
@@ -21,7 +24,7 @@ extern const char *const om_proc_ssh[];
 bool om_proc_capture(const char *const argv[], uint32_t timeout_ms, char *out, size_t size,
 		     struct om_err *err) OM_MUST_CHECK;
 
-/* The same, with `host` and one remote command put behind om_proc_ssh. The command is ours, fixed
+/* The same, by om_proc_ssh_words(). The command is ours, fixed
  * text or quoted by om_proc_quote(). */
 bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout_ms, char *out,
 			 size_t size, struct om_err *err) OM_MUST_CHECK;

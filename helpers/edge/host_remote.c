@@ -210,19 +210,13 @@ static void no_state(void *ctx, const struct om_state *state)
 
 static bool start_ssh(const char *host)
 {
-	const char *dir = getenv("SCRIPTS_REMOTE_DIR"), *argv[24];
+	const char *dir = getenv("SCRIPTS_REMOTE_DIR"), *argv[OM_PROC_SSH_WORDS];
 	OM_AUTOFREE char *command = om_xasprintf("'%s/onemigrate/run' attend",
 						 om_str_empty(dir) ? REMOTES_DIR : dir);
-	size_t n = 0;
 
 	if (!om_str_empty(dir) && strchr(dir, '\''))
 		return false;
-	for (; om_proc_ssh[n]; n++)
-		argv[n] = om_proc_ssh[n];
-	argv[n++] = "--";
-	argv[n++] = host;
-	argv[n++] = command;
-	argv[n] = NULL;
+	om_proc_ssh_words(argv, host, command);
 	return om_proc_start(argv, &link_.to, &link_.from) > 0;
 }
 

@@ -171,20 +171,24 @@ bool om_proc_capture(const char *const argv[], uint32_t timeout_ms, char *out, s
 	return finish(pid, in_time, argv[0], errors, err);
 }
 
-bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout_ms, char *out,
-			 size_t size, struct om_err *err)
+void om_proc_ssh_words(const char *argv[OM_PROC_SSH_WORDS], const char *host, const char *command)
 {
-	const char *argv[24];
 	size_t n = 0;
 
-	while (om_proc_ssh[n]) {
+	for (; om_proc_ssh[n]; n++)
 		argv[n] = om_proc_ssh[n];
-		n++;
-	}
 	argv[n++] = "--";
 	argv[n++] = host;
 	argv[n++] = command;
 	argv[n] = NULL;
+}
+
+bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout_ms, char *out,
+			 size_t size, struct om_err *err)
+{
+	const char *argv[OM_PROC_SSH_WORDS];
+
+	om_proc_ssh_words(argv, host, command);
 	return om_proc_capture(argv, timeout_ms, out, size, err);
 }
 

@@ -55,15 +55,9 @@ static void hang_up(struct om_survey_link *link)
 static bool start(struct om_survey_link *link, const char *host, const char *dir)
 {
 	OM_AUTOFREE char *command = om_xasprintf(COMMAND, dir);
-	const char *argv[24];
-	size_t n = 0;
+	const char *argv[OM_PROC_SSH_WORDS];
 
-	for (; om_proc_ssh[n]; n++)
-		argv[n] = om_proc_ssh[n];
-	argv[n++] = "--";
-	argv[n++] = host;
-	argv[n++] = command;
-	argv[n] = NULL;
+	om_proc_ssh_words(argv, host, command);
 	link->pid = om_proc_start_all(argv, &link->to, &link->from);
 	if (link->pid < 0)
 		snprintf(link->said, sizeof(link->said), "ssh cannot be started: %s",

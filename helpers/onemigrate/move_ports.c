@@ -112,15 +112,7 @@ static void progress(void *ctx, const struct om_move_seen *seen)
 
 static bool touch(void *ctx, struct om_err *err)
 {
-	struct om_session *s = ((struct om_mover_session *)ctx)->s;
-	bool ok;
-
-	pthread_mutex_lock(&s->lock);
-	ok = !s->stop && !s->shared->answered;
-	if (ok)
-		s->shared->touched = true;
-	pthread_mutex_unlock(&s->lock);
-	return ok || om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
+	return om_session_touch(((struct om_mover_session *)ctx)->s, err);
 }
 
 /* ---- libvirt ---- */

@@ -82,15 +82,7 @@ static bool destroy_dest(void *ctx, struct om_err *err)
 
 static bool touch(void *ctx, struct om_err *err)
 {
-	struct om_session *s = ctx;
-	bool ok;
-
-	pthread_mutex_lock(&s->lock);
-	ok = !s->stop && !s->shared->answered;
-	if (ok)
-		s->shared->touched = true;
-	pthread_mutex_unlock(&s->lock);
-	return ok || om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
+	return om_session_touch(ctx, err);
 }
 
 static bool block_job(void *ctx, char *target, size_t size)

@@ -288,6 +288,8 @@ const char *om_session_stock_obstacle(const struct om_shared *shared);
 
 /* worker.c: what a signal does; main thread. */
 void om_session_stop(struct om_session *s);
+/* From here on something may change; false: a signal came first. The worker's thread. */
+bool om_session_touch(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 /* What a working process is for: the migration; an answer for one that died; only to record where the VM is, when
  * OpenNebula's own script has ended. */
 enum om_work { OM_WORK_MIGRATE, OM_WORK_SETTLE, OM_WORK_LOOK };

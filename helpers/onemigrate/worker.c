@@ -89,6 +89,18 @@ static void write_state(struct om_session *s, bool ended)
 	s->host.state(s->host.ctx, &copy);
 }
 
+bool om_session_touch(struct om_session *s, struct om_err *err)
+{
+	bool ok;
+
+	pthread_mutex_lock(&s->lock);
+	ok = !s->stop && !s->shared->answered;
+	if (ok)
+		s->shared->touched = true;
+	pthread_mutex_unlock(&s->lock);
+	return ok || om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
+}
+
 /* Before anything is touched a signal ends the run at once, even when a host does not answer. */
 void om_session_stop(struct om_session *s)
 {
