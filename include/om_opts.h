@@ -137,7 +137,8 @@ struct om_versions {
 
 /*
  * Refuses (OM_E_INPUT, a sentence that names the two options) a combination that these versions of
- * libvirt and QEMU refuse, and no other one; an unknown version refuses nothing. Sets
+ * libvirt and QEMU refuse, or take and do not encrypt as asked, and no other one; an unknown version
+ * refuses nothing. Sets
  * *never_switch where PARALLEL stands with POSTCOPY and a QEMU below 10.1 or not known: everything
  * of post-copy is taken out of opts (flag, --postcopy-after-precopy, --timeout-postcopy) and a
  * warning added, so that it migrates and nobody can start post-copy. QEMU 8.0 to 10.0 would refuse

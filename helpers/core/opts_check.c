@@ -111,6 +111,7 @@ static const struct rule rules[] = {
 	{ TWO(PAUSED, POSTCOPY), ALWAYS, 0 },
 	{ TWO(POSTCOPY, URI_RDMA), QEMU_FROM, VERSION(10, 2) },
 	{ LACKS(ZEROCOPY, PARALLEL), ALWAYS, 0 },
+	{ TWO(TLS, URI_RDMA), ALWAYS, 0 }, /* not refused: QEMU leaves out the encryption */
 	{ TWO(ZEROCOPY, TLS), ALWAYS, 0 },
 	{ TWO(ZEROCOPY, COMPRESSED), ALWAYS, 0 },
 	{ TWO(ZEROCOPY, METHOD), ALWAYS, 0 },

@@ -5,72 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what may be had ---- */
-
 #define VERSION(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
-
-static bool both_from(uint64_t src, uint64_t dst, uint64_t version)
-{
-	return src >= version && dst >= version; /* 0: not known */
-}
-
-/* Words of the options that decide about connections and compression; they are left as they are. */
-static bool has_own_words(const struct om_opts *opts)
-{
-	static const unsigned int flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY |
-					  OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
-	const struct om_param *uri = om_params_get(&opts->params, "migrate_uri");
-
-	return (opts->flags & flags) || om_params_get(&opts->params, "compression") ||
-	       (uri && !om_str_starts(uri->text, "tcp:"));
-}
-
-/* Why several connections cannot be had, or would cost more than they bring; NULL: they can. */
-static const char *connections_obstacle(const struct om_transport_case *c)
-{
-	const struct om_versions *v = c->versions;
-
-	if (c->facts->refused & OM_REFUSED_CONNECTIONS)
-		return "this pair of hosts has refused several connections";
-	if (!both_from(v->src_libvirt, v->dst_libvirt, VERSION(5, 2)) || !v->src_qemu ||
-	    !v->dst_qemu)
-		return "the versions of both hosts are not known";
-	if ((c->flags & OM_FLAG_POSTCOPY) && !both_from(v->src_qemu, v->dst_qemu, VERSION(10, 1)))
-		return "post-copy has to stay possible, which several connections exclude below "
-		       "QEMU 10.1";
-	if (c->limited)
-		return "QEMU does not keep several connections within a bandwidth limit";
-	/* Broken between 7.x and 9.2, and nobody tests old ones against new ones. */
-	if (!both_from(v->src_qemu, v->dst_qemu, VERSION(8, 0)) && v->src_qemu != v->dst_qemu)
-		return "several connections between a QEMU below 8.0 and another one are not safe";
-	if ((c->flags & OM_FLAG_TLS) && v->src_qemu < VERSION(10, 0) &&
-	    v->dst_qemu >= VERSION(10, 0))
-		return "encrypted connections towards a newer QEMU may end in an error";
-	return NULL;
-}
-
-static const struct {
-	uint32_t refused;
-	uint64_t libvirt;
-} needs[OM_COMPRESSION_COUNT] = {
-	[OM_COMPRESSION_ZSTD] = { OM_REFUSED_ZSTD, VERSION(9, 4) },
-	[OM_COMPRESSION_ZLIB] = { OM_REFUSED_ZLIB, VERSION(9, 4) },
-	[OM_COMPRESSION_XBZRLE] = { OM_REFUSED_XBZRLE, VERSION(1, 3) },
-};
-
-static const char *compression_obstacle(const struct om_transport_case *c,
-					enum om_compression method)
-{
-	const struct om_versions *v = c->versions;
-
-	if (method == OM_COMPRESSION_NONE)
-		return NULL;
-	if (c->facts->refused & needs[method].refused)
-		return "this pair of hosts has refused it";
-	if (!both_from(v->src_libvirt, v->dst_libvirt, needs[method].libvirt))
-		return "it needs libvirt 9.4 or newer on both hosts";
-	return method == OM_COMPRESSION_XBZRLE ? NULL : c->connections_obstacle;
-}
 
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
 /* The same where the link was never seen: what its interface promises may not be so, and several
@@ -121,7 +56,7 @@ static void choose_compression(struct om_transport_case *c)
 		return;
 	}
 	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST ||
-	    compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
+	    om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > PACKED_MOST)
 		return;
 	way.connections = om_transport_connections(c, way.compression);
@@ -194,10 +129,7 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_TLS);
 	bool refused = c->facts->refused & OM_REFUSED_TLS;
-	const char *why = c->facts->tls == OM_TLS_MISSING ? c->facts->tls_why
-			  : c->flags & OM_FLAG_TUNNELLED  ? "MIGRATE_OPTIONS has --tunnelled"
-			  : c->flags & OM_FLAG_ZEROCOPY	  ? "MIGRATE_OPTIONS has --zerocopy"
-							  : NULL;
+	const char *why = om_transport_tls_obstacle(c);
 
 	if (asked == OM_CHOICE_TLS_OFF)
 		return true;
@@ -234,7 +166,7 @@ static enum om_compression named(uint64_t choice)
 static void obey_compression(struct om_transport_case *c, struct om_transport *t, uint64_t asked)
 {
 	enum om_compression method = named(asked);
-	const char *why = compression_obstacle(c, method);
+	const char *why = om_transport_compression_obstacle(c, method);
 
 	if (!why && method == OM_COMPRESSION_XBZRLE &&
 	    om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
@@ -283,14 +215,14 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_ZEROCOPY);
 	const struct om_versions *v = c->versions;
-	const char *why = c->best.compression	   ? "the memory is compressed"
-			  : c->flags & OM_FLAG_TLS ? "the memory is encrypted"
-			  : !both_from(v->src_libvirt, v->dst_libvirt, VERSION(8, 5)) ||
-					  v->src_qemu < VERSION(7, 1)
-				  ? "it needs libvirt 8.5 and QEMU 7.1"
-			  : c->facts->refused & OM_REFUSED_ZEROCOPY
-				  ? "this pair of hosts has refused it"
-				  : c->connections_obstacle;
+	const char *why =
+		c->best.compression	 ? "the memory is compressed"
+		: c->flags & OM_FLAG_TLS ? "the memory is encrypted"
+		: !om_transport_both_from(v->src_libvirt, v->dst_libvirt, VERSION(8, 5)) ||
+				v->src_qemu < VERSION(7, 1)
+			? "it needs libvirt 8.5 and QEMU 7.1"
+		: c->facts->refused & OM_REFUSED_ZEROCOPY ? "this pair of hosts has refused it"
+							  : c->connections_obstacle;
 
 	if (asked == OM_CHOICE_ZEROCOPY_NO)
 		return;
@@ -322,15 +254,15 @@ static void choose_streams(struct om_transport_case *c, struct om_transport *t)
 		if (asked == OM_CHOICE_COMPRESSION_AUTO)
 			choose_compression(c);
 		if (asked == OM_CHOICE_COMPRESSION_AUTO && !c->best.connections &&
-		    connections < 2 && compression_obstacle(c, OM_COMPRESSION_ZSTD) &&
-		    !compression_obstacle(c, OM_COMPRESSION_XBZRLE) && xbzrle_pays(c))
+		    connections < 2 && om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD) &&
+		    !om_transport_compression_obstacle(c, OM_COMPRESSION_XBZRLE) && xbzrle_pays(c))
 			set_xbzrle(c);
 	}
 	obey_connections(c, t);
 	choose_zerocopy(c, t);
 	if (asked == OM_CHOICE_COMPRESSION_AUTO && !c->best.connections && enough &&
 	    om_sampled_permille(&c->facts->sampled) <= PACKED_MOST && !c->obstacle)
-		c->obstacle = compression_obstacle(c, OM_COMPRESSION_ZSTD);
+		c->obstacle = om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD);
 }
 
 static void take_best(const struct om_transport_case *c, struct om_transport *t)
@@ -351,6 +283,7 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 			 struct om_err *err)
 {
 	struct om_transport_case c = { .knobs = knobs,
+				       .opts = opts,
 				       .facts = facts,
 				       .versions = versions,
 				       .flags = flags,
@@ -360,11 +293,13 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 	memset(t, 0, sizeof(*t));
 	if (!choose_tls(&c, t, err))
 		return false;
-	c.connections_obstacle = connections_obstacle(&c);
-	if (has_own_words(opts)) {
+	c.connections_obstacle = om_transport_connections_obstacle(&c);
+	if (om_transport_has_words(&c)) {
+		const char *harm = om_transport_words_harm(&c);
+
 		t->by_options = true;
-		if (limited && (opts->flags & OM_FLAG_PARALLEL) && !*t->warning)
-			om_str_copy(t->warning, sizeof(t->warning), OM_TRANSPORT_LOOSE);
+		if (harm && !*t->warning)
+			om_str_copy(t->warning, sizeof(t->warning), harm);
 		om_str_copy(t->text, sizeof(t->text), "as MIGRATE_OPTIONS says");
 		return true;
 	}

@@ -16,6 +16,7 @@ struct om_transport_way {
 /* What the choice is made from. */
 struct om_transport_case {
 	const struct om_knobs *knobs;
+	const struct om_opts *opts;
 	const struct om_transport_facts *facts;
 	const struct om_versions *versions;
 	unsigned int flags;
@@ -26,6 +27,20 @@ struct om_transport_case {
 	struct om_transport_way best;
 	uint64_t cache_bytes;
 };
+
+/* transport_obstacle.c: NULL = none. */
+bool om_transport_both_from(uint64_t src, uint64_t dst, uint64_t version);
+/* Why several connections cannot be had, or would cost more than they bring. */
+const char *om_transport_connections_obstacle(const struct om_transport_case *c);
+/* For zlib and zstd after `connections_obstacle` is set. */
+const char *om_transport_compression_obstacle(const struct om_transport_case *c,
+					      enum om_compression method);
+/* Do words of the options decide about connections and compression? They are left as they are. */
+bool om_transport_has_words(const struct om_transport_case *c);
+/* What they bring about, to be told. */
+const char *om_transport_words_harm(const struct om_transport_case *c);
+/* Why memory cannot be encrypted. */
+const char *om_transport_tls_obstacle(const struct om_transport_case *c);
 
 /* transport_print.c: the text of the way that was chosen, and why, where that is not said yet. */
 void om_transport_tell(const struct om_transport_case *c, struct om_transport *transport);

@@ -113,6 +113,7 @@ static void zerocopy_needs_parallel_without_tls_and_compression(void **state)
 		     "--compressed cannot be used with --zerocopy");
 	fails_always("--zerocopy --parallel --comp-methods zstd",
 		     "--zerocopy cannot be used with --comp-methods");
+	fails_always("--tls --migrateuri rdma://x", "--tls cannot be used with --migrateuri rdma:");
 	fails_always("--zerocopy --parallel --migrateuri rdma://x",
 		     "--zerocopy cannot be used with --migrateuri rdma:");
 	passes("--zerocopy --parallel", &unknown);

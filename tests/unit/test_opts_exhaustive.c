@@ -104,10 +104,16 @@ static bool qemu_refuses(const struct wish *w)
 	return w->postcopy && w->uri == URI_RDMA && any_at_least(src, dst, V(10, 2));
 }
 
+/* rdma_start_outgoing_migration() goes past the step that adds it */
+static bool qemu_does_not_encrypt(const struct wish *w)
+{
+	return w->tls && w->uri == URI_RDMA;
+}
+
 static bool is_refused(const struct wish *w)
 {
-	return libvirt_refuses(w) || libvirt_refuses_to_tune(w) || libvirt_refuses_to_compress(w) ||
-	       qemu_refuses(w);
+	return qemu_does_not_encrypt(w) || libvirt_refuses(w) || libvirt_refuses_to_tune(w) ||
+	       libvirt_refuses_to_compress(w) || qemu_refuses(w);
 }
 
 static bool must_never_switch(const struct wish *w)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may not be had between these hosts, and why. */
+#include "transport_internal.h"
+
+#include <string.h>
+
+#define VERSION(major, minor, micro) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000) + (micro))
+
+bool om_transport_both_from(uint64_t src, uint64_t dst, uint64_t version)
+{
+	return src >= version && dst >= version; /* 0: not known */
+}
+
+static bool is_in(uint64_t version, uint64_t from, uint64_t below)
+{
+	return version >= from && version < below;
+}
+
+static bool goes_by(const struct om_transport_case *c, const char *scheme)
+{
+	const struct om_param *uri = om_params_get(&c->opts->params, "migrate_uri");
+
+	return uri && om_str_starts(uri->text, scheme);
+}
+
+bool om_transport_has_words(const struct om_transport_case *c)
+{
+	static const unsigned int flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY |
+					  OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
+	const struct om_params *params = &c->opts->params;
+
+	return (c->opts->flags & flags) || om_params_get(params, "compression") ||
+	       (om_params_get(params, "migrate_uri") && !goes_by(c, "tcp:"));
+}
+
+/* ---- defects of QEMU's several connections ---- */
+
+/* Older ones send memory in packets that 9.2.0 no longer reads it from; mended in 9.2.1 (QEMU commit
+ * b93d897ea2f0, its issue 2720). */
+static const char *loses_old_packets(const struct om_versions *v)
+{
+	return v->src_qemu < VERSION(9, 0, 0) &&
+			       is_in(v->dst_qemu, VERSION(9, 2, 0), VERSION(9, 2, 1))
+		       ? "QEMU 9.2.0 cannot read several connections of a QEMU below 9.0"
+		       : NULL;
+}
+
+/* Since 9.0 these threads look for zeros, and what compresses did not send a packet of nothing but
+ * zeros: a page that was cleared meanwhile kept its old content there. Mended in 9.1.3 and 9.2.1
+ * (QEMU commit cdc3970f8597). */
+static const char *loses_zeros(const struct om_versions *v)
+{
+	return is_in(v->src_qemu, VERSION(9, 0, 0), VERSION(9, 1, 3)) ||
+			       is_in(v->src_qemu, VERSION(9, 2, 0), VERSION(9, 2, 1))
+		       ? "QEMU 9.0 to 9.1.2 and 9.2.0 lose pages that the guest clears, as they "
+			 "compress over several connections"
+		       : NULL;
+}
+
+/* ---- what is chosen ---- */
+
+const char *om_transport_connections_obstacle(const struct om_transport_case *c)
+{
+	const struct om_versions *v = c->versions;
+
+	if (c->facts->refused & OM_REFUSED_CONNECTIONS)
+		return "this pair of hosts has refused several connections";
+	if (!om_transport_both_from(v->src_libvirt, v->dst_libvirt, VERSION(5, 2, 0)) ||
+	    !v->src_qemu || !v->dst_qemu)
+		return "the versions of both hosts are not known";
+	if ((c->flags & OM_FLAG_POSTCOPY) &&
+	    !om_transport_both_from(v->src_qemu, v->dst_qemu, VERSION(10, 1, 0)))
+		return "post-copy has to stay possible, which several connections exclude below "
+		       "QEMU 10.1";
+	if (c->limited)
+		return "QEMU does not keep several connections within a bandwidth limit";
+	/* Nobody tests old ones against new ones. */
+	if (!om_transport_both_from(v->src_qemu, v->dst_qemu, VERSION(8, 0, 0)) &&
+	    v->src_qemu != v->dst_qemu)
+		return "several connections between a QEMU below 8.0 and another one are not safe";
+	if ((c->flags & OM_FLAG_TLS) && v->src_qemu < VERSION(10, 0, 0) &&
+	    v->dst_qemu >= VERSION(10, 0, 0))
+		return "encrypted connections towards a newer QEMU may end in an error";
+	return loses_old_packets(v);
+}
+
+static const struct {
+	uint32_t refused;
+	uint64_t libvirt;
+} needs[OM_COMPRESSION_COUNT] = {
+	[OM_COMPRESSION_ZSTD] = { OM_REFUSED_ZSTD, VERSION(9, 4, 0) },
+	[OM_COMPRESSION_ZLIB] = { OM_REFUSED_ZLIB, VERSION(9, 4, 0) },
+	[OM_COMPRESSION_XBZRLE] = { OM_REFUSED_XBZRLE, VERSION(1, 3, 0) },
+};
+
+const char *om_transport_compression_obstacle(const struct om_transport_case *c,
+					      enum om_compression method)
+{
+	const struct om_versions *v = c->versions;
+
+	if (method == OM_COMPRESSION_NONE)
+		return NULL;
+	if (c->facts->refused & needs[method].refused)
+		return "this pair of hosts has refused it";
+	if (!om_transport_both_from(v->src_libvirt, v->dst_libvirt, needs[method].libvirt))
+		return "it needs libvirt 9.4 or newer on both hosts";
+	if (method == OM_COMPRESSION_XBZRLE)
+		return NULL;
+	return c->connections_obstacle ? c->connections_obstacle : loses_zeros(v);
+}
+
+const char *om_transport_tls_obstacle(const struct om_transport_case *c)
+{
+	if (c->facts->tls == OM_TLS_MISSING)
+		return c->facts->tls_why;
+	if (c->flags & OM_FLAG_TUNNELLED)
+		return "MIGRATE_OPTIONS has --tunnelled";
+	if (c->flags & OM_FLAG_ZEROCOPY)
+		return "MIGRATE_OPTIONS has --zerocopy";
+	/* Neither libvirt nor QEMU says that it does not. */
+	return goes_by(c, "rdma:") ? "QEMU does not encrypt what goes by RDMA (--migrateuri rdma:)"
+				   : NULL;
+}
+
+/* ---- what the options ask for ---- */
+
+const char *om_transport_words_harm(const struct om_transport_case *c)
+{
+	const struct om_param *method = om_params_get(&c->opts->params, "compression");
+	const char *harm = NULL;
+
+	if (!(c->opts->flags & OM_FLAG_PARALLEL))
+		return NULL;
+	if (method && method->text[0] == 'z')
+		harm = loses_zeros(c->versions);
+	if (!harm)
+		harm = loses_old_packets(c->versions);
+	return !harm && c->limited ? OM_TRANSPORT_LOOSE : harm;
+}

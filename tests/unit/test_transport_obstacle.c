@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is not chosen between these hosts, since it is refused, loses memory or does not encrypt. */
+#include "om_cmocka.h"
+
+#include "om_plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+	uint64_t src, dst; /* QEMU */
+	const char *options, *setting, *value;
+	enum om_compression method;
+	bool several;
+	const char *warning; /* a part of it; NULL: none */
+};
+
+/* Text-like memory on 1 Gbit/s, with processors to spare. */
+static bool choose(const struct row *row, struct om_transport *t, struct om_err *err)
+{
+	const struct om_versions versions = { 11003000, 11003000, row->src, row->dst };
+	const struct om_transport_facts facts = {
+		.memory_bytes = UINT64_C(8) << 30,
+		.sampled = { .bytes = 1000000, .packed_bytes = 200000, .work_ns = 3000000 },
+		.src = { 8, 800, 0 },
+		.dst = { 8, 800, 0 },
+		.link_bytes_ps = 117000000,
+		.tls = OM_TLS_READY,
+	};
+	struct om_knob_source source = { row->setting, row->value, OM_ORIGIN_RC };
+	struct om_knobs knobs;
+	struct om_opts opts;
+	bool ok;
+
+	assert_true(om_knobs_resolve(&knobs, &source, row->setting != NULL, NULL, err));
+	assert_true(om_opts_parse(&opts, row->options ? row->options : "", err));
+	ok = om_transport_choose(t, &knobs, &opts, opts.flags, false, &versions, &facts, err);
+	om_knobs_free(&knobs);
+	om_opts_free(&opts);
+	return ok;
+}
+
+static void expect(const struct row *rows, size_t count)
+{
+	struct om_transport t;
+	struct om_err err;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct row *row = &rows[i];
+
+		assert_true(choose(row, &t, &err));
+		if (t.compression != row->method || (t.connections > 1) != row->several ||
+		    !*t.warning != !row->warning ||
+		    !strstr(t.warning, row->warning ? row->warning : ""))
+			fail_msg("row %zu: %s, \"%s\"", i, t.text, t.warning);
+	}
+}
+
+#define PAIR(from, to) .src = from, .dst = to
+#define ASKED(name, text) .setting = name, .value = text
+#define PACKED .method = OM_COMPRESSION_ZSTD, .several = true
+
+static void what_loses_memory_is_not_chosen(void **unused)
+{
+	static const char lost[] = "lose pages that the guest clears", unread[] = "cannot read";
+	static const char words[] = "--parallel --compressed --comp-methods zstd";
+	static const struct row rows[] = {
+		{ PAIR(10000000, 10000000), PACKED },
+		{ PAIR(8002002, 8002002), PACKED },
+		{ PAIR(8002002, 9000004), PACKED },
+		{ PAIR(9000000, 9000000) },
+		{ PAIR(9000004, 10000000) },
+		{ PAIR(9001002, 9001002) },
+		{ PAIR(9001003, 9001003), PACKED },
+		{ PAIR(9002000, 10000000) },
+		{ PAIR(9002001, 9002001), PACKED },
+		{ PAIR(10000000, 9002000), PACKED },
+		{ PAIR(8002002, 9002000) },
+		{ PAIR(8002002, 9002001), PACKED },
+		{ PAIR(9001002, 9001002), ASKED("MIGRATE_COMPRESSION", "zstd"), .warning = lost },
+		{ PAIR(9001002, 9001002), ASKED("MIGRATE_COMPRESSION", "zlib"), .warning = lost },
+		{ PAIR(9001002, 9001002), ASKED("MIGRATE_CONNECTIONS", "4"), .several = true },
+		{ PAIR(8002002, 9002000), ASKED("MIGRATE_CONNECTIONS", "4"), .warning = unread },
+		{ PAIR(9001002, 9001002), .options = words, .warning = lost },
+		{ PAIR(9001003, 9001003), .options = words },
+		{ PAIR(9001002, 9001002), .options = "--parallel" },
+		{ PAIR(8002002, 9002000), .options = "--parallel", .warning = unread },
+		{ PAIR(8002002, 9002000), .options = "--migrateuri tcp://x" },
+	};
+
+	(void)unused;
+	expect(rows, OM_ARRAY_LEN(rows));
+}
+
+static void what_goes_by_rdma_is_not_encrypted(void **unused)
+{
+	struct row row = { PAIR(10000000, 10000000), .options = "--migrateuri rdma://x",
+			   ASKED("MIGRATE_TLS", "required") };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	assert_false(choose(&row, &t, &err));
+	assert_int_equal(err.code, OM_E_REFUSED);
+	assert_non_null(strstr(err.msg, "RDMA"));
+	row.value = "opportunistic";
+	assert_true(choose(&row, &t, &err));
+	assert_int_equal(t.flags & OM_FLAG_TLS, 0);
+	assert_non_null(strstr(t.warning, "not encrypted"));
+	row.options = "--migrateuri tcp://x";
+	assert_true(choose(&row, &t, &err));
+	assert_int_equal(t.flags & OM_FLAG_TLS, OM_FLAG_TLS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_loses_memory_is_not_chosen),
+		cmocka_unit_test(what_goes_by_rdma_is_not_encrypted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
