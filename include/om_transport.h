@@ -136,10 +136,13 @@ void om_transport_left(struct om_transport *left, const struct om_transport *tra
 #define OM_TRANSPORT_LOOSE                                                                         \
 	"QEMU does not keep several connections (--parallel) within the bandwidth limit"
 
+/* Can the name that the destination's certificate is issued for be given? (libvirt 6.0 on both hosts) */
+bool om_transport_can_name(const struct om_versions *versions);
+
 #define OM_TRANSPORT_ORIGIN "transport" /* of its parameters */
 
 /* Its parameters, for libvirt's call. */
 void om_transport_params(const struct om_transport *transport, struct om_params *params,
-			 const char *dst_host);
+			 const struct om_versions *versions, const char *dst_host);
 
 #endif

@@ -123,7 +123,8 @@ static void add_fast_attempt(struct om_plan *plan, const struct om_req *req,
 	om_params_set_text(&attempt->params, "migrate_uri", uri, "fast network");
 	set_listen(plan, &attempt->params, &facts->fast, addr);
 	/* The certificate is issued for the host's name, which the address is not. */
-	if ((plan->flags & OM_FLAG_TLS) && !om_params_get(&attempt->params, "tls.destination"))
+	if ((plan->flags & OM_FLAG_TLS) && om_transport_can_name(&facts->versions) &&
+	    !om_params_get(&attempt->params, "tls.destination"))
 		om_params_set_text(&attempt->params, "tls.destination", req->dst_host, "oned name");
 	describe_fast(plan, knobs, facts);
 }

@@ -79,7 +79,7 @@ static bool says(const struct om_attempt_end *end, const char *word)
 static bool tls_refused(const struct om_attempt_end *end)
 {
 	return says(end, "object-add") || says(end, "credentials") || says(end, "ertificate") ||
-	       says(end, "TLS");
+	       says(end, "TLS") || says(end, "tls.");
 }
 
 /* Locking is refused by libvirt before it begins, or by the kernel at the first bytes. */

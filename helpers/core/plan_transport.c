@@ -49,7 +49,7 @@ bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 				 err))
 		return false;
 	plan->flags |= t->flags;
-	om_transport_params(t, &opts->params, req->dst_host);
+	om_transport_params(t, &opts->params, &facts->versions, req->dst_host);
 	if (t->flags)
 		om_plan_info(plan,
 			     om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "", t->why));

@@ -312,7 +312,7 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 #define ORIGIN OM_TRANSPORT_ORIGIN
 
 void om_transport_params(const struct om_transport *t, struct om_params *params,
-			 const char *dst_host)
+			 const struct om_versions *versions, const char *dst_host)
 {
 	const char *level = t->compression == OM_COMPRESSION_ZSTD ? "compression.zstd.level"
 								  : "compression.zlib.level";
@@ -329,6 +329,7 @@ void om_transport_params(const struct om_transport *t, struct om_params *params,
 	else if (t->compression)
 		om_params_set_number(params, level, OM_PARAM_INT, t->level, ORIGIN);
 	/* The certificate is issued for the host's name, which no fast address is. */
-	if ((t->flags & OM_FLAG_TLS) && !om_params_get(params, "tls.destination"))
+	if ((t->flags & OM_FLAG_TLS) && om_transport_can_name(versions) &&
+	    !om_params_get(params, "tls.destination"))
 		om_params_set_text(params, "tls.destination", dst_host, ORIGIN);
 }

@@ -11,6 +11,12 @@ bool om_transport_both_from(uint64_t src, uint64_t dst, uint64_t version)
 	return src >= version && dst >= version; /* 0: not known */
 }
 
+bool om_transport_can_name(const struct om_versions *v)
+{
+	return (!v->src_libvirt || v->src_libvirt >= VERSION(6, 0, 0)) &&
+	       (!v->dst_libvirt || v->dst_libvirt >= VERSION(6, 0, 0));
+}
+
 static bool is_in(uint64_t version, uint64_t from, uint64_t below)
 {
 	return version >= from && version < below;

@@ -399,6 +399,8 @@ static void a_refusal_leads_to_what_is_weaker(void **unused)
 		{ OM_FLAG_TLS, OM_COMPRESSION_NONE, 1, 10,
 		  "unable to execute QEMU command 'object-add': Unable to access credentials",
 		  OM_REFUSED_TLS, OM_NEXT_NO_TLS },
+		{ OM_FLAG_TLS, OM_COMPRESSION_NONE, 74, 0,
+		  "parameter 'tls.destination' not supported", OM_REFUSED_TLS, OM_NEXT_NO_TLS },
 		/* The path's, and nobody's of these. */
 		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 9, 10,
 		  "operation failed: Failed to connect", 0, OM_NEXT_PATH },

@@ -112,11 +112,34 @@ static void what_goes_by_rdma_is_not_encrypted(void **unused)
 	assert_int_equal(t.flags & OM_FLAG_TLS, OM_FLAG_TLS);
 }
 
+static bool is_named(uint64_t src, uint64_t dst)
+{
+	const struct om_versions versions = { .src_libvirt = src, .dst_libvirt = dst };
+	const struct om_transport t = { .flags = OM_FLAG_TLS };
+	struct om_params params = { 0 };
+	bool named;
+
+	om_transport_params(&t, &params, &versions, "node02");
+	named = om_params_get(&params, "tls.destination") != NULL;
+	om_params_free(&params);
+	return named;
+}
+
+static void a_libvirt_that_does_not_know_the_name_is_not_given_it(void **unused)
+{
+	(void)unused;
+	assert_true(is_named(6000000, 11003000));
+	assert_true(is_named(0, 0));
+	assert_false(is_named(5010000, 6000000));
+	assert_false(is_named(6000000, 5010000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_loses_memory_is_not_chosen),
 		cmocka_unit_test(what_goes_by_rdma_is_not_encrypted),
+		cmocka_unit_test(a_libvirt_that_does_not_know_the_name_is_not_given_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
