@@ -189,10 +189,11 @@ struct om_disks {
 /*
  * True: it can be done. False: OM_E_INPUT, one sentence that names the disk or the file and says what to
  * do; `refused` has all of them, and the rest of the struct is as far as it was decided. To be freed in
- * both cases. `opts` may be NULL; limit_mibps is the operator's, 0 = none.
+ * both cases. `opts` may be NULL; `encrypted`: by whatever setting or option; limit_mibps is the
+ * operator's, 0 = none.
  */
 bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
-		     const struct om_opts *opts, uint64_t limit_mibps,
+		     const struct om_opts *opts, bool encrypted, uint64_t limit_mibps,
 		     struct om_err *err) OM_MUST_CHECK;
 void om_disks_free(struct om_disks *disks);
 

@@ -147,6 +147,10 @@ enum om_next om_plan_next(const struct om_plan *plan, size_t attempt,
 uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 			 const struct om_attempt_end *end);
 
+/* Of that, what holds for every VM between these hosts. */
+uint32_t om_plan_refused_for_all(const struct om_plan *plan, size_t attempt,
+				 const struct om_attempt_end *end);
+
 /* Does the end of `weaker`, made right after `failed`, prove that what it did without is the reason? */
 bool om_plan_got_further(const struct om_attempt *failed, const struct om_attempt *weaker,
 			 const struct om_attempt_end *end);

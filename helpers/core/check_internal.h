@@ -85,5 +85,6 @@ void om_check_mtu(struct om_check *c);
 void om_check_ports(struct om_check *c);
 void om_check_firewall(struct om_check *c);
 void om_check_tls(struct om_check *c);
+bool om_check_encrypts(const struct om_check *c); /* by an option or a setting */
 
 #endif

@@ -44,7 +44,8 @@ static void judge(struct om_check *c, const struct om_disks_facts *facts)
 	struct om_disks disks;
 	struct om_err ignored;
 
-	(void)!om_disks_decide(&disks, facts, c->facts->opts, limit, &ignored);
+	(void)!om_disks_decide(&disks, facts, c->facts->opts, om_check_encrypts(c), limit,
+			       &ignored);
 	tell(c, &disks);
 	om_disks_free(&disks);
 }

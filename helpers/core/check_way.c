@@ -177,6 +177,12 @@ void om_check_firewall(struct om_check *c)
 
 /* ---- certificates ---- */
 
+bool om_check_encrypts(const struct om_check *c)
+{
+	return (c->flags & OM_FLAG_TLS) ||
+	       (c->facts->knobs && om_knob_number(c->facts->knobs, OM_KNOB_MIGRATE_TLS));
+}
+
 static bool tls_required(const struct om_check *c)
 {
 	return (c->flags & OM_FLAG_TLS) ||
@@ -218,7 +224,7 @@ void om_check_tls(struct om_check *c)
 {
 	size_t before = c->findings->n;
 
-	if (!(c->flags & OM_FLAG_TLS) && !om_knob_number(c->facts->knobs, OM_KNOB_MIGRATE_TLS)) {
+	if (!om_check_encrypts(c)) {
 		om_check_found(c, OM_SEVERITY_OK, "not asked for");
 		return;
 	}

@@ -144,18 +144,18 @@ static void check_another(struct om_disks *disks, const struct om_disks_facts *f
 
 /* A mirror is fed by QEMU; libvirt's tunnel carries memory alone. */
 static void check_options(struct om_disks *disks, const struct om_disks_facts *facts,
-			  const struct om_opts *opts)
+			  const struct om_opts *opts, bool encrypted)
 {
 	uint64_t libvirt = facts->versions.src_libvirt;
 
-	if (!disks->mirrors || !opts)
+	if (!disks->mirrors)
 		return;
-	if ((opts->flags & OM_FLAG_TLS) && libvirt && libvirt < NAMED_LIBVIRT)
+	if (encrypted && libvirt && libvirt < NAMED_LIBVIRT)
 		om_disks_warn(disks,
 			      "libvirt of %s compares the certificate of the disks' data with "
 			      "the address that they go to, as do all before 8.2",
 			      facts->src_host);
-	if (opts->flags & OM_FLAG_TUNNELLED)
+	if (opts && (opts->flags & OM_FLAG_TUNNELLED))
 		om_disks_refuse(disks, "take --tunnelled out of MIGRATE_OPTIONS",
 				"--tunnelled cannot carry the disks");
 	if (disks->mirrors > OM_DISKS_MIRRORS_MAX)
@@ -177,7 +177,8 @@ static bool answer(const struct om_disks *disks, struct om_err *err)
 }
 
 bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
-		     const struct om_opts *opts, uint64_t limit_mibps, struct om_err *err)
+		     const struct om_opts *opts, bool encrypted, uint64_t limit_mibps,
+		     struct om_err *err)
 {
 	*disks = (struct om_disks){ .disk_count = facts->dom->disk_count,
 				    .file_count = facts->item_count,
@@ -190,7 +191,7 @@ bool om_disks_decide(struct om_disks *disks, const struct om_disks_facts *facts,
 	om_disks_decide_disks(disks, facts);
 	om_disks_decide_files(disks, facts);
 	om_disks_check_destination(disks, facts);
-	check_options(disks, facts, opts);
+	check_options(disks, facts, opts, encrypted);
 	om_disks_decide_rates(disks, facts, opts, limit_mibps);
 	return answer(disks, err);
 }

@@ -242,8 +242,9 @@ bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct o
 	om_plan_set_bandwidth(plan, knobs, opts);
 	set_behaviour(plan, opts, facts);
 	armed = om_plan_arm_postcopy(plan, knobs, opts, facts);
-	if (!om_plan_decide_disks(plan, opts, facts, err) ||
-	    !om_plan_set_transport(plan, req, knobs, opts, facts, err) ||
+	/* Of the disks it matters whether they are encrypted. */
+	if (!om_plan_set_transport(plan, req, knobs, opts, facts, err) ||
+	    !om_plan_decide_disks(plan, opts, facts, err) ||
 	    !choose_path(plan, req, knobs, opts, facts, err)) {
 		om_plan_free(plan);
 		return false;

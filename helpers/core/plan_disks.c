@@ -80,7 +80,7 @@ bool om_plan_decide_disks(struct om_plan *plan, const struct om_opts *opts,
 	if (!facts->disks)
 		return true;
 	plan->disk_facts = facts->disks;
-	if (!om_disks_decide(&plan->disks, facts->disks, opts,
+	if (!om_disks_decide(&plan->disks, facts->disks, opts, plan->flags & OM_FLAG_TLS,
 			     plan->limits.bandwidth_bytes_ps >> 20, err))
 		return false;
 	tell(plan);

@@ -137,6 +137,16 @@ uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 	return ours & OM_FLAG_ZEROCOPY ? OM_REFUSED_ZEROCOPY : method_of(plan);
 }
 
+/* The certificate may be wrong for the address of the disks' data alone (libvirt below 8.2). */
+uint32_t om_plan_refused_for_all(const struct om_plan *plan, size_t attempt,
+				 const struct om_attempt_end *end)
+{
+	bool disks = plan->attempts[attempt].flags &
+		     (OM_FLAG_NON_SHARED_DISK | OM_FLAG_NON_SHARED_INC);
+
+	return om_plan_refused(plan, attempt, end) & ~(disks ? OM_REFUSED_TLS : 0);
+}
+
 bool om_plan_got_further(const struct om_attempt *failed, const struct om_attempt *weaker,
 			 const struct om_attempt_end *end)
 {

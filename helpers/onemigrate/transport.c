@@ -205,7 +205,7 @@ void om_transport_refused(struct om_session *s, const struct om_attempt *attempt
 
 	for (size_t i = 0; i < s->plan.attempt_count; i++)
 		if (&s->plan.attempts[i] == attempt)
-			refused = om_plan_refused(&s->plan, i, end);
+			refused = om_plan_refused_for_all(&s->plan, i, end);
 	if (refused)
 		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
 }

@@ -196,7 +196,8 @@ static inline bool decide(struct world *w, uint64_t limit_mibps)
 	survey(w);
 	w->fresh = true;
 	w->err = (struct om_err){ 0 };
-	return om_disks_decide(&w->disk_plan, &w->facts, &w->opts, limit_mibps, &w->err);
+	return om_disks_decide(&w->disk_plan, &w->facts, &w->opts, w->opts.flags & OM_FLAG_TLS,
+			       limit_mibps, &w->err);
 }
 
 #endif

@@ -653,7 +653,8 @@ static void writes_wait_where_a_mirror_would_not_get_in_sync(void **state)
 	is_decided();
 	assert_true(w.disk_plan.sync_writes && w.disk_plan.disk[0].sync_wanted);
 	assert_int_equal(w.disk_plan.infos.n, 1);
-	assert_non_null(strstr(w.disk_plan.infos.v[0], "vda is written to, 25.0 MiB/s have to be copied again"));
+	assert_non_null(strstr(w.disk_plan.infos.v[0],
+			       "vda is written to, 25.0 MiB/s have to be copied again"));
 	w.facts.versions.dst_libvirt = 7000000;
 	is_decided();
 	assert_false(w.disk_plan.sync_writes);
@@ -845,22 +846,6 @@ static void a_tunnel_and_too_many_disks_are_refused(void **state)
 	is_refused("35 disks would have to be copied");
 }
 
-static void old_libvirt_compares_names_of_certificates(void **state)
-{
-	(void)state;
-	add_disk(&w, OM_DISK_FILE, DIR "/disk.0", "raw");
-	add_file(&w, "disk.0");
-	w.opts.flags = OM_FLAG_TLS;
-	is_decided();
-	assert_int_equal(w.disk_plan.warnings.n, 0);
-	w.facts.versions.src_libvirt = 8001000;
-	is_decided();
-	warns("compares the certificate");
-	w.opts.flags = 0;
-	is_decided();
-	assert_int_equal(w.disk_plan.warnings.n, 0);
-}
-
 static void a_mirror_less_migration_is_as_ever(void **state)
 {
 	struct om_params params = { 0 };
@@ -981,7 +966,6 @@ int main(void)
 		TEST(the_call_names_each_mirrored_disk),
 		TEST(old_versions_and_the_operators_words_are_minded),
 		TEST(a_tunnel_and_too_many_disks_are_refused),
-		TEST(old_libvirt_compares_names_of_certificates),
 		TEST(a_mirror_less_migration_is_as_ever),
 		TEST(it_is_printed_line_by_line),
 		TEST(paths_are_followed_within_the_directory),
