@@ -311,7 +311,29 @@ static bool resolve_one(const struct resolver *r, enum om_knob_id id, struct om_
 	return false;
 }
 
+static void complain(struct om_strv *list, const struct om_knob_source *source, const char *whose,
+		     const char *why)
+{
+	OM_AUTOFREE char *text = om_xasprintf("%s '%.60s' in the %s template is ignored: %.250s",
+					      source->name, source->text, whose, why);
+
+	om_str_sanitize(text);
+	om_strv_add(list, text);
+}
+
+/* Whoever wrote it there relies on it. */
+static void tell_out_of_scope(const struct resolver *r, const struct om_knob_row *row)
+{
+	for (size_t i = 0; i < r->count && !(row->scope & OM_SCOPE_DATASTORE); i++)
+		if (r->sources[i].origin == OM_ORIGIN_DATASTORE && !is_blank(r->sources[i].text) &&
+		    strcmp(r->sources[i].name, row->name) == 0)
+			complain(&r->knobs->warnings, &r->sources[i], "datastore's",
+				 "it counts in kvmrc and onemigraterc alone");
+}
+
 /* ---- what the VM's owner wants ---- */
+
+#define VM_S "VM's"
 
 static bool is_allowed(const struct om_knobs *knobs, const char *name)
 {
@@ -337,15 +359,6 @@ static bool stays_within(enum om_within within, uint64_t owners, uint64_t admini
 	return owners <= administrators;
 }
 
-static void complain(struct om_strv *list, const struct om_knob_source *source, const char *why)
-{
-	OM_AUTOFREE char *text = om_xasprintf("%s '%.60s' in the VM's template is ignored: %.250s",
-					      source->name, source->text, why);
-
-	om_str_sanitize(text);
-	om_strv_add(list, text);
-}
-
 /* Puts the owner's value in the place of the administrator's where it may stand there. */
 static void apply_owners(const struct resolver *r, enum om_knob_id id)
 {
@@ -357,11 +370,11 @@ static void apply_owners(const struct resolver *r, enum om_knob_id id)
 	if (!source)
 		return;
 	if (!is_allowed(r->knobs, row->name)) {
-		complain(&r->knobs->notes, source, "MIGRATE_VM_MAY_SET does not name it");
+		complain(&r->knobs->notes, source, VM_S, "MIGRATE_VM_MAY_SET does not name it");
 		return;
 	}
 	if (!take(r, id, source->text, OM_ORIGIN_VM, &why)) {
-		complain(&r->knobs->warnings, source, why.msg);
+		complain(&r->knobs->warnings, source, VM_S, why.msg);
 		return;
 	}
 	if (stays_within(row->within, r->knobs->v[id].number, administrators.number))
@@ -369,7 +382,7 @@ static void apply_owners(const struct resolver *r, enum om_knob_id id)
 	r->knobs->v[id] = administrators;
 	om_err_set(&why, OM_E_INPUT, "the administrator allows %s",
 		   *administrators.text ? administrators.text : "none");
-	complain(&r->knobs->warnings, source, why.msg);
+	complain(&r->knobs->warnings, source, VM_S, why.msg);
 }
 
 bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sources, size_t count,
@@ -383,8 +396,10 @@ bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sourc
 			om_knobs_free(knobs);
 			return false;
 		}
-	for (int id = 0; id < OM_KNOB_COUNT; id++)
+	for (int id = 0; id < OM_KNOB_COUNT; id++) {
+		tell_out_of_scope(&r, &om_knob_table[id]);
 		apply_owners(&r, (enum om_knob_id)id);
+	}
 	return true;
 }
 

@@ -153,7 +153,7 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 	[OM_KNOB_MIGRATE_TLS] = {
 		.name = "MIGRATE_TLS", .type = OM_KNOB_CHOICE, .unit = "",
 		.choices = "off|opportunistic|required", .def = "off",
-		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
+		.scope = OM_SCOPE_HOST,
 		.help = "Encrypts memory and disks with QEMU's certificates, which are issued for the "
 			"hosts' OpenNebula names: opportunistic goes on without where that fails and says "
 			"so, required never does; --tls in MIGRATE_OPTIONS is required.",

@@ -112,6 +112,22 @@ static void an_origin_out_of_scope_is_ignored_even_with_a_bad_value(void **state
 	is_text(OM_KNOB_MIGRATE_NETWORK, "", OM_ORIGIN_DEFAULT);
 }
 
+/* A datastore's template reaches no script that has to do without the helper. */
+static void encryption_is_asked_for_where_every_script_reads_it(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_TLS", "required", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_NETWORK_POLICY", " ", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_POLICY", "gentle", OM_ORIGIN_DATASTORE },
+			    { "MIGRATE_NETWORK_POLICY", "strict", OM_ORIGIN_VM }));
+	is_text(OM_KNOB_MIGRATE_TLS, "off", OM_ORIGIN_DEFAULT);
+	assert_int_equal(knobs.warnings.n, 1);
+	assert_string_equal(knobs.warnings.v[0],
+			    "MIGRATE_TLS 'required' in the datastore's template is ignored: it "
+			    "counts in kvmrc and onemigraterc alone");
+	assert_int_equal(knobs.notes.n, 0);
+}
+
 static void a_value_that_loses_is_not_judged(void **state)
 {
 	(void)state;
@@ -345,7 +361,6 @@ static void what_an_owner_may_never_set_is_not_even_noted(void **state)
 	(void)state;
 	assert_true(RESOLVE(MAY_SET(ALL_OF_THEM),
 			    { "MIGRATE_VM_MAY_SET", "SYNC_TIME", OM_ORIGIN_VM },
-			    { "MIGRATE_VM_MAY_SET", "SYNC_TIME", OM_ORIGIN_DATASTORE },
 			    { "MIGRATE_OPTIONS", "--unsafe", OM_ORIGIN_VM }));
 	is_text(OM_KNOB_MIGRATE_VM_MAY_SET, ALL_OF_THEM, OM_ORIGIN_RC);
 	is_text(OM_KNOB_MIGRATE_OPTIONS, "", OM_ORIGIN_DEFAULT);
@@ -607,6 +622,7 @@ int main(void)
 		TEST(an_empty_or_blank_text_counts_as_unset),
 		TEST(unknown_names_are_ignored),
 		TEST(an_origin_out_of_scope_is_ignored_even_with_a_bad_value),
+		TEST(encryption_is_asked_for_where_every_script_reads_it),
 		TEST(a_value_that_loses_is_not_judged),
 		TEST(blanks_around_a_value_go),
 		TEST(yes_and_no_have_six_spellings_in_any_case),
