@@ -79,8 +79,22 @@ struct om_transport_seen {
 struct om_state;
 /* Takes a record of the history, in any order; those of other ways, or of no use, are passed over. */
 void om_transport_see(struct om_transport_seen *seen, const struct om_state *record);
-/* Fills seen_bytes_ps and seen_least. */
+/* Fills seen_bytes_ps and seen_least; after link_bytes_ps is known. */
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts);
+
+/* What earlier migrations of this guest, to whatever host, tell of it; the newest one of each kind counts. */
+struct om_transport_guest {
+	const char *uuid;
+	uint64_t now_ms; /* wall clock */
+	uint64_t done_epoch_ms, hot_bytes, dirty_bytes_ps;
+	uint64_t xbzrle_epoch_ms;
+	bool xbzrle_failed;
+};
+/* Takes a record of the history, in any order; those of other guests are passed over. */
+void om_transport_see_guest(struct om_transport_guest *guest, const struct om_state *record);
+/* Fills hot_bytes, dirty_bytes_ps and xbzrle_failed. */
+void om_transport_guest_tell(const struct om_transport_guest *guest,
+			     struct om_transport_facts *facts);
 
 enum om_compression {
 	OM_COMPRESSION_NONE,

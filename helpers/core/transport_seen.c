@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What earlier migrations tell of the link. */
+/* What earlier migrations tell of the link and of the guest. */
 #include "transport_internal.h"
 
 #include "om_history.h"
@@ -36,6 +36,12 @@ static bool is_held_up_by_the_processor(const struct om_state *record, uint64_t 
 	       (double)bytes_ps > OM_TRANSPORT_STREAM_SEEN * 1e9 / ns;
 }
 
+/* By zstd or zlib, which xbzrle is not like: it is counted as it goes. */
+static bool is_packed(const struct om_state *record)
+{
+	return strstr(record->transport, "zstd") || strstr(record->transport, "zlib");
+}
+
 void om_transport_see(struct om_transport_seen *seen, const struct om_state *record)
 {
 	struct om_transport_sight sight = { .epoch_ms = record->updated_epoch_ms };
@@ -45,6 +51,8 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 	    strcmp(record->dst, seen->dst) != 0 || strcmp(record->path_addr, seen->addr) != 0 ||
 	    record->updated_epoch_ms + FRESH_MS < seen->now_ms)
 		return;
+	if (!record->packed_permille && is_packed(record))
+		return;		       /* by a QEMU that counts it as if it were not */
 	if (record->packed_permille) { /* in the whole time, since it stands for a bound alone */
 		sight.bytes_ps = om_history_rate(record);
 		keep(seen->packed, &sight);
@@ -70,7 +78,44 @@ void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_tran
 {
 	struct om_transport_sight plain = largest(seen->plain), packed = largest(seen->packed);
 
+	if (facts->link_bytes_ps && packed.bytes_ps > facts->link_bytes_ps)
+		packed.bytes_ps = facts->link_bytes_ps; /* no wire is faster than its interface */
 	facts->seen_least = plain.least ||
 			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
 	facts->seen_bytes_ps = plain.bytes_ps > packed.bytes_ps ? plain.bytes_ps : packed.bytes_ps;
+}
+
+/* ---- the guest ---- */
+
+/* A guest that went once past its limits, or by other means, or not at all: it does not pay for it. */
+static bool has_failed(const struct om_state *record)
+{
+	return record->phase != OM_PHASE_DONE || strstr(record->actions, "post-copy") ||
+	       record->downtime_ms > record->downtime_max_ms;
+}
+
+void om_transport_see_guest(struct om_transport_guest *guest, const struct om_state *record)
+{
+	uint64_t epoch_ms = record->updated_epoch_ms;
+
+	if (strcmp(record->uuid, guest->uuid) != 0)
+		return;
+	if (record->phase == OM_PHASE_DONE && epoch_ms >= guest->done_epoch_ms) {
+		guest->done_epoch_ms = epoch_ms;
+		guest->hot_bytes = record->hot_bytes;
+		guest->dirty_bytes_ps = record->dirty_bytes_ps;
+	}
+	if (strstr(record->transport, "xbzrle") && record->iteration >= 2 &&
+	    epoch_ms >= guest->xbzrle_epoch_ms && epoch_ms + FRESH_MS >= guest->now_ms) {
+		guest->xbzrle_epoch_ms = epoch_ms;
+		guest->xbzrle_failed = has_failed(record);
+	}
+}
+
+void om_transport_guest_tell(const struct om_transport_guest *guest,
+			     struct om_transport_facts *facts)
+{
+	facts->hot_bytes = guest->hot_bytes;
+	facts->dirty_bytes_ps = guest->dirty_bytes_ps;
+	facts->xbzrle_failed = guest->xbzrle_failed;
 }

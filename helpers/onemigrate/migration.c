@@ -51,7 +51,7 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 					       .transport = *s->state.transport ? s->state.transport
 										: NULL,
 					       .guest_bytes = done.guest_bytes,
-					       .packed = om_transport_packs(s),
+					       .packed = om_transport_counts(s),
 					       .src_cpu_ms = s->look.src_cpu_ms,
 					       .dst_cpu_ms = s->state.dst_cpu_ms,
 					       .via = way },
@@ -67,7 +67,7 @@ static void summarise(struct om_session *s, const struct om_run_end *end)
 	s->state.guest_bytes = done.guest_bytes;
 	s->state.hot_bytes = s->watch.forecast.hot_bytes;
 	s->state.src_cpu_ms = s->look.src_cpu_ms;
-	if (done.guest_bytes && om_transport_packs(s))
+	if (done.guest_bytes && om_transport_counts(s))
 		s->state.packed_permille =
 			1 + (uint32_t)(done.data_memory_bytes * 1000 / done.guest_bytes);
 	if (done.iterations)

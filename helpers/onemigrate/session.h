@@ -171,6 +171,8 @@ void om_transport_gather(struct om_session *s);
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt);
 void om_transport_sample(struct om_session *s, const struct om_sample *sample);
 bool om_transport_packs(const struct om_session *s); /* memory is compressed in this attempt */
+/* And QEMU counts it so: below 8.1 it counts what several connections compress as if they did not. */
+bool om_transport_counts(const struct om_session *s);
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
 /* An attempt has ended. What the one before it was refused is remembered where this one got further. */

@@ -65,32 +65,15 @@ void om_transport_peeked(struct om_session *s)
 /* ---- what was reached before ---- */
 
 struct seen {
-	const struct om_session *s;
 	struct om_transport_seen link;
-	uint64_t guest_ms; /* the newest of this guest */
-	struct om_transport_facts *facts;
+	struct om_transport_guest guest;
 };
-
-/* What an earlier migration of this guest, to whatever host, tells of it; the newest one counts. */
-static void see_guest(const struct om_state *record, struct seen *seen)
-{
-	struct om_transport_facts *f = seen->facts;
-
-	if (record->phase != OM_PHASE_DONE || record->updated_epoch_ms < seen->guest_ms ||
-	    strcmp(record->uuid, om_vir_uuid(seen->s->vir)) != 0)
-		return;
-	seen->guest_ms = record->updated_epoch_ms;
-	f->hot_bytes = record->hot_bytes;
-	f->dirty_bytes_ps = record->dirty_bytes_ps;
-	f->xbzrle_failed = strstr(record->transport, "xbzrle") &&
-			   record->downtime_ms > record->downtime_max_ms;
-}
 
 static void see(const struct om_state *record, void *ctx)
 {
 	struct seen *seen = ctx;
 
-	see_guest(record, seen);
+	om_transport_see_guest(&seen->guest, record);
 	om_transport_see(&seen->link, record);
 }
 
@@ -104,14 +87,15 @@ static bool goes_fast(const struct om_session *s)
 static void look_back(struct om_session *s, struct om_transport_facts *f)
 {
 	char addr[OM_ADDR_TEXT] = "";
-	struct seen seen = { .s = s,
-			     .link = { .dst = s->args.dst, .addr = addr, .now_ms = om_epoch_ms() },
-			     .facts = f };
+	uint64_t now_ms = om_epoch_ms();
+	struct seen seen = { .link = { .dst = s->args.dst, .addr = addr, .now_ms = now_ms },
+			     .guest = { .uuid = om_vir_uuid(s->vir), .now_ms = now_ms } };
 
 	if (goes_fast(s))
 		om_addr_print(&s->facts.fast.addr, addr);
 	om_history_each(see, &seen);
 	om_transport_seen_tell(&seen.link, f);
+	om_transport_guest_tell(&seen.guest, f);
 }
 
 /* ---- the link ---- */

@@ -10,6 +10,14 @@ bool om_transport_packs(const struct om_session *s)
 	return s->look.flags & OM_FLAG_COMPRESSED;
 }
 
+#define COUNTED_FROM UINT64_C(8001000)
+
+bool om_transport_counts(const struct om_session *s)
+{
+	return om_transport_packs(s) &&
+	       (!(s->look.flags & OM_FLAG_PARALLEL) || s->facts.versions.src_qemu >= COUNTED_FROM);
+}
+
 void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt)
 {
 	struct om_transport left;

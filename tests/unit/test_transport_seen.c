@@ -147,6 +147,97 @@ static void compressed_ones_are_bounds(void **unused)
 	assert_true(told_by(packed(record_of(100, 3000, 1))).seen_least);
 }
 
+static void what_old_ones_count_wrong_does_not_count(void **unused)
+{
+	struct om_state record = packed(record_of(600, 3000, 1));
+	struct om_transport_facts facts;
+
+	(void)unused;
+	record.packed_permille = 0; /* QEMU below 8.1 cannot tell */
+	facts = told_by(record);
+	assert_int_equal(facts.seen_bytes_ps, 0);
+	assert_false(facts.seen_least);
+	/* Nothing goes faster than the interface, whatever was counted. */
+	facts = told_by(packed(record_of(3000, 3000, 1)));
+	assert_int_equal(facts.seen_bytes_ps, INTERFACE);
+	assert_true(om_transport_link(&facts) == INTERFACE);
+}
+
+/* ---- the guest ---- */
+
+#define GUEST "0d5e7a0e-7a1c-4b8e-9a55-9f1f6c3f2b11"
+
+/* A migration of the guest, `ago` minutes ago. */
+static struct om_state of_guest(const char *transport, uint32_t downtime_ms, uint64_t ago)
+{
+	struct om_state record = record_of(100, 3000, ago);
+
+	om_str_copy(record.uuid, sizeof(record.uuid), GUEST);
+	om_str_copy(record.transport, sizeof(record.transport), transport);
+	record.iteration = 7;
+	record.hot_bytes = ago * MB;
+	record.dirty_bytes_ps = ago * 2 * MB;
+	record.downtime_ms = downtime_ms;
+	record.downtime_max_ms = 500;
+	return record;
+}
+
+static void what_a_guest_showed_counts_until_it_shows_something_else(void **unused)
+{
+	struct om_transport_guest guest = { .uuid = GUEST, .now_ms = NOW_MS };
+	struct om_transport_facts facts = { 0 };
+	struct om_state records[] = {
+		of_guest("a single stream, xbzrle with a cache of 64 MiB", 900, 8),
+		of_guest("", 100, 4), /* plain: says nothing of xbzrle */
+		of_guest("", 100, 2),
+		of_guest("", 100, 1),
+	};
+
+	(void)unused;
+	om_str_copy(records[2].uuid, sizeof(records[2].uuid), "another");
+	records[3].phase = OM_PHASE_FAILED;
+	for (size_t i = OM_ARRAY_LEN(records); i > 0; i--)
+		om_transport_see_guest(&guest, &records[i - 1]);
+	om_transport_guest_tell(&guest, &facts);
+	assert_int_equal(facts.hot_bytes, 4 * MB);
+	assert_int_equal(facts.dirty_bytes_ps, 8 * MB);
+	assert_true(facts.xbzrle_failed);
+	records[0].downtime_ms = 300;
+	records[0].updated_epoch_ms += 1;
+	om_transport_see_guest(&guest, &records[0]);
+	om_transport_guest_tell(&guest, &facts);
+	assert_false(facts.xbzrle_failed);
+}
+
+static bool fails(struct om_state record)
+{
+	struct om_transport_guest guest = { .uuid = GUEST, .now_ms = NOW_MS };
+	struct om_transport_facts facts = { 0 };
+
+	om_transport_see_guest(&guest, &record);
+	om_transport_guest_tell(&guest, &facts);
+	return facts.xbzrle_failed;
+}
+
+static void xbzrle_that_did_not_bring_it_to_its_end_has_failed(void **unused)
+{
+	struct om_state record = of_guest("a single stream, xbzrle with a cache of 64 MiB", 300, 8);
+
+	(void)unused;
+	assert_false(fails(record));
+	om_str_copy(record.actions, sizeof(record.actions),
+		    "downtime 180 ms at 4.2 s; post-copy at 9.0 s");
+	assert_true(fails(record));
+	*record.actions = '\0';
+	record.phase = OM_PHASE_FAILED;
+	assert_true(fails(record));
+	record.iteration = 1; /* it never came to writing a page again */
+	assert_false(fails(record));
+	record.iteration = 7;
+	record.updated_epoch_ms = NOW_MS - 31 * DAY_MS;
+	assert_false(fails(record));
+}
+
 static void what_others_send_is_subtracted_once(void **unused)
 {
 	struct om_transport_facts facts = { .link_bytes_ps = 1000 * MB, .busy_bytes_ps = 300 * MB };
@@ -252,6 +343,9 @@ int main(void)
 		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
 		cmocka_unit_test(compressed_ones_are_bounds),
+		cmocka_unit_test(what_old_ones_count_wrong_does_not_count),
+		cmocka_unit_test(what_a_guest_showed_counts_until_it_shows_something_else),
+		cmocka_unit_test(xbzrle_that_did_not_bring_it_to_its_end_has_failed),
 		cmocka_unit_test(what_others_send_is_subtracted_once),
 		cmocka_unit_test(several_connections_after_a_single_one_too),
 		cmocka_unit_test(several_connections_where_one_is_slower_than_the_link),
