@@ -28,13 +28,17 @@ struct om_request {
 };
 struct om_request_queue {
 	unsigned int count;
+	bool begun; /* memory or disks move; no pause is given out before */
 	struct om_request v[OM_CONTROL_CLIENTS]; /* by client */
 };
 
 /* In the place of what that client had asked before. */
 void om_request_put(struct om_request_queue *queue, int client, const struct om_request *request);
-/* The oldest one at that stage, as a copy; what was asked is taken then. A cancel is never given out: it
- * ends the migration, which answers it. Its place, or -1. */
+/*
+ * The oldest one at that stage, as a copy; what was asked is taken then. A cancel is never given out: it
+ * ends the migration, which answers it. Nor is a pause before libvirt's migration has begun: libvirt would
+ * take the guest for one that was paused before, and leave it so on the destination. Its place, or -1.
+ */
 int om_request_take(struct om_request_queue *queue, enum om_request_stage stage,
 		    struct om_request *copy);
 /* Back to its place with its answer, and on to the next stage. False: nobody waits for it any more. */
@@ -44,8 +48,8 @@ bool om_request_leave(struct om_request_queue *queue, int place, const struct om
 #define OM_REQUEST_CANCEL_MS 30000
 #define OM_REQUEST_MS 10000 /* a call of libvirt can hang */
 bool om_request_is_late(const struct om_request *request, uint64_t now_ms);
-/* Gives it up: what is known by then. */
-void om_request_answer_late(struct om_request *request, enum om_phase phase);
+/* Gives it up: what is known by then. `begun`: that of its queue. */
+void om_request_answer_late(struct om_request *request, enum om_phase phase, bool begun);
 
 struct om_request_end {
 	bool left_to_stock, on_dest;

@@ -7,6 +7,12 @@ void om_request_put(struct om_request_queue *queue, int client, const struct om_
 	queue->v[client].number = ++queue->count;
 }
 
+static bool may_be_taken(const struct om_request_queue *queue, const struct om_request *request)
+{
+	return request->what.verb != OM_CONTROL_CANCEL &&
+	       (request->what.verb != OM_CONTROL_PAUSE || queue->begun);
+}
+
 int om_request_take(struct om_request_queue *queue, enum om_request_stage stage,
 		    struct om_request *copy)
 {
@@ -14,7 +20,7 @@ int om_request_take(struct om_request_queue *queue, enum om_request_stage stage,
 	int found = -1;
 
 	for (int i = 0; i < OM_CONTROL_CLIENTS; i++)
-		if (v[i].stage == stage && v[i].what.verb != OM_CONTROL_CANCEL &&
+		if (v[i].stage == stage && may_be_taken(queue, &v[i]) &&
 		    (found < 0 || v[i].number < v[found].number))
 			found = i;
 	if (found < 0)
@@ -47,9 +53,11 @@ bool om_request_is_late(const struct om_request *request, uint64_t now_ms)
 }
 
 /* Nobody has come by to take it. */
-static const char *why_not_taken(enum om_phase phase)
+static const char *why_not_taken(const struct om_request *request, enum om_phase phase, bool begun)
 {
-	switch (phase) {
+	bool waits = request->what.verb == OM_CONTROL_PAUSE && !begun && phase == OM_PHASE_COPY;
+
+	switch (waits ? OM_PHASE_PREPARE : phase) {
 	case OM_PHASE_SEND:
 		return "files are being sent, libvirt's migration has not begun yet; nothing was "
 		       "changed";
@@ -64,7 +72,7 @@ static const char *why_not_taken(enum om_phase phase)
 	}
 }
 
-void om_request_answer_late(struct om_request *request, enum om_phase phase)
+void om_request_answer_late(struct om_request *request, enum om_phase phase, bool begun)
 {
 	struct om_control_answer *answer = &request->answer;
 
@@ -79,7 +87,8 @@ void om_request_answer_late(struct om_request *request, enum om_phase phase)
 		om_control_say(answer, OM_CONTROL_UNPROVEN,
 			       "libvirt does not answer; whether it was done is not known");
 	else
-		om_control_say(answer, OM_CONTROL_REFUSED, "%s", why_not_taken(phase));
+		om_control_say(answer, OM_CONTROL_REFUSED, "%s",
+			       why_not_taken(request, phase, begun));
 	request->stage = OM_REQUEST_DONE;
 }
 

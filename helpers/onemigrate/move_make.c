@@ -45,7 +45,7 @@ static bool copy_progress(void *ctx, uint64_t bytes)
 	struct om_mover_session *ms = ctx;
 	uint64_t limit = ms->s->plan.limits.bandwidth_bytes_ps, due_ms, took_ms;
 
-	om_requests_work(ms->s);
+	om_requests_work(ms->s, true);
 	ms->file_bytes_done += bytes;
 	took_ms = om_now_ms() - ms->copy_begun_ms;
 	due_ms = limit ? ms->file_bytes_done * 1000 / limit : 0;

@@ -24,7 +24,7 @@ void om_mover_sleep(void *ctx, uint32_t ms)
 	struct om_session *s = ((struct om_mover_session *)ctx)->s;
 	struct pollfd stop = { .fd = s->stop ? -1 : s->stop_fd, .events = POLLIN };
 
-	om_requests_work(s);
+	om_requests_work(s, true);
 	poll(&stop, 1, (int)ms);
 }
 

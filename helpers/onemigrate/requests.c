@@ -78,7 +78,7 @@ static void answer_all(struct om_session *s)
 			om_request_answer_by_end(request, &end);
 		else if (request->stage != OM_REQUEST_DONE &&
 			 om_request_is_late(request, om_now_ms()))
-			om_request_answer_late(request, s->state.phase);
+			om_request_answer_late(request, s->state.phase, s->requests.queue.begun);
 		if (request->stage != OM_REQUEST_DONE)
 			continue;
 		om_control_reply(&s->requests.server, i, &request->answer);

@@ -201,8 +201,16 @@ static void repeat_bandwidth(struct om_session *s)
 		om_log_syslog("%s", err.msg);
 }
 
+static void set_begun(struct om_session *s, bool begun)
+{
+	pthread_mutex_lock(&s->lock);
+	s->requests.queue.begun = begun;
+	pthread_mutex_unlock(&s->lock);
+}
+
 void om_requests_begin(struct om_session *s, unsigned int flags)
 {
+	set_begun(s, false);
 	s->requests.flags = flags;
 	s->requests.postcopy_asked_ms = 0;
 	s->requests.bandwidth_before_mibps = om_vir_bandwidth_mibps(s->vir);
@@ -222,11 +230,12 @@ void om_requests_restore(struct om_session *s)
 		om_log_syslog("%s", err.msg);
 }
 
-void om_requests_work(struct om_session *s)
+void om_requests_work(struct om_session *s, bool begun)
 {
 	struct om_request request;
 	int place = take(s, OM_REQUEST_STARTED, &request);
 
+	set_begun(s, begun);
 	repeat_bandwidth(s);
 	if (place >= 0)
 		finish_postcopy(s, place, &request);

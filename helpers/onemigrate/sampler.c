@@ -23,7 +23,7 @@ struct om_sampler {
 	pthread_t thread;
 	bool started;
 	atomic_bool ended;
-	bool moved; /* memory has moved */
+	bool moved; /* memory has, or disks have */
 	bool abort_sent;
 	unsigned int iteration, looks, refusals;
 	uint64_t next_sample_ms, next_syslog_ms;
@@ -281,7 +281,7 @@ static void *run(void *arg)
 			sampler->next_sample_ms = om_now_ms() + SAMPLE_MS;
 			continue;
 		}
-		om_requests_work(s);
+		om_requests_work(s, sampler->moved);
 		follow_events(sampler);
 		if (om_now_ms() < sampler->next_sample_ms)
 			continue;

@@ -262,8 +262,8 @@ void om_requests_fds(struct om_session *s, struct pollfd fds[OM_REQUESTS_FDS]);
 void om_requests_serve(struct om_session *s, const struct pollfd fds[OM_REQUESTS_FDS]);
 /* Answers whoever still waits; the process ends. */
 void om_requests_end(struct om_session *s);
-/* requests_work.c; sampler's thread, whenever it wakes: */
-void om_requests_work(struct om_session *s);
+/* requests_work.c; sampler's thread, whenever it wakes. `begun`: memory or disks have moved in this attempt. */
+void om_requests_work(struct om_session *s, bool begun);
 /* Stops the guest until it runs on the destination; whoever answers for this process then knows. */
 bool om_session_suspend(struct om_session *s, struct om_err *err) OM_MUST_CHECK;
 /* Where libvirt takes it, its event follows a moment later. */

@@ -14,6 +14,7 @@
 static unsigned long long own_speed;	  /* the domain's, MiB/s */
 static unsigned long long postcopy_speed; /* QEMU's other one; 0: it was not set */
 static bool postcopy_refused;
+static bool begun; /* memory or disks move */
 static bool stops; /* a suspend is carried out, too */
 
 int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned int flags)
@@ -125,6 +126,7 @@ static void begin(void)
 	postcopy_speed = 0;
 	postcopy_refused = false;
 	stops = true;
+	begun = true;
 	s.shared = &shared;
 	s.vir = fake_start();
 	s.args = (struct om_args){ .src = "node01", .dst = "node02", .vm_id = "31" };
@@ -153,7 +155,7 @@ static const struct om_request *ask(int client, const char *line)
 	if (!om_control_parse(&request.what, line, NULL, &err))
 		fail_msg("%s", err.msg);
 	om_request_put(&s.requests.queue, client, &request);
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	return &s.requests.queue.v[client];
 }
 
@@ -234,7 +236,7 @@ static void a_bandwidth_holds_in_a_post_copy_that_follows(void **unused)
 	ask(0, "set bandwidth=40");
 	postcopy_speed = 0;
 	s.first_pass_ms = 5;
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	assert_int_equal(postcopy_speed, 40);
 	end();
 }
@@ -262,13 +264,13 @@ static void a_bandwidth_before_the_first_pass_is_set_once_more(void **unused)
 	s.first_pass_ms = 0;
 	ask(0, "set bandwidth=40");
 	own_speed = 1000;
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	assert_int_equal(own_speed, 1000);
 	s.first_pass_ms = 5;
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	assert_int_equal(own_speed, 40);
 	own_speed = 77;
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	assert_int_equal(own_speed, 77);
 	end();
 }
@@ -298,11 +300,11 @@ static void post_copy_is_answered_once_the_guest_is_there(void **unused)
 	assert_int_equal(fake.postcopies, 1);
 	assert_int_equal(r->stage, OM_REQUEST_STARTED);
 	assert_false(was_told());
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	assert_int_equal(r->stage, OM_REQUEST_STARTED);
 	fake.state = VIR_DOMAIN_PAUSED;
 	fake.reason = VIR_DOMAIN_PAUSED_POSTCOPY;
-	om_requests_work(&s);
+	om_requests_work(&s, begun);
 	answers(r, OM_CONTROL_DONE, "the guest runs on node02");
 	assert_int_equal(fake.postcopies, 1);
 	end();
@@ -341,6 +343,29 @@ static void a_pause_is_told_to_whoever_answers_for_the_process(void **unused)
 	fake.call_text = "busy";
 	answers(ask(0, "pause"), OM_CONTROL_REFUSED, "busy");
 	assert_false(s.guest_suspended || shared.guest_suspended);
+	end();
+}
+
+/* libvirt asks whether the guest is paused when it begins, and would leave it so on the destination. */
+static void a_pause_waits_until_memory_or_disks_move(void **unused)
+{
+	const struct om_request *r;
+
+	(void)unused;
+	begin();
+	begun = false;
+	r = ask(0, "pause");
+	assert_int_equal(r->stage, OM_REQUEST_ASKED);
+	answers(ask(1, "set downtime-max=700"), OM_CONTROL_DONE, "in force: ");
+	assert_int_equal(fake.suspended, 0);
+	assert_false(shared.guest_suspended);
+	begun = true;
+	om_requests_work(&s, begun);
+	answers(r, OM_CONTROL_DONE, "stands still on node01");
+	assert_int_equal(fake.suspended, 1);
+	/* Another attempt begins anew. */
+	om_requests_begin(&s, OM_FLAG_LIVE);
+	assert_false(s.requests.queue.begun);
 	end();
 }
 
@@ -383,6 +408,7 @@ int main(void)
 		cmocka_unit_test(post_copy_is_answered_once_the_guest_is_there),
 		cmocka_unit_test(post_copy_is_not_asked_for_where_it_was_not_armed),
 		cmocka_unit_test(a_pause_is_told_to_whoever_answers_for_the_process),
+		cmocka_unit_test(a_pause_waits_until_memory_or_disks_move),
 		cmocka_unit_test(while_it_is_cancelled_nothing_else_is_done),
 		cmocka_unit_test(several_are_answered_in_their_order),
 	};

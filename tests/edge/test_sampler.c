@@ -219,6 +219,25 @@ static void it_asks_one_thing_at_a_time_and_not_too_often(void **unused)
 	end();
 }
 
+static void a_pause_waits_for_libvirts_job(void **unused)
+{
+	const struct om_request pause = { .stage = OM_REQUEST_ASKED,
+					  .what = { .verb = OM_CONTROL_PAUSE } };
+
+	(void)unused;
+	begin(OM_POLICY_AUTO);
+	has_job = false;
+	om_request_put(&s.requests.queue, 0, &pause);
+	runs_for(250);
+	assert_int_equal(s.requests.queue.v[0].stage, OM_REQUEST_ASKED);
+	assert_false(s.guest_suspended);
+	has_job = true;
+	runs_for(350);
+	assert_int_equal(s.requests.queue.v[0].stage, OM_REQUEST_DONE);
+	assert_true(s.guest_suspended);
+	end();
+}
+
 static void without_a_job_nothing_has_moved_and_nothing_is_set(void **unused)
 {
 	(void)unused;
@@ -391,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_asks_one_thing_at_a_time_and_not_too_often),
+		cmocka_unit_test(a_pause_waits_for_libvirts_job),
 		cmocka_unit_test(without_a_job_nothing_has_moved_and_nothing_is_set),
 		cmocka_unit_test(a_signal_ends_the_call_again_and_again),
 		cmocka_unit_test(what_is_being_ended_is_watched_and_nothing_is_decided),

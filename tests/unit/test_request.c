@@ -14,7 +14,7 @@ static void ask(struct om_request_queue *queue, int client, enum om_control_verb
 
 static void the_oldest_is_taken_first_and_a_cancel_never(void **unused)
 {
-	struct om_request_queue queue = { 0 };
+	struct om_request_queue queue = { .begun = true };
 	struct om_request copy;
 
 	(void)unused;
@@ -29,6 +29,22 @@ static void the_oldest_is_taken_first_and_a_cancel_never(void **unused)
 	assert_int_equal(om_request_take(&queue, OM_REQUEST_ASKED, &copy), 0);
 	assert_int_equal(om_request_take(&queue, OM_REQUEST_ASKED, &copy), -1);
 	assert_int_equal(queue.v[1].stage, OM_REQUEST_ASKED);
+}
+
+static void a_pause_waits_until_the_migration_has_begun(void **unused)
+{
+	struct om_request_queue queue = { 0 };
+	struct om_request copy;
+
+	(void)unused;
+	ask(&queue, 1, OM_CONTROL_PAUSE);
+	ask(&queue, 2, OM_CONTROL_SET);
+	assert_int_equal(om_request_take(&queue, OM_REQUEST_ASKED, &copy), 2);
+	assert_int_equal(om_request_take(&queue, OM_REQUEST_ASKED, &copy), -1);
+	assert_int_equal(queue.v[1].stage, OM_REQUEST_ASKED);
+	queue.begun = true;
+	assert_int_equal(om_request_take(&queue, OM_REQUEST_ASKED, &copy), 1);
+	assert_int_equal(copy.what.verb, OM_CONTROL_PAUSE);
 }
 
 static void an_answer_comes_back_to_its_place(void **unused)
@@ -60,7 +76,7 @@ static void an_answer_never_reaches_another_client_in_that_place(void **unused)
 	ask(&queue, 0, OM_CONTROL_SET);
 	place = om_request_take(&queue, OM_REQUEST_ASKED, &copy);
 	/* given up and answered; the place is that of a client who has not said a word yet */
-	om_request_answer_late(&queue.v[0], OM_PHASE_COPY);
+	om_request_answer_late(&queue.v[0], OM_PHASE_COPY, true);
 	queue.v[0].stage = OM_REQUEST_NONE;
 	assert_false(om_request_leave(&queue, place, &copy, OM_REQUEST_DONE));
 	assert_int_equal(queue.v[0].stage, OM_REQUEST_NONE);
@@ -106,6 +122,8 @@ static void what_is_late_is_answered_with_what_is_known(void **unused)
 		{ OM_CONTROL_PAUSE, OM_REQUEST_ASKED, OM_PHASE_SETTLE, OM_CONTROL_REFUSED,
 		  "libvirt's migration has ended, and both hosts are asked where the VM is; "
 		  "nothing was changed" },
+		{ OM_CONTROL_PAUSE, OM_REQUEST_ASKED, OM_PHASE_COPY, OM_CONTROL_REFUSED,
+		  "libvirt does not answer; nothing was changed" },
 	};
 
 	(void)unused;
@@ -113,9 +131,38 @@ static void what_is_late_is_answered_with_what_is_known(void **unused)
 		struct om_request request = { .stage = rows[i].stage,
 					      .what = { .verb = rows[i].verb } };
 
-		om_request_answer_late(&request, rows[i].phase);
+		om_request_answer_late(&request, rows[i].phase, true);
 		assert_int_equal(request.stage, OM_REQUEST_DONE);
 		assert_int_equal(request.answer.result, rows[i].result);
+		assert_string_equal(request.answer.text, rows[i].text);
+	}
+}
+
+static void a_pause_that_waited_for_the_begin_is_told_so(void **unused)
+{
+	static const struct {
+		enum om_control_verb verb;
+		enum om_phase phase;
+		const char *text;
+	} rows[] = {
+		{ OM_CONTROL_PAUSE, OM_PHASE_COPY,
+		  "libvirt's migration has not begun yet; nothing was changed" },
+		{ OM_CONTROL_SET, OM_PHASE_COPY, "libvirt does not answer; nothing was changed" },
+		{ OM_CONTROL_PAUSE, OM_PHASE_SEND,
+		  "files are being sent, libvirt's migration has not begun yet; nothing was "
+		  "changed" },
+		{ OM_CONTROL_PAUSE, OM_PHASE_SETTLE,
+		  "libvirt's migration has ended, and both hosts are asked where the VM is; "
+		  "nothing was changed" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_request request = { .stage = OM_REQUEST_ASKED,
+					      .what = { .verb = rows[i].verb } };
+
+		om_request_answer_late(&request, rows[i].phase, false);
+		assert_int_equal(request.answer.result, OM_CONTROL_REFUSED);
 		assert_string_equal(request.answer.text, rows[i].text);
 	}
 }
@@ -183,10 +230,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_oldest_is_taken_first_and_a_cancel_never),
+		cmocka_unit_test(a_pause_waits_until_the_migration_has_begun),
 		cmocka_unit_test(an_answer_comes_back_to_its_place),
 		cmocka_unit_test(an_answer_never_reaches_another_client_in_that_place),
 		cmocka_unit_test(a_cancel_has_more_time_than_the_others),
 		cmocka_unit_test(what_is_late_is_answered_with_what_is_known),
+		cmocka_unit_test(a_pause_that_waited_for_the_begin_is_told_so),
 		cmocka_unit_test(the_end_answers_whoever_waits),
 	};
 
