@@ -37,6 +37,7 @@ struct om_side {
 enum om_verdict {
 	OM_VERDICT_WAIT,
 	OM_VERDICT_RESUME_SOURCE, /* do it, ask again */
+	OM_VERDICT_RESUME_DEST,	  /* our own pause, which went there with the guest */
 	OM_VERDICT_DESTROY_DEST,
 	OM_VERDICT_DESTROY_SOURCE,
 	OM_VERDICT_SUSPEND_SOURCE,
@@ -61,7 +62,7 @@ struct om_outcome_context {
 	bool asked_paused;    /* --suspend: the destination was to stay paused */
 	bool source_paused;   /* the guest was paused before the migration */
 	bool call_ok;	      /* libvirt's call succeeded: the destination acknowledged its start */
-	bool suspended_by_us; /* --timeout-suspend: it may have come too late for the migration */
+	bool suspended_by_us; /* while it migrated: it may have come too late for it, or too early */
 	bool resume_failed, destroy_dest_failed, destroy_source_failed, suspended;
 };
 

@@ -22,6 +22,7 @@ struct om_run_ops {
 	/* Both sides, asked now. */
 	void (*sides)(void *ctx, struct om_side *src, struct om_side *dst);
 	bool (*resume_source)(void *ctx, struct om_err *err);
+	bool (*resume_dest)(void *ctx, struct om_err *err);
 	bool (*suspend_source)(void *ctx, struct om_err *err);
 	bool (*abort_source)(void *ctx, struct om_err *err); /* its migration job */
 	bool (*destroy_source)(void *ctx, struct om_err *err);

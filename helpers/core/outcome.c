@@ -45,13 +45,22 @@ static enum om_verdict source_unreachable(const struct om_side *dst,
 	return wait_or(c, OM_UNREACHABLE_WAIT_MS, OM_VERDICT_UNKNOWN);
 }
 
+/* libvirt had not begun when we paused the guest, and so took it for one that is to stay paused. Where its
+ * CPUs may have run there, somebody else has stopped it. */
+static bool our_pause_went_there(const struct om_side *dst, const struct om_outcome_context *c)
+{
+	return c->suspended_by_us && !c->asked_paused && !c->source_paused && !dst->resumed &&
+	       !dst->unwatched && !c->resume_failed;
+}
+
 static enum om_verdict source_gone(const struct om_side *dst, const struct om_outcome_context *c)
 {
 	switch (dst->state) {
 	case OM_SIDE_RUNNING:
 	case OM_SIDE_ROLLED_BACK:
-	case OM_SIDE_PAUSED:
 		return OM_VERDICT_DEST;
+	case OM_SIDE_PAUSED:
+		return our_pause_went_there(dst, c) ? OM_VERDICT_RESUME_DEST : OM_VERDICT_DEST;
 	case OM_SIDE_POSTCOPY: /* the last pages have come, its daemon is about to say so */
 		return wait_or(c, OM_AUTODESTROY_WAIT_MS, OM_VERDICT_DEST);
 	case OM_SIDE_POSTCOPY_FAILED:

@@ -60,6 +60,11 @@ static bool resume_source(void *ctx, struct om_err *err)
 	return om_vir_resume(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
 }
 
+static bool resume_dest(void *ctx, struct om_err *err)
+{
+	return om_vir_resume(((struct om_session *)ctx)->vir, OM_VIR_DST, err);
+}
+
 static bool suspend_source(void *ctx, struct om_err *err)
 {
 	return om_vir_suspend(((struct om_session *)ctx)->vir, OM_VIR_MON, err);
@@ -228,6 +233,7 @@ void om_session_ops(struct om_session *s, struct om_run_ops *ops)
 		.phase = set_phase,
 		.sides = sides,
 		.resume_source = resume_source,
+		.resume_dest = resume_dest,
 		.suspend_source = suspend_source,
 		.abort_source = abort_source,
 		.destroy_source = destroy_source,

@@ -38,6 +38,10 @@ static void act(const struct om_run_ops *ops, enum om_verdict verdict, struct om
 		if (!ops->resume_source(ops->ctx, &err))
 			note_failure(ops, &c->resume_failed, &err);
 		break;
+	case OM_VERDICT_RESUME_DEST:
+		if (!ops->resume_dest(ops->ctx, &err))
+			note_failure(ops, &c->resume_failed, &err);
+		break;
 	case OM_VERDICT_DESTROY_DEST:
 		if (!ops->destroy_dest(ops->ctx, &err))
 			note_failure(ops, &c->destroy_dest_failed, &err);

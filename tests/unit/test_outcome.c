@@ -610,6 +610,65 @@ static void our_own_pause_that_came_too_late_is_taken_back(void **unused)
 	CHECK(rows);
 }
 
+static void our_own_pause_that_came_too_early_is_taken_back_on_the_destination(void **unused)
+{
+	static const struct row rows[] = {
+		{ "it went there",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true },
+		  OM_VERDICT_RESUME_DEST },
+		{ "with the call's success",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true, .call_ok = true },
+		  OM_VERDICT_RESUME_DEST },
+		{ "somebody else's pause",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .call_ok = true },
+		  OM_VERDICT_DEST },
+		{ "paused before, too",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true, .source_paused = true },
+		  OM_VERDICT_DEST },
+		{ "it was to stay paused",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true, .asked_paused = true },
+		  OM_VERDICT_DEST },
+		{ "it ran there before it stopped",
+		  { .state = ABSENT },
+		  { .state = PAUSED, .resumed = true },
+		  { .suspended_by_us = true },
+		  OM_VERDICT_DEST },
+		{ "it may have",
+		  { .state = ABSENT },
+		  { .state = PAUSED, .unwatched = true },
+		  { .suspended_by_us = true },
+		  OM_VERDICT_DEST },
+		{ "it cannot be resumed",
+		  { .state = ABSENT },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true, .resume_failed = true },
+		  OM_VERDICT_DEST },
+		{ "a stopped copy is on the source",
+		  { .state = INCOMING },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true },
+		  OM_VERDICT_DESTROY_SOURCE },
+		{ "the source is silent",
+		  { .state = UNREACHABLE },
+		  { .state = PAUSED },
+		  { .suspended_by_us = true, .call_ok = true },
+		  OM_VERDICT_WAIT },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
 static void a_silent_source_is_answered_for_by_a_destination_that_was_started(void **unused)
 {
 	static const struct row rows[] = {
@@ -738,6 +797,8 @@ int main(void)
 		cmocka_unit_test(
 			a_job_that_goes_on_is_cancelled_and_the_source_never_named_under_it),
 		cmocka_unit_test(our_own_pause_that_came_too_late_is_taken_back),
+		cmocka_unit_test(
+			our_own_pause_that_came_too_early_is_taken_back_on_the_destination),
 		cmocka_unit_test(a_silent_source_is_answered_for_by_a_destination_that_was_started),
 		cmocka_unit_test(
 			otherwise_a_silent_source_ends_unknown_whatever_the_destination_says),

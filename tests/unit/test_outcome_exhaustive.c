@@ -78,6 +78,8 @@ static const char *broken_repair_rule(const struct situation *s, enum om_verdict
 	bool dst_ran_and_went = IS(s->dst, ABSENT) && s->c.call_ok && !s->c.asked_paused;
 	bool destroys = v == OM_VERDICT_DESTROY_DEST || v == OM_VERDICT_DESTROY_SOURCE;
 	bool our_pause = s->c.suspended_by_us && !s->c.source_paused;
+	bool our_pause_there = our_pause && !s->c.asked_paused && IS(s->src, ABSENT) &&
+			       IS(s->dst, PAUSED) && !s->dst.resumed && !s->dst.unwatched;
 
 	if (destroys && (IS(s->src, SILENT) || IS(s->dst, SILENT)))
 		return "nothing is destroyed while a side is silent";
@@ -117,6 +119,10 @@ static const char *broken_repair_rule(const struct situation *s, enum om_verdict
 	if (v != OM_VERDICT_RESUME_SOURCE && IS(s->src, PAUSED) && our_pause &&
 	    IS(s->dst, ABSENT) && !s->src.job && !s->dst.resumed && !s->c.resume_failed)
 		return "our own pause is taken back";
+	if (v == OM_VERDICT_RESUME_DEST && !our_pause_there)
+		return "a destination is resumed only if our own pause went there, and the source is gone";
+	if (our_pause_there && v != (s->c.resume_failed ? OM_VERDICT_DEST : OM_VERDICT_RESUME_DEST))
+		return "our own pause that went to the destination is taken back there, once";
 	return NULL;
 }
 
@@ -421,6 +427,14 @@ static void repair(struct world w, enum om_verdict v, bool safe)
 		n.src = OM_SIDE_RUNNING;
 		w.c.resume_failed = true;
 		break;
+	case OM_VERDICT_RESUME_DEST:
+		if (worth_dst(&w) != WHOLE || worth_src(&w) != NONE)
+			complain(&w, "a destination is resumed that has it not alone");
+		n.dst = OM_SIDE_RUNNING;
+		n.dst_ran = true;
+		n.ran_seen = !w.dst_silent;
+		w.c.resume_failed = true;
+		break;
 	case OM_VERDICT_DESTROY_DEST:
 		if (worth_dst(&w) == PIECE || worth_src(&w) != WHOLE)
 			complain(&w, "the destination is destroyed");
@@ -478,7 +492,7 @@ static void explore(struct world w, bool safe)
 /* The destination acknowledged that it had all, and unless it was to stay paused that it ran. */
 static bool call_can_have_succeeded(const struct world *w)
 {
-	bool to_be_paused = w->c.asked_paused || w->c.source_paused;
+	bool to_be_paused = w->c.asked_paused || w->c.source_paused || w->c.suspended_by_us;
 
 	if (w->dst == OM_SIDE_INCOMING || (!to_be_paused && !w->dst_ran))
 		return false;
@@ -491,7 +505,8 @@ static bool call_can_have_succeeded(const struct world *w)
 static bool is_possible(const struct world *w)
 {
 	bool dst_shows_that_it_ran = SET(RUNS | HALF) >> w->dst & 1 ||
-				     (w->dst == OM_SIDE_PAUSED && !w->c.asked_paused);
+				     (w->dst == OM_SIDE_PAUSED && !w->c.asked_paused &&
+				      !w->c.suspended_by_us);
 	bool start_known = w->ran_seen || (w->c.call_ok && !w->c.asked_paused);
 
 	if (w->dst == OM_SIDE_INCOMING && w->dst_ran)

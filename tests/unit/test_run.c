@@ -131,6 +131,15 @@ static bool resume_source(void *ctx, struct om_err *err)
 	return done(w, "resume-source", w->resume_fails, err);
 }
 
+static bool resume_dest(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	if (!w->resume_fails)
+		w->dst.state = RUNNING;
+	return done(w, "resume-dest", w->resume_fails, err);
+}
+
 static bool suspend_source(void *ctx, struct om_err *err)
 {
 	struct world *w = ctx;
@@ -268,6 +277,7 @@ static struct om_run_ops ops_of(struct world *w)
 		.phase = phase,
 		.sides = sides,
 		.resume_source = resume_source,
+		.resume_dest = resume_dest,
 		.suspend_source = suspend_source,
 		.abort_source = abort_source,
 		.destroy_source = destroy_source,
@@ -1185,6 +1195,28 @@ static void our_pause_that_met_no_migration_is_taken_back(void **unused)
 	CHECK(rows);
 }
 
+static void our_pause_that_came_before_the_migration_ends_on_the_destination(void **unused)
+{
+	static const struct row rows[] = {
+		{ "ours",
+		  { START,
+		    .calls = { CALL(SIDE(.ok = true, .suspended = true), SIDE(.state = ABSENT),
+				    SIDE(.state = OM_SIDE_PAUSED)) } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 resume-dest switched define-dest" },
+		{ "paused before",
+		  { .src = { .state = OM_SIDE_PAUSED },
+		    .dst = { .state = ABSENT },
+		    .calls = { CALL(SIDE(.ok = true, .suspended = true), SIDE(.state = ABSENT),
+				    SIDE(.state = OM_SIDE_PAUSED)) } },
+		  .verdict = OM_VERDICT_DEST,
+		  .trace = "save touch drop memory0 switched define-dest" },
+	};
+
+	(void)unused;
+	CHECK(rows);
+}
+
 static void an_acknowledged_start_counts_when_a_host_falls_silent(void **unused)
 {
 	static const struct row rows[] = {
@@ -1396,6 +1428,7 @@ int main(void)
 			a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named),
 		cmocka_unit_test(a_stop_between_two_attempts_is_the_end),
 		cmocka_unit_test(our_pause_that_met_no_migration_is_taken_back),
+		cmocka_unit_test(our_pause_that_came_before_the_migration_ends_on_the_destination),
 		cmocka_unit_test(an_acknowledged_start_counts_when_a_host_falls_silent),
 		cmocka_unit_test(what_was_left_behind_is_repaired_only_after_the_touch),
 		cmocka_unit_test(a_look_asks_once_and_repairs_nothing),

@@ -23,7 +23,8 @@ struct world {
 	bool fail;	      /* every repair */
 	bool lie;	      /* every repair is reported as done and changes nothing */
 	enum om_side_state src, dst;
-	unsigned int resumes, suspends, aborts, src_destroys, dst_destroys, warnings, asked, phases;
+	unsigned int resumes, dst_resumes, suspends, aborts, src_destroys, dst_destroys, warnings,
+		asked, phases;
 };
 
 static uint64_t now_ms(void *ctx)
@@ -85,6 +86,14 @@ static bool resume_source(void *ctx, struct om_err *err)
 	return repair(w, &w->resumes, &w->src, OM_SIDE_RUNNING, err);
 }
 
+static bool resume_dest(void *ctx, struct om_err *err)
+{
+	struct world *w = ctx;
+
+	assert_true(w->src == OM_SIDE_ABSENT && w->dst == OM_SIDE_PAUSED);
+	return repair(w, &w->dst_resumes, &w->dst, OM_SIDE_RUNNING, err);
+}
+
 static bool suspend_source(void *ctx, struct om_err *err)
 {
 	struct world *w = ctx;
@@ -134,6 +143,7 @@ static enum om_verdict settle(struct world *w)
 		.phase = phase,
 		.sides = sides,
 		.resume_source = resume_source,
+		.resume_dest = resume_dest,
 		.suspend_source = suspend_source,
 		.abort_source = abort_source,
 		.destroy_source = destroy_source,
@@ -284,6 +294,31 @@ static void our_own_pause_is_taken_back_once(void **unused)
 	assert_int_equal(w.resumes, 0);
 }
 
+static void our_own_pause_that_went_to_the_destination_ends_there(void **unused)
+{
+	struct world w = { HOSTS(ABSENT, PAUSED), .context = { .suspended_by_us = true } };
+
+	(void)unused;
+	assert_int_equal(settle(&w), OM_VERDICT_DEST);
+	assert_int_equal(w.dst_resumes, 1);
+	assert_int_equal(w.dst, OM_SIDE_RUNNING);
+	assert_int_equal(w.resumes, 0);
+	/* The copy that stopped for it goes first. */
+	w = (struct world){ HOSTS(INCOMING, PAUSED), .context = { .suspended_by_us = true } };
+	assert_int_equal(settle(&w), OM_VERDICT_DEST);
+	assert_int_equal(w.src_destroys, 1);
+	assert_int_equal(w.dst_resumes, 1);
+	w = (struct world){ HOSTS(ABSENT, PAUSED), .context = { .suspended_by_us = true },
+			    .fail = true };
+	assert_int_equal(settle(&w), OM_VERDICT_DEST);
+	assert_int_equal(w.dst_resumes, 1);
+	assert_int_equal(w.warnings, 1);
+	w = (struct world){ HOSTS(ABSENT, PAUSED),
+			    .context = { .suspended_by_us = true, .asked_paused = true } };
+	assert_int_equal(settle(&w), OM_VERDICT_DEST);
+	assert_int_equal(w.dst_resumes, 0);
+}
+
 static void an_acknowledged_start_is_believed_after_the_wait(void **unused)
 {
 	struct world w = { HOSTS(UNREACHABLE, RUNNING), .context = { .call_ok = true } };
@@ -352,6 +387,7 @@ int main(void)
 		cmocka_unit_test(hosts_that_do_not_are_repaired_after_the_wait),
 		cmocka_unit_test(a_job_is_cancelled_until_it_has_gone_and_for_a_minute_at_most),
 		cmocka_unit_test(our_own_pause_is_taken_back_once),
+		cmocka_unit_test(our_own_pause_that_went_to_the_destination_ends_there),
 		cmocka_unit_test(an_acknowledged_start_is_believed_after_the_wait),
 		cmocka_unit_test(it_ends_whatever_the_hosts_say_and_however_repairs_go),
 		cmocka_unit_test(a_failed_repair_is_told_once_and_not_repeated),
