@@ -64,7 +64,8 @@ void om_vir_close(struct om_vir *vir, enum om_vir_role role);
 bool om_vir_identify(struct om_vir *vir, const char *deploy_id, struct om_err *err) OM_MUST_CHECK;
 const char *om_vir_uuid(const struct om_vir *vir);
 
-/* The state on one side, asked over `role`'s connection; reopens a lost one once. Never fails. */
+/* The state on one side, asked over `role`'s connection; reopens a lost one once. Never fails. Post-copy
+ * that is seen on the source becomes known to the events, one of which may have been missed. */
 void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side);
 
 /* Facts of the domain on the source. */

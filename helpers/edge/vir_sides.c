@@ -115,6 +115,10 @@ void om_vir_side(struct om_vir *vir, enum om_vir_role role, struct om_side *side
 	side->resumed = role == OM_VIR_DST && vir->events.dest_resumed;
 	side->unwatched = role == OM_VIR_DST && vir->opened[role] != 1;
 	side->stopped = role != OM_VIR_DST && vir->events.source_stopped;
+	/* No event tells of it where the connection was lost just then. */
+	if (role == OM_VIR_MON &&
+	    (side->state == OM_SIDE_POSTCOPY || side->state == OM_SIDE_POSTCOPY_FAILED))
+		vir->events.source_postcopy = true;
 }
 
 bool om_vir_suspend(struct om_vir *vir, enum om_vir_role role, struct om_err *err)

@@ -170,7 +170,6 @@ static bool carry_out(struct om_session *s, struct om_request *request)
 {
 	struct om_control_facts facts = {
 		.stopping = s->stop,
-		.postcopy = om_vir_events(s->vir)->source_postcopy,
 		.postcopy_known = true,
 		.postcopy_armed = s->requests.flags & OM_FLAG_POSTCOPY,
 		.never_switch = s->plan.never_switch,
@@ -180,6 +179,7 @@ static bool carry_out(struct om_session *s, struct om_request *request)
 	if (om_session_is_move(s))
 		return om_mover_request(s, request);
 	om_vir_side(s->vir, OM_VIR_MON, &side);
+	facts.postcopy = om_vir_events(s->vir)->source_postcopy;
 	facts.paused = side.state == OM_SIDE_PAUSED || side.state == OM_SIDE_INCOMING;
 	if (!om_control_judge(&request->what, &facts, &request->answer))
 		return false;

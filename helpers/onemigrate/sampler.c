@@ -266,18 +266,28 @@ static void wait_for_something(struct om_sampler *sampler)
 		return; /* another wake-up was faster */
 }
 
+/* False: it does not answer yet. The events of meanwhile are lost; what the source says now is noted. */
+static bool reopen_monitor(struct om_session *s)
+{
+	struct om_err ignored;
+	struct om_side side;
+
+	if (!om_vir_open(s->vir, OM_VIR_MON, &ignored))
+		return false;
+	om_vir_side(s->vir, OM_VIR_MON, &side);
+	return true;
+}
+
 static void *run(void *arg)
 {
 	struct om_sampler *sampler = arg;
 	struct om_session *s = sampler->s;
-	struct om_err ignored;
 
 	while (!sampler->ended) {
 		wait_for_something(sampler);
 		if (sampler->ended)
 			break;
-		if (om_vir_events(s->vir)->lost[OM_VIR_MON] &&
-		    !om_vir_open(s->vir, OM_VIR_MON, &ignored)) {
+		if (om_vir_events(s->vir)->lost[OM_VIR_MON] && !reopen_monitor(s)) {
 			sampler->next_sample_ms = om_now_ms() + SAMPLE_MS;
 			continue;
 		}

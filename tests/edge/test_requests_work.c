@@ -324,6 +324,30 @@ static void post_copy_is_not_asked_for_where_it_was_not_armed(void **unused)
 	end();
 }
 
+/* Its event is lost with a connection that breaks at the switch. */
+static void post_copy_of_which_no_event_told_is_seen(void **unused)
+{
+	static const char *const lines[] = { "postcopy", "pause", "set downtime-max=700" };
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(lines); i++) {
+		begin();
+		fake.state = VIR_DOMAIN_PAUSED;
+		fake.reason = VIR_DOMAIN_PAUSED_POSTCOPY;
+		answers(ask(0, lines[i]), OM_CONTROL_REFUSED, "it is in post-copy");
+		assert_int_equal(fake.suspended + fake.postcopies, 0);
+		end();
+	}
+	begin();
+	fake.state = VIR_DOMAIN_PAUSED;
+	fake.reason = VIR_DOMAIN_PAUSED_POSTCOPY;
+	answers(ask(0, "set bandwidth=60"), OM_CONTROL_DONE, "in force: ");
+	assert_int_equal(postcopy_speed, 60);
+	assert_int_equal(own_speed, 1000);
+	assert_true(om_vir_events(s.vir)->source_postcopy); /* for a cancel, too */
+	end();
+}
+
 static void a_pause_is_told_to_whoever_answers_for_the_process(void **unused)
 {
 	(void)unused;
@@ -407,6 +431,7 @@ int main(void)
 		cmocka_unit_test(the_domains_own_bandwidth_comes_back),
 		cmocka_unit_test(post_copy_is_answered_once_the_guest_is_there),
 		cmocka_unit_test(post_copy_is_not_asked_for_where_it_was_not_armed),
+		cmocka_unit_test(post_copy_of_which_no_event_told_is_seen),
 		cmocka_unit_test(a_pause_is_told_to_whoever_answers_for_the_process),
 		cmocka_unit_test(a_pause_waits_until_memory_or_disks_move),
 		cmocka_unit_test(while_it_is_cancelled_nothing_else_is_done),

@@ -95,8 +95,8 @@ int __wrap_virDomainGetState(virDomainPtr dom, int *state, int *reason, unsigned
 {
 	assert_non_null(dom);
 	assert_int_equal(flags, 0);
-	*state = VIR_DOMAIN_RUNNING;
-	*reason = 0;
+	*state = fake.state;
+	*reason = fake.reason;
 	return 0;
 }
 
@@ -338,6 +338,21 @@ static void in_post_copy_nothing_is_ended(void **unused)
 	end();
 }
 
+static void post_copy_that_began_while_the_connection_was_lost_is_not_ended(void **unused)
+{
+	(void)unused;
+	begin(OM_POLICY_AUTO);
+	fake.state = VIR_DOMAIN_PAUSED;
+	fake.reason = VIR_DOMAIN_PAUSED_POSTCOPY;
+	om_vir_events(s.vir)->lost[OM_VIR_MON] = true;
+	s.stop = true;
+	runs_for(250);
+	assert_false(om_vir_events(s.vir)->lost[OM_VIR_MON]);
+	assert_true(om_vir_events(s.vir)->source_postcopy);
+	assert_int_equal(aborts, 0);
+	end();
+}
+
 static void a_destination_that_is_gone_ends_it_unless_libvirt_looks_itself(void **unused)
 {
 	(void)unused;
@@ -417,6 +432,7 @@ int main(void)
 		cmocka_unit_test(post_copy_that_was_taken_is_not_ended),
 		cmocka_unit_test(a_pause_by_hand_is_no_switch_over),
 		cmocka_unit_test(in_post_copy_nothing_is_ended),
+		cmocka_unit_test(post_copy_that_began_while_the_connection_was_lost_is_not_ended),
 		cmocka_unit_test(a_destination_that_is_gone_ends_it_unless_libvirt_looks_itself),
 		cmocka_unit_test(a_refusal_is_asked_for_again_and_said_once),
 		cmocka_unit_test(a_single_refusal_is_not_said),

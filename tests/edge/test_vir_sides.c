@@ -346,6 +346,28 @@ static void events_are_told_of_the_side_that_they_belong_to(void **unused)
 	fake_end(vir);
 }
 
+static void post_copy_that_is_seen_counts_as_its_event(void **unused)
+{
+	static const int reasons[] = { VIR_DOMAIN_PAUSED_POSTCOPY,
+				       VIR_DOMAIN_PAUSED_POSTCOPY_FAILED };
+	struct om_side side;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(reasons); i++) {
+		struct om_vir *vir = fake_start();
+
+		fake.state = VIR_DOMAIN_PAUSED;
+		fake.reason = VIR_DOMAIN_PAUSED_MIGRATION;
+		om_vir_side(vir, OM_VIR_MON, &side);
+		fake.reason = reasons[i];
+		om_vir_side(vir, OM_VIR_DST, &side);
+		assert_false(om_vir_events(vir)->source_postcopy);
+		om_vir_side(vir, OM_VIR_MON, &side);
+		assert_true(om_vir_events(vir)->source_postcopy);
+		fake_end(vir);
+	}
+}
+
 static void a_job_is_a_migration_unless_libvirt_says_that_it_is_none(void **unused)
 {
 	static const int failures[] = { VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_INTERNAL_ERROR,
@@ -621,6 +643,7 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_hangs_is_given_up_in_time_and_heard_when_it_goes_on),
 		cmocka_unit_test(a_connection_that_nobody_waits_for_is_closed),
 		cmocka_unit_test(events_are_told_of_the_side_that_they_belong_to),
+		cmocka_unit_test(post_copy_that_is_seen_counts_as_its_event),
 		cmocka_unit_test(a_job_is_a_migration_unless_libvirt_says_that_it_is_none),
 		cmocka_unit_test(repairs_are_made_once_and_keep_libvirts_words),
 		cmocka_unit_test(snapshots_are_saved_parents_first_and_the_current_one_is_marked),
