@@ -100,7 +100,8 @@ struct om_state {
 /* As printed everywhere: 100 in OM_PHASE_DONE, at most 99 in every other phase. */
 uint32_t om_state_percent(const struct om_state *state);
 
-/* Is it that of the VM that somebody names by its OpenNebula id, its UUID or its name? */
+/* Is it that of the VM that somebody names by its OpenNebula id (31, one-31), its UUID or its name? What has the
+ * form of an id or of a UUID is never a name: whoever owns a VM may rename it to those of another one. */
 bool om_state_is_of(const struct om_state *state, const char *vm);
 
 /* 8-4-4-4-12 hexadecimal digits; nothing else becomes the name of a file. */

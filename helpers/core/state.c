@@ -314,8 +314,13 @@ size_t om_state_print_record_json(const struct om_state *state, char *text, size
 
 bool om_state_is_of(const struct om_state *state, const char *vm)
 {
-	return strcmp(state->vm_id, vm) == 0 || om_str_eq_nocase(state->uuid, vm) ||
-	       strcmp(state->vm_name, vm) == 0;
+	const char *id = om_str_starts(vm, "one-") ? vm + strlen("one-") : vm;
+
+	if (*id && strspn(id, "0123456789") == strlen(id))
+		return strcmp(state->vm_id, id) == 0;
+	if (om_state_uuid_valid(vm))
+		return om_str_eq_nocase(state->uuid, vm);
+	return strcmp(state->vm_name, vm) == 0;
 }
 
 bool om_state_uuid_valid(const char *uuid)

@@ -184,6 +184,29 @@ terminal()
 }
 it 'on a terminal the bars of all are drawn over each other, and fit it' terminal
 
+named()
+{
+	local verb
+	state 42
+	state 43 vm_name=42
+	record vm_id=42 vm_name=web phase=done
+	record vm_id=43 vm_name=42 phase=done
+	for verb in status history; do
+		try "$HELPER" "$verb" --state-dir "$CASE/dir" --json 42
+		has "$OUT" '"vm_id":"42"'
+		lacks "$OUT" '"vm_id":"43"'
+	done
+	# Asks a helper that is not there, and no libvirt.
+	try "$HELPER" set "--state-dir=$CASE/dir" 42 policy=auto
+	lacks "$ERR" 'several VMs'
+	state 44 vm_name=web
+	state 45 vm_name=web
+	try "$HELPER" set "--state-dir=$CASE/dir" web policy=auto
+	is "$STATUS" 5
+	has "$ERR" 'several VMs go by this name'
+}
+it 'a VM whose name is the id of another one is not taken for it' named
+
 past()
 {
 	record vm_id=31 'vm_name=web front' src=node01 dst=node02 phase=done updated_epoch_ms=1784629432000 \

@@ -283,6 +283,27 @@ static void a_vm_has_an_id_a_uuid_and_a_name(void **unused)
 	assert_false(om_state_is_of(&state, "Web front 01"));
 }
 
+static void a_name_never_stands_for_the_id_or_the_uuid_of_another_vm(void **unused)
+{
+	static const char *const names[] = { "42", "one-42", "11111111-2222-3333-4444-555555555555",
+					     "11111111-AAAA-3333-4444-555555555555" };
+	struct om_state state = sample();
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(names); i++) {
+		om_str_copy(state.vm_name, sizeof(state.vm_name), names[i]);
+		if (om_state_is_of(&state, names[i]))
+			fail_msg("VM 31 is taken for %s", names[i]);
+		assert_true(om_state_is_of(&state, "31"));
+		assert_true(om_state_is_of(&state, "one-31"));
+		assert_true(om_state_is_of(&state, UUID));
+	}
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "one-31b");
+	assert_true(om_state_is_of(&state, "one-31b"));
+	om_str_copy(state.vm_name, sizeof(state.vm_name), "one-");
+	assert_true(om_state_is_of(&state, "one-"));
+}
+
 static void only_a_uuid_is_a_uuid(void **unused)
 {
 	static const char *const wrong[] = {
@@ -588,6 +609,7 @@ int main(void)
 		cmocka_unit_test(unknown_keys_are_ignored_and_missing_ones_are_zero),
 		cmocka_unit_test(what_is_no_state_file_is_refused),
 		cmocka_unit_test(a_vm_has_an_id_a_uuid_and_a_name),
+		cmocka_unit_test(a_name_never_stands_for_the_id_or_the_uuid_of_another_vm),
 		cmocka_unit_test(only_a_uuid_is_a_uuid),
 		cmocka_unit_test(json_is_one_object_with_every_key_escaped),
 		cmocka_unit_test(an_empty_text_is_empty_in_json),
