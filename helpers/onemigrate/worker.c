@@ -101,6 +101,18 @@ bool om_session_touch(struct om_session *s, struct om_err *err)
 	return ok || om_err_set(err, OM_E_ABORTED, "cancelled before anything was touched");
 }
 
+/* What the main thread has answered, as status and the history tell it. What the worker's thread has found out
+ * meanwhile stays: it knows more. */
+static void note_end(struct om_session *s, enum om_phase phase)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!om_phase_ended(s->state.phase)) {
+		s->state.phase = phase;
+		om_str_copy(s->state.result, sizeof(s->state.result), s->shared->sentence);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Before anything is touched a signal ends the run at once, even when a host does not answer. */
 void om_session_stop(struct om_session *s)
 {
@@ -119,10 +131,7 @@ void om_session_stop(struct om_session *s)
 	om_session_answer(s, 1, "%s; " OM_REPORT_UNASKED,
 			  *s->requests.cancelled ? s->requests.cancelled : "cancelled",
 			  s->args.src);
-	pthread_mutex_lock(&s->lock);
-	s->state.phase = OM_PHASE_FAILED;
-	om_str_copy(s->state.result, sizeof(s->state.result), s->shared->sentence);
-	pthread_mutex_unlock(&s->lock);
+	note_end(s, OM_PHASE_FAILED);
 }
 
 /* libvirt's migration call has returned, but a host does not say what became of the VM. */
@@ -136,6 +145,14 @@ static void answer_for_hung(struct om_session *s)
 		om_log(OM_LOG_ERROR, "a host's libvirt does not answer any more; %s", where);
 	om_session_answer(s, om_report_exit_status(verdict),
 			  "a host's libvirt does not answer any more; %s", where);
+	note_end(s, s->call_ok ? OM_PHASE_DONE : OM_PHASE_UNKNOWN);
+}
+
+static void answer_unasked(struct om_session *s)
+{
+	om_session_answer(s, 1, "a host's libvirt does not answer; " OM_REPORT_UNASKED,
+			  s->args.src);
+	note_end(s, OM_PHASE_FAILED);
 }
 
 /*
@@ -160,8 +177,7 @@ static bool watchdog(struct om_session *s)
 		return om_now_ms() - s->answered_ms > LAST_WORDS_MS;
 	}
 	if (asking && since_ms > ASK_LIMIT_MS)
-		om_session_answer(s, 1, "a host's libvirt does not answer; " OM_REPORT_UNASKED,
-				  s->args.src);
+		s->shared->touched ? answer_for_hung(s) : answer_unasked(s);
 	else if (phase == OM_PHASE_SETTLE && since_ms > SETTLE_LIMIT_MS)
 		answer_for_hung(s);
 	return s->shared->answered;
