@@ -68,6 +68,10 @@ double om_model_unsent(const struct om_model *model);
 /* The last second was as good as those before; nothing is decided for ever on a bad one. */
 bool om_model_healthy(const struct om_model *model);
 
+/* The same with the link as good as it was in the last seconds: what a dip has left of its bandwidth
+ * does not tell what comes of the migration. One that stays slow is told as such, soon. */
+struct om_model om_model_without_dip(const struct om_model *model);
+
 /* The last pass was sent as fast as the best of the last ones; one with a dip of the link in it leaves
  * more than the guest's next ones will. */
 bool om_model_steady(const struct om_model *model);

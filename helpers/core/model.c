@@ -89,6 +89,14 @@ bool om_model_healthy(const struct om_model *m)
 	       m->speed >= HEALTHY_PART * HEALTHY_PART * m->wire_slow;
 }
 
+struct om_model om_model_without_dip(const struct om_model *m)
+{
+	struct om_model good = *m;
+
+	good.wire_fast = fmax(m->wire_fast, m->wire_slow);
+	return good;
+}
+
 const struct om_pass *om_model_pass(const struct om_model *m, uint32_t ago)
 {
 	if (ago >= m->pass_count || ago >= OM_MODEL_PASSES)

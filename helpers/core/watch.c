@@ -94,6 +94,14 @@ double om_watch_plateau_ms(const struct om_watch *w)
 	return om_watch_link_ms(w, om_model_plateau(&w->model, om_model_bandwidth(&w->model)));
 }
 
+double om_watch_best_plateau_ms(const struct om_watch *w)
+{
+	struct om_model good = om_model_without_dip(&w->model);
+	double b = om_model_bandwidth(&good);
+
+	return b > 0 ? om_model_plateau(&good, b) * 1000 / b : INFINITY;
+}
+
 double om_watch_deadline_left_ms(const struct om_watch *w)
 {
 	if (!w->limits.deadline_ms)
@@ -146,16 +154,14 @@ static bool converges_for_all_we_know(const struct om_model *m)
 }
 
 /* Would pre-copy end so much later that post-copy is the better way? Known for certain only in one
- * direction after the first pass: the guest dirties at least so fast. What a dip has left of the
- * bandwidth does not count: the link may be as good again as it was. */
+ * direction after the first pass: the guest dirties at least so fast. */
 static bool postcopy_is_better(const struct om_watch *w)
 {
 	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 	double deadline_ms = om_watch_deadline_left_ms(w), precopy_ms = INFINITY;
-	struct om_model good = w->model;
+	struct om_model good = om_model_without_dip(&w->model);
 	struct om_projection p;
 
-	good.wire_fast = fmax(good.wire_fast, good.wire_slow);
 	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms(w))
@@ -220,7 +226,7 @@ static bool refused_for_good(const struct om_watch *w)
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
-	bool fits = om_watch_plateau_ms(w) <= om_watch_hard_ms(w);
+	bool fits = om_watch_best_plateau_ms(w) <= om_watch_hard_ms(w);
 
 	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
 	    (fits && w->refused_passes < HOPELESS_PASSES_DONE))

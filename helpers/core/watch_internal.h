@@ -28,6 +28,8 @@ double om_watch_reach_ms(const struct om_watch *w);
 double om_watch_link_ms(const struct om_watch *w, double bytes);
 /* The least that ever remains, in time on the link. */
 double om_watch_plateau_ms(const struct om_watch *w);
+/* The same without a dip of the link, for what is not taken back. */
+double om_watch_best_plateau_ms(const struct om_watch *w);
 
 static inline struct om_action om_watch_no_action(void)
 {

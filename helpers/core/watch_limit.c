@@ -74,14 +74,14 @@ static bool falls(const struct om_watch *w)
 /* No end in sight within the soft limit? */
 static bool soft_is_hopeless(const struct om_watch *w)
 {
-	const struct om_model *m = &w->model;
+	struct om_model good = om_model_without_dip(&w->model);
 	struct om_projection p;
 
 	if (w->refused)
 		return true;
-	if (m->pass_count < 2 || !om_model_healthy(m) || falls(w))
+	if (good.pass_count < 2 || !om_model_healthy(&w->model) || falls(w))
 		return false;
-	return !om_model_project(m, w->limits.downtime_max_ms, &p) || p.ms > patience_ms(w);
+	return !om_model_project(&good, w->limits.downtime_max_ms, &p) || p.ms > patience_ms(w);
 }
 
 void om_watch_choose_reach(struct om_watch *w)
@@ -98,7 +98,7 @@ void om_watch_choose_reach(struct om_watch *w)
 		w->hopeless_passes = 0;
 	/* Where the hard pause would not do either, the soft one stays: the guest may turn quiet. */
 	if (om_watch_hard_ms(w) > w->limits.downtime_max_ms &&
-	    om_watch_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
+	    om_watch_best_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
 	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
 		reach = OM_REACH_HARD;
 	if (reach != w->reach) {

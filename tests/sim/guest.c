@@ -8,8 +8,10 @@
 
 #include <string.h>
 
-static const char *const names[] = { "idle",   "web",	     "database", "batch",
-				     "phases", "saturating", "huge",	 "dips" };
+#define SEEDS 8 /* a number; another class leaves the guests of the others as they are */
+
+static const char *const names[] = { "idle",	   "web",  "database", "batch",	 "phases",
+				     "saturating", "huge", "dips",     "shallow" };
 
 const char *sim_class_name(enum sim_class class)
 {
@@ -159,14 +161,26 @@ static void make_dips(struct sim_guest *g, struct draw *d)
 	g->link.dip_share = 0.7;
 }
 
-static void (*const makers[])(struct sim_guest *, struct draw *) = { make_idle,	    make_web,
-								     make_database, make_batch,
-								     make_phases,   make_saturating,
-								     make_huge,	    make_dips };
+/* Somebody else takes a good part of the link for a while, and it is enough without. */
+static void make_shallow(struct sim_guest *g, struct draw *d)
+{
+	g->link.rate = link_of(d, 1);
+	memory_of(g, d, 1, 32, 0.4, 0.95);
+	add_set(g, log_between(d, 200, 2000) * MIB, g->link.rate * between(d, 0.3, 0.8),
+		SIM_UNIFORM);
+	g->link.shallow = true;
+	g->link.dip_every_ms = log_between(d, 15000, 60000);
+	g->link.dip_share = 0.7;
+}
+
+static void (*const makers[])(struct sim_guest *,
+			      struct draw *) = { make_idle,  make_web,	  make_database,
+						 make_batch, make_phases, make_saturating,
+						 make_huge,  make_dips,	  make_shallow };
 
 struct sim_guest sim_guest_make(enum sim_class class, uint64_t number)
 {
-	struct draw d = { .seed = number * SIM_CLASS_COUNT + class + 1 };
+	struct draw d = { .seed = number * SEEDS + class + 1 };
 	struct sim_guest g = { .class = class, .seed = d.seed, .link.seed = d.seed ^ 0x5eed };
 
 	makers[class](&g, &d);

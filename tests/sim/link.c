@@ -32,20 +32,22 @@ struct dip {
 	double from, to, share;
 };
 
-/* The dip of a slot of time: 0.1 to 10 s, down to 0 to 30 % of the rate; none: from == to. */
+/* The dip of a slot of time: 0.1 to 10 s, down to 0 to 30 % of the rate, or, as by another migration on
+ * the same link, 3 to 20 s, down to 20 to 70 %; none: from == to. */
 static struct dip dip_of(const struct sim_link *link, uint64_t slot)
 {
 	uint64_t seed = link->seed ^ 0xd1b5;
 	double begin = (double)slot * link->dip_every_ms;
 	struct dip d = { begin, begin, 1 };
-	double ms;
+	double low = link->shallow ? 3000 : 100, high = link->shallow ? 20000 : 10000, ms;
 
 	if (sim_chance(seed, slot * 4) >= link->dip_share)
 		return d;
-	ms = fmin(sim_log_between(seed, slot * 4 + 1, 100, 10000), link->dip_every_ms * 0.9);
+	ms = fmin(sim_log_between(seed, slot * 4 + 1, low, high), link->dip_every_ms * 0.9);
 	d.from = begin + sim_chance(seed, slot * 4 + 2) * (link->dip_every_ms - ms);
 	d.to = d.from + ms;
-	d.share = sim_between(seed, slot * 4 + 3, -0.1, 0.3);
+	d.share = link->shallow ? sim_between(seed, slot * 4 + 3, 0.2, 0.7)
+				: sim_between(seed, slot * 4 + 3, -0.1, 0.3);
 	d.share = d.share < 0 ? 0 : d.share; /* a quarter of them stop everything */
 	return d;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHALLOW_PERCENT 1 /* a dip of 20 s is by and by taken for what the link carries */
+
 struct row {
 	const struct sim_policy *p;
 	struct sim_score score;
@@ -58,6 +60,11 @@ static bool sharp(const struct sim_result *r)
 	return r->postcopy || r->suspended || r->throttled || r->restarted || r->above_soft;
 }
 
+static bool in_dips(enum sim_class class)
+{
+	return class == SIM_DIPS || class == SIM_SHALLOW;
+}
+
 /* Would the same guest, on a link without dips, have met no such step? */
 static bool link_is_why(const struct sim_guest *g, const struct sim_policy *p)
 {
@@ -73,8 +80,7 @@ static void note(struct row *row, const struct sim_guest *g, const struct sim_re
 {
 	row->runs++;
 	row->wrong += r->wrong;
-	row->needless += r->wrong && row->p->ours &&
-			 (g->class != SIM_DIPS || link_is_why(g, row->p));
+	row->needless += r->wrong && row->p->ours && (!in_dips(g->class) || link_is_why(g, row->p));
 	row->forbidden += r->forbidden || (gentle(row->p) && sharp(r));
 	row->lost_s += r->lost_ms / 1000;
 	row->aborted += r->outcome == SIM_ABORTED;
@@ -215,13 +221,14 @@ static void judge_front(enum sim_class class, const struct row *rows, size_t cou
 
 static void judge_class(enum sim_class class, const struct row *rows, size_t count)
 {
-	size_t over = 0, forbidden = 0, needless = 0;
+	size_t over = 0, forbidden = 0, needless = 0, runs = 0;
 
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].p->ours) {
 			over += rows[i].over_hard;
 			forbidden += rows[i].forbidden;
 			needless += rows[i].needless;
+			runs += rows[i].runs;
 		}
 	sim_verdict(!over, "%s: no pause above the hard limit (%zu)", sim_class_name(class), over);
 	sim_verdict(!forbidden, "%s: no action that is not allowed (%zu)", sim_class_name(class),
@@ -232,6 +239,10 @@ static void judge_class(enum sim_class class, const struct row *rows, size_t cou
 	if (class == SIM_DIPS)
 		sim_verdict(!needless, "%s: no irreversible step for the sake of a dip (%zu)",
 			    sim_class_name(class), needless);
+	if (class == SIM_SHALLOW)
+		sim_verdict(100 * needless <= SHALLOW_PERCENT * runs,
+			    "%s: hardly an irreversible step for the sake of a dip (%zu of %zu)",
+			    sim_class_name(class), needless, runs);
 	judge_front(class, rows, count);
 }
 

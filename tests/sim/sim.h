@@ -31,6 +31,7 @@ struct sim_link {
 	double jitter;	     /* of the rate of 100 ms, 0.05 = within 5 % */
 	double dip_every_ms; /* 0 = never: in each such time at most one dip */
 	double dip_share;    /* of those times that have one */
+	bool shallow;	     /* they last longer, and leave more */
 	uint64_t seed;
 };
 
@@ -51,6 +52,7 @@ enum sim_class {
 	SIM_SATURATING,
 	SIM_HUGE,
 	SIM_DIPS,
+	SIM_SHALLOW,
 	SIM_CLASS_COUNT
 };
 const char *sim_class_name(enum sim_class class);

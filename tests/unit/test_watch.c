@@ -43,7 +43,8 @@ static struct om_action step(struct om_watch *watch, struct om_sample sample)
 struct guest {
 	double memory, hot, dirty;	    /* MiB, MiB, MiB/s at random */
 	double busy_from_ms, busy_until_ms; /* dirties only then; 0, 0 = always */
-	double dip_from_ms, dip_until_ms;   /* the link carries a twentieth then */
+	double dip_from_ms, dip_until_ms;   /* the link carries less then: */
+	double dip_share;		    /* 0 = a twentieth */
 };
 
 struct end {
@@ -51,6 +52,7 @@ struct end {
 	double ms, pause_ms;
 	uint32_t passes, limit_ms, most_limit_ms, least_limit_ms;
 	unsigned int told_limits; /* that were worth a line in the VM's log */
+	double told_ms;		  /* the last of them */
 	struct om_action last;	  /* the last action that is no limit */
 	uint32_t last_pass;	  /* the passes that had ended then */
 	double last_ms;
@@ -76,7 +78,8 @@ static struct end migrate(struct om_watch *watch, const struct guest *g, double 
 
 	for (double ms = 0; ms < most_ms; ms += 1) {
 		bool dip = ms >= g->dip_from_ms && ms < g->dip_until_ms;
-		double chunk = fmin(LINK_MIBPS / 1000 * (dip ? 0.05 : 1), remaining);
+		double share = g->dip_share > 0 ? g->dip_share : 0.05;
+		double chunk = fmin(LINK_MIBPS / 1000 * (dip ? share : 1), remaining);
 
 		if (told != pass || ms >= next) {
 			struct om_sample s = { .now_ms = 1000 + (uint64_t)ms,
@@ -93,6 +96,7 @@ static struct end migrate(struct om_watch *watch, const struct guest *g, double 
 			if (a.kind == OM_ACTION_DOWNTIME) {
 				limit = a.downtime_ms;
 				e.told_limits += a.tell;
+				e.told_ms = a.tell ? ms : e.told_ms;
 				if (!e.least_limit_ms || a.downtime_ms < e.least_limit_ms)
 					e.least_limit_ms = a.downtime_ms;
 			} else if (a.kind != OM_ACTION_NONE) {
@@ -406,6 +410,52 @@ static void a_bad_second_of_the_network_decides_nothing(void **unused)
 	survive_dips(&plan);
 	plan.limits.policy = OM_POLICY_AUTO;
 	survive_dips(&plan);
+}
+
+/* 60 of 100 MiB/s, of which another migration takes half, or a little less or more. */
+static struct end beside_another(enum om_policy policy, double share, double from_ms, double ms)
+{
+	struct om_plan plan = plan_of(policy);
+	struct guest guest = { .memory = 1000,
+			       .hot = 430,
+			       .dirty = 60,
+			       .dip_from_ms = from_ms,
+			       .dip_until_ms = from_ms + ms,
+			       .dip_share = share };
+	struct om_watch watch;
+
+	plan.limits.throttle = true;
+	watch = begin(plan);
+	return migrate(&watch, &guest, 120000);
+}
+
+static void half_the_link_for_some_seconds_decides_nothing(void **unused)
+{
+	(void)unused;
+	for (double share = 0.45; share < 0.7; share += 0.05)
+		for (double from = 6000; from < 15000; from += 500)
+			for (int policy = OM_POLICY_AUTO; policy <= OM_POLICY_GUARANTEED;
+			     policy++) {
+				struct end e = beside_another(policy, share, from, 8000);
+
+				if (!e.ended || e.last.kind != OM_ACTION_NONE ||
+				    e.most_limit_ms > 500)
+					fail_msg("policy %d, %.2f at %.0f ms: %s, %u ms", policy,
+						 share, from, e.last.why, e.most_limit_ms);
+			}
+}
+
+static void half_the_link_for_good_is_what_there_is(void **unused)
+{
+	struct end e = beside_another(OM_POLICY_GENTLE, 0.5, 11000, INFINITY);
+
+	(void)unused;
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+	assert_true(e.last_ms < 11000 + 27500); /* 20 s, and three passes of them */
+	e = beside_another(OM_POLICY_AUTO, 0.5, 11000, INFINITY);
+	assert_true(e.ended);
+	assert_int_equal(e.told_limits, 1);
+	assert_true(e.told_ms < 11000 + 22500);
 }
 
 static void what_was_not_armed_is_not_started(void **unused)
@@ -1209,6 +1259,8 @@ int main(void)
 		cmocka_unit_test(post_copy_has_to_be_worth_it),
 		cmocka_unit_test(a_deadline_is_for_post_copy_only_where_that_meets_it),
 		cmocka_unit_test(a_bad_second_of_the_network_decides_nothing),
+		cmocka_unit_test(half_the_link_for_some_seconds_decides_nothing),
+		cmocka_unit_test(half_the_link_for_good_is_what_there_is),
 		cmocka_unit_test(what_was_not_armed_is_not_started),
 		cmocka_unit_test(it_is_throttled_to_what_fits_the_soft_limit),
 		cmocka_unit_test(a_throttled_restart_that_was_refused_is_asked_for_again),
