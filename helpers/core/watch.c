@@ -6,11 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SLOW_PART 0.4	    /* dirty rate to bandwidth, below which later passes leave little */
 #define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
 #define THROTTLE_MOST 80.0
-/* Post-copy is started where pre-copy would take so much longer, as a part of the whole. */
-#define POSTCOPY_WORTH 0.08
 #define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
 #define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
 #define ASK_AGAIN_MS 5000      /* for an end that libvirt has refused */
@@ -111,12 +108,6 @@ double om_watch_deadline_left_ms(const struct om_watch *w)
 
 /* ---- actions ---- */
 
-static struct om_action start_postcopy(struct om_watch *w, const char *why)
-{
-	w->postcopy_started = true;
-	return om_watch_act(OM_ACTION_POSTCOPY, true, "post-copy: %s", why);
-}
-
 static struct om_action end_early(struct om_watch *w, const char *what,
 				  void (*print)(const struct om_watch *, char *, size_t))
 {
@@ -138,49 +129,13 @@ static struct om_action obey_options(struct om_watch *w, const struct om_sample 
 	    s->now_ms - w->begun_ms >= w->timeout_ms) {
 		w->timed_out = true;
 		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
-			return start_postcopy(w, "the time of --timeout is over");
+			return om_watch_start_postcopy(w, "the time of --timeout is over");
 		return om_watch_act(OM_ACTION_SUSPEND, true,
 				    "pause: the time of --timeout is over");
 	}
 	if (w->postcopy_after_precopy && s->iteration >= 2)
-		return start_postcopy(w, "the first pass is over");
+		return om_watch_start_postcopy(w, "the first pass is over");
 	return om_watch_no_action();
-}
-
-/* One pass tells the least rate that is possible; a guest that may be this slow gets another one. */
-static bool converges_for_all_we_know(const struct om_model *m)
-{
-	return m->pass_count == 1 && m->hot * m->turnover < SLOW_PART * om_model_bandwidth(m);
-}
-
-/* Would pre-copy end so much later that post-copy is the better way? Known for certain only in one
- * direction after the first pass: the guest dirties at least so fast. */
-static bool postcopy_is_better(const struct om_watch *w)
-{
-	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
-	double deadline_ms = om_watch_deadline_left_ms(w), precopy_ms = INFINITY;
-	struct om_model good = om_model_without_dip(&w->model);
-	struct om_projection p;
-
-	if (!w->limits.postcopy || !may_harm(w) || !om_model_healthy(&w->model))
-		return false;
-	if (now_ms * MARGIN <= soft_ms(w))
-		return w->refused;
-	/* The guest would be split over both hosts past the deadline, at which pre-copy can be ended. */
-	if (now_ms * MARGIN >= deadline_ms && om_policy_ends_at_deadline(w->limits.policy))
-		return false;
-	if (now_ms > deadline_ms)
-		return true;
-	if (!om_model_steady(&w->model))
-		return false;
-	if (om_model_project(&good, soft_ms(w), &p))
-		precopy_ms = p.ms + p.pause_ms;
-	if (precopy_ms > deadline_ms)
-		return true;
-	if (converges_for_all_we_know(&good))
-		return false;
-	now_ms = (double)good.last.remaining_bytes * 1000 / om_model_bandwidth(&good);
-	return precopy_ms - now_ms > POSTCOPY_WORTH * (om_watch_elapsed_ms(w) + now_ms);
 }
 
 /* The guest may write only so fast that its plateau fits the soft limit. */
@@ -260,8 +215,8 @@ static struct om_action pass_ended(struct om_watch *w)
 {
 	struct om_action action;
 
-	if (postcopy_is_better(w))
-		return start_postcopy(w, "pre-copy would take longer");
+	if (om_watch_postcopy_is_better(w))
+		return om_watch_start_postcopy(w, "pre-copy would take longer");
 	om_watch_choose_reach(w);
 	action = hopeless(w);
 	return action.kind != OM_ACTION_NONE ? action : om_watch_follow(w);

@@ -45,6 +45,11 @@ struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *w
 void om_watch_choose_reach(struct om_watch *w);
 struct om_action om_watch_follow(struct om_watch *w);
 
+/* watch_postcopy.c */
+struct om_action om_watch_start_postcopy(struct om_watch *w, const char *why);
+/* Would pre-copy end so much later? After a count. */
+bool om_watch_postcopy_is_better(const struct om_watch *w);
+
 /* watch_print.c */
 /* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
 void om_watch_print_need(const struct om_watch *w, char *text, size_t size);
