@@ -125,6 +125,8 @@ static struct om_action obey_options(struct om_watch *w, const struct om_sample 
 {
 	bool done = w->timeout_action == OM_TIMEOUT_SUSPEND && s->paused;
 
+	if (w->timed_out)
+		return om_watch_no_action();
 	if (w->timeout_action != OM_TIMEOUT_NONE && !done &&
 	    s->now_ms - w->begun_ms >= w->timeout_ms) {
 		w->timed_out = true;
@@ -222,7 +224,7 @@ static struct om_action pass_ended(struct om_watch *w)
 	return action.kind != OM_ACTION_NONE ? action : om_watch_follow(w);
 }
 
-/* The operator's deadline. A switch-over that has been asked for gets its time. */
+/* The operator's deadline, which holds for --timeout too. A switch-over that has been asked for gets its time. */
 static struct om_action at_deadline(struct om_watch *w)
 {
 	bool coming = w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
@@ -265,8 +267,11 @@ static struct om_action decide(struct om_watch *w, bool ended)
 {
 	struct om_action action;
 
-	if (w->ended_early || w->model.last.paused)
+	if (w->ended_early)
 		return om_watch_no_action();
+	/* Whoever has paused the guest, it runs again on the source then. */
+	if (w->model.last.paused || w->timed_out)
+		return at_deadline(w);
 	if (w->limits.policy == OM_POLICY_STOCK)
 		return undo(w);
 	action = at_deadline(w);
@@ -310,7 +315,7 @@ struct om_action om_watch_step(struct om_watch *w, const struct om_sample *s)
 	if (s->stopped) /* the last word is QEMU's */
 		return om_watch_no_action();
 	ended = take_in(w, s);
-	if (w->postcopy_started || w->timed_out)
+	if (w->postcopy_started)
 		return om_watch_no_action();
 	action = obey_options(w, s);
 	if (action.kind == OM_ACTION_NONE)

@@ -1009,6 +1009,48 @@ static void a_pause_by_an_operator_is_a_fact(void **unused)
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
 }
 
+static struct om_action paused(struct om_watch *watch, uint64_t now_ms)
+{
+	struct om_sample s = busy(1, now_ms, 1000 - now_ms / 100, 0);
+
+	s.paused = true;
+	return om_watch_step(watch, &s);
+}
+
+static void the_deadline_ends_a_paused_migration_too(void **unused)
+{
+	static const enum om_action_kind expected[OM_POLICY_COUNT] = {
+		[OM_POLICY_AUTO] = OM_ACTION_ABORT,
+		[OM_POLICY_GENTLE] = OM_ACTION_ABORT,
+	};
+
+	(void)unused;
+	for (unsigned int way = 0; way < 2 * OM_POLICY_COUNT; way++) {
+		enum om_policy policy = (enum om_policy)(way / 2);
+		struct om_plan plan = { .limits = { .policy = policy, .deadline_ms = 9000 } };
+		struct om_watch watch;
+		struct om_action action;
+
+		/* By an operator, and by the words of MIGRATE_OPTIONS. */
+		plan.timeout_action = way % 2 ? OM_TIMEOUT_SUSPEND : OM_TIMEOUT_NONE;
+		plan.timeout_s = 2;
+		watch = begin(plan);
+		step(&watch, busy(1, 1000, 1000, 0));
+		if (way % 2)
+			assert_int_equal(step(&watch, busy(1, 3000, 970, 0)).kind,
+					 OM_ACTION_SUSPEND);
+		assert_int_equal(paused(&watch, 3250).kind, OM_ACTION_NONE);
+		assert_int_equal(paused(&watch, 8999).kind, OM_ACTION_NONE);
+		action = paused(&watch, 9000);
+		assert_int_equal(action.kind, expected[policy]);
+		assert_int_equal(paused(&watch, 9250).kind, OM_ACTION_NONE);
+		if (!expected[policy])
+			continue;
+		om_watch_failed(&watch, &action);
+		assert_int_equal(paused(&watch, 14250).kind, OM_ACTION_ABORT);
+	}
+}
+
 static void what_could_not_be_done_is_not_taken_for_done(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ .postcopy_after_precopy = true });
@@ -1289,6 +1331,7 @@ int main(void)
 		cmocka_unit_test(a_dead_link_is_no_end_in_ages),
 		cmocka_unit_test(a_guest_that_is_paused_is_expected_on_the_destination),
 		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
+		cmocka_unit_test(the_deadline_ends_a_paused_migration_too),
 		cmocka_unit_test(what_could_not_be_done_is_not_taken_for_done),
 		cmocka_unit_test(a_policy_that_turns_gentle_holds_at_once),
 		cmocka_unit_test(new_limits_count_at_once),
