@@ -72,6 +72,8 @@ struct om_watch {
 	bool limit_lost;	/* another one holds than what was set last: to be set at once */
 	uint64_t paused_ms;	/* since when the guest is paused; 0 = it is not */
 	uint64_t not_before_ms; /* an end was refused: the next one is asked for then */
+	uint64_t postcopy_not_before_ms; /* likewise */
+	uint32_t postcopy_refusals;
 	enum om_reach reach;
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
 	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */

@@ -10,7 +10,6 @@
 #define THROTTLE_MOST 80.0
 #define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
 #define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
-#define ASK_AGAIN_MS 5000      /* for an end that libvirt has refused */
 #define LIBVIRT_DOWNTIME_MS 300
 #define LINK_LOSS 0.03 /* of its bandwidth; measured in the lab: mostly below 0.02 */
 
@@ -120,22 +119,26 @@ static struct om_action end_early(struct om_watch *w, const char *what,
 
 /* ---- decisions ---- */
 
+static bool time_is_over(const struct om_watch *w, const struct om_sample *s)
+{
+	if (w->timeout_action == OM_TIMEOUT_NONE || s->now_ms - w->begun_ms < w->timeout_ms)
+		return false;
+	return w->timeout_action == OM_TIMEOUT_POSTCOPY ? om_watch_may_ask_postcopy(w) : !s->paused;
+}
+
 /* The words of MIGRATE_OPTIONS come first; they are carried out under every policy. */
 static struct om_action obey_options(struct om_watch *w, const struct om_sample *s)
 {
-	bool done = w->timeout_action == OM_TIMEOUT_SUSPEND && s->paused;
-
 	if (w->timed_out)
 		return om_watch_no_action();
-	if (w->timeout_action != OM_TIMEOUT_NONE && !done &&
-	    s->now_ms - w->begun_ms >= w->timeout_ms) {
+	if (time_is_over(w, s)) {
 		w->timed_out = true;
 		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
 			return om_watch_start_postcopy(w, "the time of --timeout is over");
 		return om_watch_act(OM_ACTION_SUSPEND, true,
 				    "pause: the time of --timeout is over");
 	}
-	if (w->postcopy_after_precopy && s->iteration >= 2)
+	if (w->postcopy_after_precopy && s->iteration >= 2 && om_watch_may_ask_postcopy(w))
 		return om_watch_start_postcopy(w, "the first pass is over");
 	return om_watch_no_action();
 }
@@ -337,11 +340,8 @@ void om_watch_failed(struct om_watch *w, const struct om_action *action)
 {
 	switch (action->kind) {
 	case OM_ACTION_POSTCOPY:
-		w->postcopy_started = w->timed_out = false;
-		if (w->timeout_action == OM_TIMEOUT_POSTCOPY)
-			w->timeout_action = OM_TIMEOUT_NONE;
-		w->postcopy_after_precopy = false;
-		w->limits.postcopy = false;
+		w->timed_out = false;
+		om_watch_postcopy_refused(w);
 		break;
 	case OM_ACTION_THROTTLE:
 	case OM_ACTION_ABORT:

@@ -11,7 +11,8 @@
 #define LOUDER 1.5
 #define ASKED_MOST 16
 #define REFUSED_MS 5000 /* passes of 50 ms are soon over; their link may have failed for a moment */
-#define OVERHEAD_MS 30.0 /* device state and the hosts' messages; measured in the lab: 25-45 */
+#define ASK_AGAIN_MS 5000 /* for what libvirt has refused and cannot be done without */
+#define OVERHEAD_MS 30.0  /* device state and the hosts' messages; measured in the lab: 25-45 */
 
 static inline double om_watch_elapsed_ms(const struct om_watch *w)
 {
@@ -46,6 +47,9 @@ void om_watch_choose_reach(struct om_watch *w);
 struct om_action om_watch_follow(struct om_watch *w);
 
 /* watch_postcopy.c */
+/* Not just after it was refused, nor for ever. */
+bool om_watch_may_ask_postcopy(const struct om_watch *w);
+void om_watch_postcopy_refused(struct om_watch *w);
 struct om_action om_watch_start_postcopy(struct om_watch *w, const char *why);
 /* Would pre-copy end so much later? After a count. */
 bool om_watch_postcopy_is_better(const struct om_watch *w);

@@ -8,6 +8,21 @@
 /* Post-copy is started where pre-copy would take so much longer, as a part of the whole. */
 #define POSTCOPY_WORTH 0.08
 
+#define REFUSALS_MOST 3 /* one can be of a moment */
+
+bool om_watch_may_ask_postcopy(const struct om_watch *w)
+{
+	return w->postcopy_refusals < REFUSALS_MOST &&
+	       w->model.last.now_ms >= w->postcopy_not_before_ms;
+}
+
+void om_watch_postcopy_refused(struct om_watch *w)
+{
+	w->postcopy_started = false;
+	w->postcopy_refusals++;
+	w->postcopy_not_before_ms = w->model.last.now_ms + ASK_AGAIN_MS;
+}
+
 struct om_action om_watch_start_postcopy(struct om_watch *w, const char *why)
 {
 	w->postcopy_started = true;
@@ -30,8 +45,8 @@ bool om_watch_postcopy_is_better(const struct om_watch *w)
 	double soft_ms = w->limits.downtime_max_ms;
 	struct om_projection p;
 
-	if (!w->limits.postcopy || !om_policy_may_harm(w->limits.policy) ||
-	    !om_model_healthy(&w->model))
+	if (!w->limits.postcopy || !om_watch_may_ask_postcopy(w) ||
+	    !om_policy_may_harm(w->limits.policy) || !om_model_healthy(&w->model))
 		return false;
 	if (now_ms * MARGIN <= soft_ms)
 		return w->refused;

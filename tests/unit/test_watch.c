@@ -470,15 +470,53 @@ static void what_was_not_armed_is_not_started(void **unused)
 	watch = begin(plan);
 	e = migrate(&watch, &guest, 20000);
 	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
-	/* And what libvirt did not start is not tried again. */
+	/* And what libvirt did not start three times is not tried again. */
 	plan.never_switch = false;
 	watch = begin(plan);
-	e = migrate(&watch, &guest, 20000);
-	assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
-	om_watch_failed(&watch, &e.last);
-	watch.model = (struct om_model){ .pass_count = 0 };
+	for (int refusals = 0; refusals < 3; refusals++) {
+		e = migrate(&watch, &guest, 20000);
+		assert_int_equal(e.last.kind, OM_ACTION_POSTCOPY);
+		om_watch_failed(&watch, &e.last);
+		watch.model = (struct om_model){ .pass_count = 0 };
+	}
 	e = migrate(&watch, &guest, 20000);
 	assert_int_equal(e.kinds[OM_ACTION_POSTCOPY], 0);
+}
+
+/* The times in s at which post-copy is asked for, where libvirt refuses it each time. */
+static void refuse_postcopy(struct om_plan plan, char *times, size_t size)
+{
+	struct om_watch watch = begin(plan);
+
+	*times = 0;
+	for (uint64_t ms = 1; ms < 60000; ms += 250) {
+		uint32_t pass = 1 + (uint32_t)(ms / 2000);
+		struct om_action action = step(&watch, busy(pass, ms, 500 - ms % 2000 / 10, 60));
+		size_t used = strlen(times);
+
+		if (action.kind != OM_ACTION_POSTCOPY)
+			continue;
+		snprintf(times + used, size - used, "%u ", (unsigned int)(ms / 1000));
+		om_watch_failed(&watch, &action);
+	}
+	assert_int_equal(watch.limits.postcopy, plan.limits.postcopy);
+}
+
+static void post_copy_that_was_refused_for_a_moment_is_asked_for_again(void **unused)
+{
+	struct om_plan by_policy = plan_of(OM_POLICY_AUTO);
+	struct om_plan by_time = { .timeout_s = 10, .timeout_action = OM_TIMEOUT_POSTCOPY };
+	struct om_plan by_option = { .postcopy_after_precopy = true };
+	char times[100];
+
+	(void)unused;
+	by_policy.limits.postcopy = true;
+	refuse_postcopy(by_time, times, sizeof(times));
+	assert_string_equal(times, "10 15 20 ");
+	refuse_postcopy(by_option, times, sizeof(times));
+	assert_string_equal(times, "2 7 12 ");
+	refuse_postcopy(by_policy, times, sizeof(times)); /* at the end of a pass */
+	assert_string_equal(times, "2 8 14 ");
 }
 
 static struct end throttled(struct guest guest)
@@ -1304,6 +1342,7 @@ int main(void)
 		cmocka_unit_test(half_the_link_for_some_seconds_decides_nothing),
 		cmocka_unit_test(half_the_link_for_good_is_what_there_is),
 		cmocka_unit_test(what_was_not_armed_is_not_started),
+		cmocka_unit_test(post_copy_that_was_refused_for_a_moment_is_asked_for_again),
 		cmocka_unit_test(it_is_throttled_to_what_fits_the_soft_limit),
 		cmocka_unit_test(a_throttled_restart_that_was_refused_is_asked_for_again),
 		cmocka_unit_test(a_switch_over_that_qemu_refuses_opens_what_is_harder),
