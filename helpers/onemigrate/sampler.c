@@ -168,7 +168,8 @@ static bool postcopy_comes(const struct om_session *s)
  * way, or would be told and never be. */
 static bool is_decided(const struct om_session *s)
 {
-	return s->stop || lost_destination(s) || postcopy_comes(s);
+	return s->stop || lost_destination(s) || postcopy_comes(s) ||
+	       s->watch_ended.kind != OM_ACTION_NONE;
 }
 
 /* For libvirt a pause and the stop for the switch-over are the same. Which one it is, is known of ours;

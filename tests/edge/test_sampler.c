@@ -20,7 +20,9 @@ static atomic_bool has_job;
 static atomic_uint asked, limits_set, aborts, warnings;
 static atomic_int refuses; /* so many of the next limits; negative: all */
 static unsigned long long last_limit_ms, remaining_mib;
-static atomic_uint postcopies;
+static atomic_uint postcopies, infos;
+static enum om_action_kind disks_want;
+static unsigned int pass;
 static char warning[300];
 
 uint64_t om_now_ms(void)
@@ -36,12 +38,12 @@ uint64_t om_epoch_ms(void)
 	return 1700000000000;
 }
 
-/* Nothing is compressed here, and the hosts share the storage. */
+/* Nothing is compressed here; of the disks a test says what is to be done. */
 struct om_action om_storage_watch(struct om_session *session, const struct om_sample *sample)
 {
 	assert_non_null(session);
-	assert_non_null(sample);
-	return (struct om_action){ .kind = OM_ACTION_NONE };
+	assert_int_equal(sample->iteration, 0);
+	return (struct om_action){ .kind = disks_want, .tell = true, .why = "the disks" };
 }
 
 uint64_t om_storage_memory_bytes_ps(const struct om_session *session)
@@ -83,6 +85,7 @@ void __wrap_om_log(enum om_log_level level, const char *fmt, ...)
 {
 	va_list args;
 
+	infos += level == OM_LOG_INFO;
 	if (level != OM_LOG_WARN)
 		return;
 	va_start(args, fmt);
@@ -117,7 +120,7 @@ int __wrap_virDomainGetJobStats(virDomainPtr dom, int *type, virTypedParameterPt
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_REMAINING,
 				remaining_mib * MIB);
 	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_PROCESSED, 32 * MIB);
-	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_ITERATION, 1);
+	virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_MEMORY_ITERATION, pass);
 	return 0;
 }
 
@@ -169,7 +172,9 @@ static void begin(enum om_policy policy)
 
 	memset(&s, 0, sizeof(s));
 	memset(&shared, 0, sizeof(shared));
-	asked = limits_set = aborts = warnings = postcopies = 0;
+	asked = limits_set = aborts = warnings = postcopies = infos = 0;
+	disks_want = OM_ACTION_NONE;
+	pass = 1;
 	remaining_mib = 32;
 	refuses = 0;
 	has_job = true;
@@ -306,6 +311,34 @@ static void post_copy_that_was_taken_is_not_ended(void **unused)
 	end();
 }
 
+/* The call returns a while after it was ended. */
+static void what_the_disks_want_is_done_and_told_once(void **unused)
+{
+	static const enum om_action_kind kinds[] = { OM_ACTION_ABORT, OM_ACTION_SYNC_WRITES };
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(kinds); i++) {
+		begin(OM_POLICY_AUTO);
+		pass = 0;
+		disks_want = kinds[i];
+		runs_for(550);
+		assert_true(asked >= 3);
+		assert_int_equal(aborts, 1);
+		assert_int_equal(infos, 1);
+		assert_int_equal(s.watch_ended.kind, kinds[i]);
+		end();
+		/* What is refused is asked for again. */
+		begin(OM_POLICY_AUTO);
+		pass = 0;
+		disks_want = kinds[i];
+		fake.call_code = VIR_ERR_OPERATION_INVALID;
+		runs_for(550);
+		assert_true(aborts > 1);
+		assert_int_equal(s.watch_ended.kind, OM_ACTION_NONE);
+		end();
+	}
+}
+
 /* To libvirt both are a stop for the switch-over. */
 static void a_pause_by_hand_is_no_switch_over(void **unused)
 {
@@ -430,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_signal_ends_the_call_again_and_again),
 		cmocka_unit_test(what_is_being_ended_is_watched_and_nothing_is_decided),
 		cmocka_unit_test(post_copy_that_was_taken_is_not_ended),
+		cmocka_unit_test(what_the_disks_want_is_done_and_told_once),
 		cmocka_unit_test(a_pause_by_hand_is_no_switch_over),
 		cmocka_unit_test(in_post_copy_nothing_is_ended),
 		cmocka_unit_test(post_copy_that_began_while_the_connection_was_lost_is_not_ended),
