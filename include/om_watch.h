@@ -63,7 +63,8 @@ struct om_watch {
 	uint64_t timeout_ms; /* of --timeout; 0 = none */
 	enum om_timeout_action timeout_action;
 
-	uint64_t begun_ms; /* now_ms of the first call; 0 = none yet */
+	uint64_t begun_ms;	 /* now_ms of the first call; 0 = none yet */
+	uint64_t first_begun_ms; /* that of the first attempt, from which --timeout counts */
 	struct om_model model;
 	uint64_t sampled_ms,
 		sampled_bytes; /* distinct memory dirtied within that time; 0 = not known */
@@ -88,6 +89,8 @@ struct om_watch {
 };
 
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
+/* Likewise for the next attempt of the same migration; `watch` is that of the one before, or all 0. */
+void om_watch_init_again(struct om_watch *watch, const struct om_plan *plan);
 /* One sample; best taken right after a pass has ended, and every 250 ms. */
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
 /* A sample of a migration that is being ended, or of which post-copy has been asked for: forecast alone. */

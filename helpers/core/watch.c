@@ -37,6 +37,16 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 	}
 }
 
+void om_watch_init_again(struct om_watch *watch, const struct om_plan *plan)
+{
+	uint64_t first_begun_ms = watch->first_begun_ms;
+	bool told_need = watch->told_need;
+
+	om_watch_init(watch, plan);
+	watch->first_begun_ms = first_begun_ms;
+	watch->told_need = told_need;
+}
+
 struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
 {
 	struct om_action action = { .kind = kind, .tell = tell };
@@ -121,7 +131,7 @@ static struct om_action end_early(struct om_watch *w, const char *what,
 
 static bool time_is_over(const struct om_watch *w, const struct om_sample *s)
 {
-	if (w->timeout_action == OM_TIMEOUT_NONE || s->now_ms - w->begun_ms < w->timeout_ms)
+	if (w->timeout_action == OM_TIMEOUT_NONE || s->now_ms - w->first_begun_ms < w->timeout_ms)
 		return false;
 	return w->timeout_action == OM_TIMEOUT_POSTCOPY ? om_watch_may_ask_postcopy(w) : !s->paused;
 }
@@ -298,6 +308,8 @@ static bool take_in(struct om_watch *w, const struct om_sample *s)
 		w->paused_ms = s->now_ms;
 	if (!w->begun_ms)
 		w->begun_ms = s->now_ms ? s->now_ms : 1;
+	if (!w->first_begun_ms)
+		w->first_begun_ms = w->begun_ms;
 	if (s->postcopy) /* started by somebody else */
 		w->postcopy_started = true;
 	om_watch_foresee(w);

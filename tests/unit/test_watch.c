@@ -1216,6 +1216,48 @@ static void the_timeout_acts_once(void **unused)
 	}
 }
 
+static void the_timeout_counts_from_the_first_attempt(void **unused)
+{
+	struct om_plan plan = { .timeout_s = 10,
+				.timeout_action = OM_TIMEOUT_SUSPEND,
+				.downtime_start_ms = 30,
+				.limits.downtime_max_ms = 500 };
+	struct om_watch watch = { 0 };
+
+	(void)unused;
+	om_watch_init_again(&watch, &plan);
+	step(&watch, busy(1, 3000, 900, 0));
+	assert_int_equal(step(&watch, busy(1, 9000, 300, 0)).kind, OM_ACTION_NONE);
+	om_watch_init_again(&watch, &plan);
+	step(&watch, busy(1, 10000, 900, 0));
+	assert_int_equal(watch.begun_ms, 10000); /* for what comes of this attempt */
+	assert_int_equal(step(&watch, busy(1, 12750, 600, 0)).kind, OM_ACTION_NONE);
+	om_watch_init_again(&watch, &plan);
+	assert_int_equal(step(&watch, busy(1, 13000, 900, 0)).kind, OM_ACTION_SUSPEND);
+	assert_int_not_equal(step(&watch, busy(1, 13250, 900, 0)).kind, OM_ACTION_SUSPEND);
+}
+
+static void the_next_attempt_does_not_say_again_what_it_would_need(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct guest guest = { .memory = 400, .hot = 350, .dirty = 600 };
+	struct om_watch watch = { 0 };
+
+	(void)unused;
+	plan.downtime_start_ms = 30;
+	for (unsigned int attempt = 0; attempt < 3; attempt++) {
+		struct end e;
+
+		om_watch_init_again(&watch, &plan);
+		e = migrate(&watch, &guest, 30000);
+		assert_int_equal(e.kinds[OM_ACTION_SAY], attempt == 0);
+	}
+	/* What an operator asks for since is worth an answer. */
+	om_watch_set_limits(&watch, &plan.limits);
+	om_watch_init_again(&watch, &plan);
+	assert_int_equal(migrate(&watch, &guest, 30000).kinds[OM_ACTION_SAY], 1);
+}
+
 static void nothing_is_done_once_post_copy_has_begun(void **unused)
 {
 	struct om_watch watch =
@@ -1378,6 +1420,8 @@ int main(void)
 		cmocka_unit_test(post_copy_starts_once_when_the_first_pass_is_over),
 		cmocka_unit_test(post_copy_that_would_lose_the_guest_is_never_started),
 		cmocka_unit_test(the_timeout_acts_once),
+		cmocka_unit_test(the_timeout_counts_from_the_first_attempt),
+		cmocka_unit_test(the_next_attempt_does_not_say_again_what_it_would_need),
 		cmocka_unit_test(nothing_is_done_once_post_copy_has_begun),
 		cmocka_unit_test(every_short_sequence_of_samples_keeps_the_rules),
 	};
