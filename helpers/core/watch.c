@@ -79,12 +79,20 @@ uint32_t om_watch_hard_ms(const struct om_watch *w)
 
 /* The limit that may be set: the state of the devices takes its time as well, and the link can be a
  * little slower in the stop than just before it. */
+static double settable_ms(double ms, bool hard)
+{
+	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5 + (hard ? ms * LINK_LOSS : 0));
+}
+
 double om_watch_reach_ms(const struct om_watch *w)
 {
-	bool hard = w->reach == OM_REACH_HARD;
-	double ms = hard ? om_watch_hard_ms(w) : soft_ms(w);
+	return w->reach == OM_REACH_HARD ? settable_ms(om_watch_hard_ms(w), true)
+					 : om_watch_soft_reach_ms(w);
+}
 
-	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5 + (hard ? ms * LINK_LOSS : 0));
+double om_watch_soft_reach_ms(const struct om_watch *w)
+{
+	return settable_ms(soft_ms(w), false);
 }
 
 /* The time that these bytes take on the link. */

@@ -81,7 +81,7 @@ static bool soft_is_hopeless(const struct om_watch *w)
 		return true;
 	if (good.pass_count < 2 || !om_model_healthy(&w->model) || falls(w))
 		return false;
-	return !om_model_project(&good, w->limits.downtime_max_ms, &p) || p.ms > patience_ms(w);
+	return !om_model_project(&good, om_watch_soft_reach_ms(w), &p) || p.ms > patience_ms(w);
 }
 
 void om_watch_choose_reach(struct om_watch *w)

@@ -42,7 +42,7 @@ bool om_watch_postcopy_is_better(const struct om_watch *w)
 	double now_ms = om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
 	double deadline_ms = om_watch_deadline_left_ms(w), precopy_ms = INFINITY;
 	struct om_model good = om_model_without_dip(&w->model);
-	double soft_ms = w->limits.downtime_max_ms;
+	double soft_ms = om_watch_soft_reach_ms(w);
 	struct om_projection p;
 
 	if (!w->limits.postcopy || !om_watch_may_ask_postcopy(w) ||

@@ -71,6 +71,23 @@ static void the_hard_limit_is_for_what_the_soft_one_does_not_end(void **unused)
 	assert_int_equal(w.hopeless_passes, 0);
 }
 
+/* The state of the devices takes a part of the soft limit, so that less than all of it can be set. */
+static void what_only_the_whole_soft_limit_would_end_is_hopeless(void **unused)
+{
+	static const struct now edge = { 60, 340, 55, 56, 20000 };
+	struct om_watch w = at(edge);
+	struct om_projection p;
+
+	(void)unused;
+	assert_true(om_model_project(&w.model, 500, &p) && p.ms < 1000);
+	om_watch_choose_reach(&w);
+	assert_int_equal(w.reach, OM_REACH_HARD);
+	w = at(edge);
+	w.limits.downtime_max_ms = 600;
+	om_watch_choose_reach(&w);
+	assert_int_equal(w.reach, OM_REACH_SOFT);
+}
+
 static void a_bad_second_opens_nothing_and_closes_nothing(void **unused)
 {
 	struct om_watch w = at(busy);
@@ -315,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_hard_limit_is_for_what_the_soft_one_does_not_end),
+		cmocka_unit_test(what_only_the_whole_soft_limit_would_end_is_hopeless),
 		cmocka_unit_test(a_bad_second_opens_nothing_and_closes_nothing),
 		cmocka_unit_test(passes_that_are_short_on_purpose_do_not_count_as_falling),
 		cmocka_unit_test(an_end_that_is_too_far_away_is_none),
