@@ -140,6 +140,15 @@ static void pause_guest(struct job *job)
 		say(job, OM_CONTROL_REFUSED, err.msg);
 }
 
+/* libvirt takes a guest that is paused before for one that is to stay so on the destination. */
+static bool moves(const struct job *job)
+{
+	struct om_sample sample;
+
+	return om_vir_sample(job->vir, &sample, om_now_ms()) &&
+	       (sample.iteration || sample.processed_bytes || sample.disk_processed_bytes);
+}
+
 static bool is_possible(struct job *job)
 {
 	struct om_control_facts facts = {
@@ -152,6 +161,9 @@ static bool is_possible(struct job *job)
 		return say(job, OM_CONTROL_UNPROVEN, "libvirt of this host does not answer");
 	if (!job->side.job && !facts.postcopy)
 		return say(job, OM_CONTROL_NO_SUCH, "libvirt has no outgoing migration of it");
+	if (job->request->verb == OM_CONTROL_PAUSE && !facts.postcopy && !moves(job))
+		return say(job, OM_CONTROL_REFUSED,
+			   "libvirt's migration has not begun yet; nothing was changed");
 	return om_control_judge(job->request, &facts, &job->end->answer);
 }
 
