@@ -333,8 +333,6 @@ static void tell_out_of_scope(const struct resolver *r, const struct om_knob_row
 
 /* ---- what the VM's owner wants ---- */
 
-#define VM_S "VM's"
-
 static bool is_allowed(const struct om_knobs *knobs, const char *name)
 {
 	OM_AUTOFREE char *copy = om_xstrdup(om_knob_text(knobs, OM_KNOB_MIGRATE_VM_MAY_SET));
@@ -370,11 +368,11 @@ static void apply_owners(const struct resolver *r, enum om_knob_id id)
 	if (!source)
 		return;
 	if (!is_allowed(r->knobs, row->name)) {
-		complain(&r->knobs->notes, source, VM_S, "MIGRATE_VM_MAY_SET does not name it");
+		complain(&r->knobs->notes, source, "VM's", "MIGRATE_VM_MAY_SET does not name it");
 		return;
 	}
 	if (!take(r, id, source->text, OM_ORIGIN_VM, &why)) {
-		complain(&r->knobs->warnings, source, VM_S, why.msg);
+		complain(&r->knobs->warnings, source, "VM's", why.msg);
 		return;
 	}
 	if (stays_within(row->within, r->knobs->v[id].number, administrators.number))
@@ -382,7 +380,7 @@ static void apply_owners(const struct resolver *r, enum om_knob_id id)
 	r->knobs->v[id] = administrators;
 	om_err_set(&why, OM_E_INPUT, "the administrator allows %s",
 		   *administrators.text ? administrators.text : "none");
-	complain(&r->knobs->warnings, source, VM_S, why.msg);
+	complain(&r->knobs->warnings, source, "VM's", why.msg);
 }
 
 bool om_knobs_resolve(struct om_knobs *knobs, const struct om_knob_source *sources, size_t count,

@@ -45,7 +45,7 @@ bool om_transport_has_words(const struct om_transport_case *c)
  * b93d897ea2f0, its issue 2720). */
 static const char *loses_old_packets(const struct om_versions *v)
 {
-	return v->src_qemu < VERSION(9, 0, 0) &&
+	return is_in(v->src_qemu, 1, VERSION(9, 0, 0)) &&
 			       is_in(v->dst_qemu, VERSION(9, 2, 0), VERSION(9, 2, 1))
 		       ? "QEMU 9.2.0 cannot read several connections of a QEMU below 9.0"
 		       : NULL;

@@ -51,8 +51,9 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 	    strcmp(record->dst, seen->dst) != 0 || strcmp(record->path_addr, seen->addr) != 0 ||
 	    record->updated_epoch_ms + FRESH_MS < seen->now_ms)
 		return;
+	/* By a QEMU that counts what it compresses as if it did not. */
 	if (!record->packed_permille && is_packed(record))
-		return;		       /* by a QEMU that counts it as if it were not */
+		return;
 	if (record->packed_permille) { /* in the whole time, since it stands for a bound alone */
 		sight.bytes_ps = om_history_rate(record);
 		keep(seen->packed, &sight);
@@ -87,7 +88,7 @@ void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_tran
 
 /* ---- the guest ---- */
 
-/* A guest that went once past its limits, or by other means, or not at all: it does not pay for it. */
+/* It did not bring the guest there, or not within its limits, or post-copy had to. */
 static bool has_failed(const struct om_state *record)
 {
 	return record->phase != OM_PHASE_DONE || strstr(record->actions, "post-copy") ||

@@ -84,9 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(old_libvirt_compares_names_of_certificates, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(
-			a_certificate_that_disks_refuse_is_not_one_that_memory_refuses, setup,
-			teardown),
+		cmocka_unit_test(a_certificate_that_disks_refuse_is_not_one_that_memory_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,7 @@ static void what_loses_memory_is_not_chosen(void **unused)
 		{ PAIR(9001002, 9001002), .options = "--parallel" },
 		{ PAIR(8002002, 9002000), .options = "--parallel", .warning = unread },
 		{ PAIR(8002002, 9002000), .options = "--migrateuri tcp://x" },
+		{ PAIR(0, 9002000), .options = "--parallel" }, /* not known */
 	};
 
 	(void)unused;
