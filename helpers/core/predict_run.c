@@ -35,6 +35,7 @@ struct copy {
 	struct om_watch watch;
 	double now, begun; /* since the program's start; of this attempt */
 	double unsent[CELLS], fresh[CELLS], position;
+	int sender;		/* the part that is sent next */
 	double cold, untouched; /* left of the first pass */
 	double sent, threshold, window_sent, window_begun, next_sample;
 	double limit_ms, asked_ms, asked_at; /* in force; asked for, and when */
@@ -101,15 +102,19 @@ static void guest_runs(struct copy *y, double ms)
 
 /* ---- the copy ---- */
 
+/* A pass goes on where the one before it ended. */
 static void send_hot(struct copy *y, double bytes)
 {
 	double cell = y->c->hot / CELLS;
 
-	for (int i = 0; i < CELLS && bytes > 0; i++) {
-		double part = fmin(bytes, y->unsent[i] * cell);
+	for (int i = 0; i < CELLS; i++) {
+		double part = fmin(bytes, y->unsent[y->sender] * cell);
 
-		y->unsent[i] -= part / cell;
+		y->unsent[y->sender] -= part / cell;
 		bytes -= part;
+		if (bytes <= 0)
+			break;
+		y->sender = (y->sender + 1) % CELLS;
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "region.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int by_begin(const void *a, const void *b)
 {
@@ -74,26 +75,44 @@ double sim_region_sync(struct sim_region *r, const struct sim_set *set)
 	return r->unsent - before;
 }
 
+/* Of what lies between these addresses, up to so many bytes in their order; returns how many. */
+static double send_between(struct sim_region *r, double from, double to, double bytes)
+{
+	struct sim_span rest[SIM_SPANS];
+	double sent = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->span_count; i++) {
+		struct sim_span s = r->spans[i];
+		double begin = fmax(s.from, from), end = fmin(s.to, to);
+
+		end = fmin(end, begin + bytes - sent);
+		if (end <= begin) {
+			rest[n++] = s;
+			continue;
+		}
+		sent += end - begin;
+		r->sender = end;
+		if (begin > s.from)
+			rest[n++] = (struct sim_span){ s.from, begin };
+		if (s.to > end)
+			rest[n++] = (struct sim_span){ end, s.to };
+	}
+	memcpy(r->spans, rest, n * sizeof(*rest));
+	r->span_count = n;
+	return sent;
+}
+
+/* A pass goes on where the one before it ended (ram_find_and_save_block() in migration/ram.c). */
 double sim_region_send(struct sim_region *r, const struct sim_set *set, double bytes)
 {
-	double sent = fmin(bytes, r->unsent);
-	size_t gone = 0;
+	double sent = fmin(bytes, r->unsent), rest;
 
 	r->unsent -= sent;
 	if (set->pattern != SIM_SWEEP)
 		return sent;
-	for (double rest = sent; gone < r->span_count; gone++) { /* in the order of addresses */
-		struct sim_span *s = &r->spans[gone];
-
-		if (s->to - s->from > rest) {
-			s->from += rest;
-			break;
-		}
-		rest -= s->to - s->from;
-	}
-	for (size_t i = gone; i < r->span_count; i++)
-		r->spans[i - gone] = r->spans[i];
-	r->span_count -= gone;
+	rest = sent - send_between(r, r->sender, set->bytes, sent);
+	send_between(r, 0, r->sender, rest);
 	if (!r->span_count)
 		r->unsent = 0;
 	return sent;

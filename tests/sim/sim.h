@@ -107,6 +107,7 @@ struct sim_region {
 	double written;	 /* bytes that were written since the last sync, repetitions counted */
 	double unsent;	 /* in the bitmap */
 	double position; /* SIM_SWEEP: of the writer, at the last sync */
+	double sender;	 /* and of what is sent */
 	struct sim_span spans[SIM_SPANS];
 	size_t span_count;
 };
@@ -231,6 +232,7 @@ struct sim_choice {
 	bool table, each;   /* what is printed; each = a line a run */
 };
 void sim_light(void); /* assertions */
+void sim_cells(bool print);
 void sim_toy(bool print);
 int sim_fit(char *const *files); /* exit status */
 void sim_table(const struct sim_choice *choice);
