@@ -71,6 +71,7 @@ int main(int argc, char **argv)
 	sim_table(&choice);
 	if (!choice.class && !choice.policy) {
 		sim_light();
+		sim_cells(choice.table);
 		sim_toy(choice.table);
 	}
 	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
