@@ -10,10 +10,12 @@
  * LEAST_STEP of that, so that the pages are counted often. */
 #define BELOW_PLATEAU 0.9
 #define LEAST_STEP 0.5
-#define COUNTS_LEAST 3 /* until a short pass that leaves no less says that none does */
-#define COUNTS_MOST 8  /* until then, where what remains is more than is allowed */
+#define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
+#define LEAVES_ALL 0.93 /* of what remained first */
+#define COUNTS_ALL 4
+#define GENTLE_COUNTS 3 /* before the hard limit is given up: a few good passes are chance */
 #define LEAST_LIMIT_MS 8.0
 /* A gentle end is waited for: this multiple of the time until now, while passes leave so much less. */
 #define PATIENCE 2.0
@@ -21,7 +23,7 @@
 #define FAR_BEYOND 1.3 /* of the hard limit: it would not do either */
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
 #define SLACK_SOFT 0.08
-#define SLACK_HARD 0.4
+#define SLACK_HARD 0.6
 #define AROUND_MS 1000.0 /* before and after the copy; measured in the lab: 1300 */
 
 struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *why)
@@ -101,9 +103,12 @@ void om_watch_choose_reach(struct om_watch *w)
 	    om_watch_best_plateau_ms(w) < FAR_BEYOND * om_watch_hard_ms(w) &&
 	    (w->hopeless_passes || (urgent && w->model.pass_count >= 2)))
 		reach = OM_REACH_HARD;
+	w->gentle_counts = reach == OM_REACH_SOFT ? w->gentle_counts + 1 : 0;
+	if (w->reach == OM_REACH_HARD && reach == OM_REACH_SOFT && w->gentle_counts < GENTLE_COUNTS)
+		return;
 	if (reach != w->reach) {
 		w->reach = reach;
-		w->best_end_ms = w->least_bytes = 0;
+		w->best_end_ms = w->least_bytes = w->held_ms = 0;
 		w->counts = 0;
 	}
 }
@@ -121,27 +126,46 @@ static double end_ms(const struct om_watch *w, double stop_ms)
 	return AROUND_MS + om_watch_elapsed_ms(w) + stop_ms;
 }
 
-/* Has the time for a shorter stop been spent, or is none to be had? */
-static bool switch_now(const struct om_watch *w, double remaining)
+/* Where no count leaves much less, the guest writes all of it in every pass. */
+static bool leaves_all(const struct om_watch *w)
 {
-	const struct om_pass *before = om_model_pass(&w->model, 1);
-	double stop_ms = om_watch_link_ms(w, remaining), plateau = om_watch_plateau_ms(w);
+	return w->counts >= COUNTS_ALL && w->least_bytes > LEAVES_ALL * w->first_bytes;
+}
 
-	if (stop_ms <= 2 * LEAST_LIMIT_MS || end_ms(w, stop_ms) > latest_end_ms(w) ||
+/* The part of the time for a shorter stop that is over. */
+static double time_used(const struct om_watch *w, double stop_ms)
+{
+	if (leaves_all(w))
+		return 1;
+	if (w->best_end_ms > 0)
+		return (end_ms(w, stop_ms) - w->best_end_ms) / (latest_end_ms(w) - w->best_end_ms);
+	return fmin(1, w->counts / (double)COUNTS_MOST);
+}
+
+/*
+ * A guest that walks round its memory leaves less and less and then more again, in turn, as the copy
+ * catches up with it and falls behind. The least is seen in the first half of the time for a shorter
+ * stop, and waited for in the second.
+ */
+static bool switch_now(const struct om_watch *w, double remaining, bool calm)
+{
+	double stop_ms = om_watch_link_ms(w, remaining), plateau = om_watch_plateau_ms(w);
+	double used = time_used(w, stop_ms), near = w->least_bytes * NEAR_LEAST;
+
+	if (stop_ms <= 2 * LEAST_LIMIT_MS || used >= 1 ||
 	    om_watch_deadline_left_ms(w) < 2 * stop_ms + 1000)
 		return true;
-	if (remaining > w->least_bytes * NEAR_LEAST)
-		return false;
-	if (plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU)
-		return true;
-	return before && w->counts > COUNTS_LEAST && remaining >= before->after * 0.97;
+	if (used < 0.5 || calm)
+		return remaining <= near && plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU;
+	return remaining <= near + (w->first_bytes - near) * (used * 2 - 1);
 }
 
 static void note_count(struct om_watch *w, double remaining)
 {
 	double end = end_ms(w, om_watch_link_ms(w, remaining));
 
-	w->counts++;
+	if (!w->counts++)
+		w->first_bytes = remaining;
 	if (w->least_bytes <= 0 || remaining < w->least_bytes)
 		w->least_bytes = remaining;
 	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
@@ -151,23 +175,19 @@ static void note_count(struct om_watch *w, double remaining)
 
 /*
  * A limit below what remains makes the pass short, and is what the guest may be stopped for at its
- * end. It begins at the plateau, rises to the least that was seen in the first half of the time for
- * a shorter stop, and to what remains in the second: a guest that walks round its memory comes by
- * its least again and again, one that writes at random stays near it.
+ * end. It stays a little below the plateau: shorter and shorter passes would leave all of it. Where
+ * what remains is more than is allowed, it rises.
  */
-static double approach_ms(const struct om_watch *w, double stop_ms)
+static double approach_ms(struct om_watch *w, double stop_ms)
 {
-	double from = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
-	double hot_ms = w->model.hot > 0 ? om_watch_link_ms(w, w->model.hot) : INFINITY;
-	double middle = (om_watch_plateau_ms(w) + hot_ms) / 2;
-	double seen = om_watch_link_ms(w, w->least_bytes) * NEAR_LEAST;
-	double least = fmax(from, fmin(seen, middle)), to = stop_ms * MARGIN;
-	double used = fmin(1, w->counts / (double)COUNTS_MOST);
+	double used = time_used(w, stop_ms), held;
 
-	if (w->best_end_ms > 0)
-		used = (end_ms(w, stop_ms) - w->best_end_ms) / (latest_end_ms(w) - w->best_end_ms);
-	return used < 0.5 ? from + (least - from) * used * 2
-			  : least + (fmax(least, to) - least) * (used * 2 - 1);
+	if (w->held_ms <= 0)
+		w->held_ms = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
+	held = w->held_ms;
+	if (w->best_end_ms > 0 && used < 1)
+		return held;
+	return held + (fmax(held, stop_ms * MARGIN) - held) * fmax(0, used * 2 - 1);
 }
 
 /*
@@ -194,17 +214,18 @@ struct om_action om_watch_follow(struct om_watch *w)
 {
 	double remaining = (double)w->model.last.remaining_bytes;
 	double stop_ms = om_watch_link_ms(w, remaining), next_ms, ratio;
-	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w);
+	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w), calm;
 
 	if (!isfinite(stop_ms))
 		return om_watch_no_action();
 	note_count(w, remaining);
-	if (fits && switch_now(w, remaining))
-		return om_watch_set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
-	w->asked = 0;
 	next_ms = om_watch_link_ms(w, om_model_after(&w->model, remaining, stop_ms));
 	ratio = next_ms / stop_ms;
-	if (ratio > CALM_RATIO)
+	calm = ratio <= CALM_RATIO;
+	if (fits && switch_now(w, remaining, calm))
+		return om_watch_set_limit(w, asked_ms(w, stop_ms), "what a switch-over needs now");
+	w->asked = 0;
+	if (!calm)
 		return om_watch_set_limit(w, approach_ms(w, stop_ms),
 					  "on the way to the least that remains");
 	if (w->best_end_ms <= 0 || end_ms(w, stop_ms / (1 - ratio)) <= latest_end_ms(w))

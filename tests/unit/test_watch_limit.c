@@ -297,18 +297,80 @@ static void the_limit_begins_at_the_least_that_can_remain(void **unused)
 	assert_in_range(action.downtime_ms, 400, 800);
 }
 
-static void the_limit_rises_with_the_time_that_is_used(void **unused)
+/* 500 ms remain, of 600 at first and 400 at the least; so much of the time for a shorter stop is over. */
+static struct om_watch walking(double used)
 {
-	struct om_watch early = at((struct now){ 60, 250, 44, 50, 18500 }), late;
-	uint32_t first_ms;
+	struct om_watch w = at((struct now){ 80, 150, 50, 60, 20000 });
+
+	w.reach = OM_REACH_HARD;
+	w.counts = 5;
+	w.first_bytes = 60 * MIB;
+	w.least_bytes = 40 * MIB;
+	w.held_ms = 300;
+	/* The end of a stop that begins now lies at 21.5 s. */
+	w.best_end_ms = 21500 / (1 + 0.6 * used);
+	return w;
+}
+
+static void the_limit_stays_where_it_began(void **unused)
+{
+	struct om_watch w = walking(0.2);
 
 	(void)unused;
-	early.best_end_ms = 19950;
-	early.least_bytes = 38 * MIB;
-	late = early;
-	first_ms = om_watch_follow(&early).downtime_ms;
-	late.best_end_ms = 18800; /* of the time that there was, most is over */
-	assert_true(om_watch_follow(&late).downtime_ms > first_ms + 20);
+	assert_int_equal(om_watch_follow(&w).downtime_ms, 300);
+	w = walking(0.6);
+	assert_int_equal(om_watch_follow(&w).downtime_ms, 300);
+	/* Where nothing that remained was ever allowed, it rises. */
+	w = walking(0);
+	w.best_end_ms = 0;
+	w.limits.pause_max_ms = 520;
+	w.counts = 6;
+	assert_in_range(om_watch_follow(&w).downtime_ms, 320, 560);
+}
+
+static void the_least_is_seen_first_and_waited_for_then(void **unused)
+{
+	struct om_watch w = walking(0.2);
+
+	(void)unused;
+	w.model.last.remaining_bytes = (uint64_t)(41 * MIB);
+	assert_false(asks_for_the_switch_over(&w));
+	w = walking(0.6);
+	w.model.last.remaining_bytes = (uint64_t)(41 * MIB);
+	assert_true(asks_for_the_switch_over(&w));
+	/* The less time is left, the more will do. */
+	w = walking(0.6);
+	assert_false(asks_for_the_switch_over(&w));
+	w = walking(0.9);
+	assert_true(asks_for_the_switch_over(&w));
+}
+
+static void where_every_pass_leaves_it_all_no_less_is_waited_for(void **unused)
+{
+	struct om_watch w = walking(0.1);
+
+	(void)unused;
+	w.least_bytes = 59 * MIB;
+	w.model.last.remaining_bytes = (uint64_t)(60 * MIB);
+	w.counts = 2;
+	assert_false(asks_for_the_switch_over(&w));
+	assert_true(asks_for_the_switch_over(&w));
+}
+
+static void a_few_good_passes_do_not_give_up_the_hard_limit(void **unused)
+{
+	struct om_watch w = at(calm);
+
+	(void)unused;
+	w.reach = OM_REACH_HARD;
+	w.counts = 5;
+	om_watch_choose_reach(&w);
+	om_watch_choose_reach(&w);
+	assert_int_equal(w.reach, OM_REACH_HARD);
+	assert_int_equal(w.counts, 5);
+	om_watch_choose_reach(&w);
+	assert_int_equal(w.reach, OM_REACH_SOFT);
+	assert_int_equal(w.counts, 0);
 }
 
 static void while_each_pass_leaves_less_the_next_one_is_gone_for(void **unused)
@@ -346,7 +408,10 @@ int main(void)
 		cmocka_unit_test(the_least_and_the_earliest_are_remembered),
 		cmocka_unit_test(what_does_not_fit_is_asked_for_quietly_the_next_time),
 		cmocka_unit_test(the_limit_begins_at_the_least_that_can_remain),
-		cmocka_unit_test(the_limit_rises_with_the_time_that_is_used),
+		cmocka_unit_test(the_limit_stays_where_it_began),
+		cmocka_unit_test(the_least_is_seen_first_and_waited_for_then),
+		cmocka_unit_test(where_every_pass_leaves_it_all_no_less_is_waited_for),
+		cmocka_unit_test(a_few_good_passes_do_not_give_up_the_hard_limit),
 		cmocka_unit_test(while_each_pass_leaves_less_the_next_one_is_gone_for),
 	};
 
