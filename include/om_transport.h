@@ -125,7 +125,7 @@ struct om_transport {
 	bool tls_required;	    /* MIGRATE_TLS: no attempt without */
 	bool by_options;	    /* its words decide about connections and compression */
 	char text[96];		    /* "2 connections, zstd level 1"; "a single stream" */
-	char why[200];		    /* a part of a sentence */
+	char why[320];		    /* a part of a sentence */
 	char warning[300];	    /* "" = none */
 	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */
 	uint32_t

@@ -133,6 +133,9 @@ char *om_plan_print(const struct om_plan *plan)
 	if (plan->timeout_action != OM_TIMEOUT_NONE)
 		add(&t, "timeout: %u s, then %s\n", plan->timeout_s,
 		    timeout_names[plan->timeout_action]);
+	/* Any other way is told as INFO. */
+	if (!plan->transport.flags && *plan->transport.why)
+		add(&t, "sent by %s: %s\n", plan->transport.text, plan->transport.why);
 	for (size_t i = 0; i < plan->attempt_count; i++)
 		print_attempt(&t, plan, i);
 	print_disks(&t, plan);
