@@ -60,6 +60,7 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 	} else if (record->wire_ms >= LEAST_MS && record->wire_bytes) {
 		sight.bytes_ps = record->wire_bytes * 1000 / record->wire_ms;
 		sight.least = is_held_up_by_the_processor(record, sight.bytes_ps);
+		sight.plain_stream = sight.least && !strstr(record->transport, "TLS");
 		keep(seen->plain, &sight);
 	}
 }
@@ -75,6 +76,16 @@ static struct om_transport_sight largest(const struct om_transport_sight *sights
 	return found;
 }
 
+static uint64_t fastest_stream(const struct om_transport_sight *sights)
+{
+	uint64_t fastest = 0;
+
+	for (size_t i = 0; i < OM_TRANSPORT_SIGHTS; i++)
+		if (sights[i].plain_stream && sights[i].bytes_ps > fastest)
+			fastest = sights[i].bytes_ps;
+	return fastest;
+}
+
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts)
 {
 	struct om_transport_sight plain = largest(seen->plain), packed = largest(seen->packed);
@@ -83,6 +94,7 @@ void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_tran
 		packed.bytes_ps = facts->link_bytes_ps; /* no wire is faster than its interface */
 	facts->seen_least = plain.least ||
 			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
+	facts->stream_bytes_ps = fastest_stream(seen->plain);
 	facts->seen_bytes_ps = plain.bytes_ps > packed.bytes_ps ? plain.bytes_ps : packed.bytes_ps;
 }
 

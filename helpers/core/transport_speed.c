@@ -48,11 +48,20 @@ static double work_ns(const struct om_transport_case *c, const struct om_transpo
 	return way->compression == OM_COMPRESSION_ZSTD ? ns : 0;
 }
 
+/* These processors are so much slower than the lab's, as a single stream has shown. */
+static double slowness(const struct om_transport_case *c)
+{
+	double seen = (double)c->facts->stream_bytes_ps;
+
+	return seen > 0 ? fmax(1, OM_TRANSPORT_STREAM_PS / seen) : 1;
+}
+
 /* Bytes of memory per second that the destination takes in. */
 static double taken_ps(const struct om_transport_case *c, const struct om_transport_way *way)
 {
 	uint32_t page_ns = c->facts->fresh_page_ns ? c->facts->fresh_page_ns : FRESH_PAGE_NS;
-	double ns = CHANNEL_NS + (way->compression ? UNPACK_NS : 0) + page_ns / 4096.0;
+	double ns = CHANNEL_NS * slowness(c) + (way->compression ? UNPACK_NS : 0) +
+		    page_ns / 4096.0;
 
 	ns += c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0;
 	return om_transport_cpus_for(&c->facts->dst, fmax(1, way->connections)) * 1e9 / ns;
@@ -69,9 +78,9 @@ double om_transport_speed(const struct om_transport_case *c, const struct om_tra
 				   om_transport_cpus_for(&c->facts->dst, 1));
 
 		link = fmin(link, taken_ps(c, way));
-		return fmin(link, cpus * 1e9 / (1e9 / OM_TRANSPORT_STREAM_PS + tls));
+		return fmin(link, cpus * 1e9 / (slowness(c) * 1e9 / OM_TRANSPORT_STREAM_PS + tls));
 	}
-	send_ns = CHANNEL_NS + work_ns(c, way) + tls;
+	send_ns = CHANNEL_NS * slowness(c) + work_ns(c, way) + tls;
 	src = om_transport_cpus_for(&c->facts->src, way->connections) * 1e9 / send_ns;
 	return fmin(link, fmin(src, taken_ps(c, way)));
 }

@@ -151,6 +151,26 @@ static void compresses_where_it_is_faster(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
+static void slow_processors_are_helped_by_a_second_one(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(990) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.facts.link_bytes_ps = 1175000000;
+	given.facts.src = given.facts.dst = (struct om_transport_cpu){ 2, 1000, 0 };
+	given.facts.seen_bytes_ps = 800000000;
+	given.facts.seen_least = true;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.connections, 0);
+	given.facts.stream_bytes_ps =
+		800000000; /* which is less than others need a processor for */
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.connections, 2);
+	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
+}
+
 static void not_for_little(void **unused)
 {
 	struct given given = { .versions = trixie, .facts = usual(740) };
@@ -557,6 +577,7 @@ int main(void)
 		cmocka_unit_test(memory_is_told_apart),
 		cmocka_unit_test(zeros_among_pages_count_as_such),
 		cmocka_unit_test(compresses_where_it_is_faster),
+		cmocka_unit_test(slow_processors_are_helped_by_a_second_one),
 		cmocka_unit_test(not_for_little),
 		cmocka_unit_test(what_is_asked_for_has_a_speed_too),
 		cmocka_unit_test(not_where_the_guest_would_wait_for_it),

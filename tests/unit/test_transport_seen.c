@@ -84,6 +84,25 @@ static void only_what_tells_of_the_link_counts(void **unused)
 	assert_int_equal(told_by(record).seen_bytes_ps, 0);
 }
 
+static void what_a_single_stream_reached_stays_known(void **unused)
+{
+	struct om_transport_seen seen = begin();
+	struct om_state record = record_of(700, 3000, 1), slow = record_of(115, 3000, 2);
+
+	(void)unused;
+	om_transport_see(&seen, &slow);
+	assert_int_equal(told(&seen).stream_bytes_ps, 0); /* that was the link */
+	om_transport_see(&seen, &record);
+	record = record_of(1000, 3000, 3);
+	om_str_copy(record.transport, sizeof(record.transport), "2 connections");
+	om_transport_see(&seen, &record);
+	assert_int_equal(told(&seen).seen_bytes_ps, 1000 * MB);
+	assert_int_equal(told(&seen).stream_bytes_ps, 700 * MB);
+	record = record_of(700, 3000, 1);
+	om_str_copy(record.transport, sizeof(record.transport), "a single stream, TLS");
+	assert_int_equal(told_by(record).stream_bytes_ps, 0);
+}
+
 static void a_single_stream_at_its_own_speed_is_a_bound_alone(void **unused)
 {
 	struct om_state record = record_of(900, 3000, 1);
@@ -92,6 +111,7 @@ static void a_single_stream_at_its_own_speed_is_a_bound_alone(void **unused)
 	(void)unused;
 	facts = told_by(record);
 	assert_true(facts.seen_least);
+	assert_int_equal(facts.stream_bytes_ps, 900 * MB);
 	assert_true(om_transport_link(&facts) == INTERFACE);
 	facts.link_bytes_ps = 0;
 	assert_true(om_transport_link(&facts) == 0);
@@ -340,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(busy_processors_are_shared_by_each_thread),
 		cmocka_unit_test(only_what_tells_of_the_link_counts),
+		cmocka_unit_test(what_a_single_stream_reached_stays_known),
 		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
 		cmocka_unit_test(compressed_ones_are_bounds),
