@@ -250,7 +250,7 @@ static void take_sample(const struct copy *y, struct om_sample *s)
 	s->paused = y->paused;
 }
 
-static void begin_watch(struct copy *y, const struct om_predict_facts *facts)
+static struct om_plan plan_of(const struct copy *y, const struct om_predict_facts *facts)
 {
 	struct om_plan plan = {
 		.limits = facts->limits,
@@ -263,7 +263,7 @@ static void begin_watch(struct copy *y, const struct om_predict_facts *facts)
 
 	if (plan.limits.deadline_ms)
 		plan.limits.deadline_ms += (uint64_t)CLOCK_MS;
-	om_watch_init(&y->watch, &plan);
+	return plan;
 }
 
 static void throttle(struct copy *y, const struct om_predict_facts *facts,
@@ -271,12 +271,13 @@ static void throttle(struct copy *y, const struct om_predict_facts *facts,
 {
 	uint32_t percent = action->throttle_percent ? action->throttle_percent
 						    : OM_THROTTLE_INITIAL;
+	struct om_plan plan = plan_of(y, facts);
 
 	y->end->throttled = true;
 	y->now += RESTART_MS;
 	begin_copy(y, percent / 100.0);
 	y->auto_converge = true;
-	begin_watch(y, facts);
+	om_watch_init_again(&y->watch, &plan);
 	y->watch.throttled = true;
 }
 
@@ -338,13 +339,15 @@ void om_predict_run(struct om_predict_end *end, const struct om_predict_case *c,
 {
 	struct copy y = { .c = c, .end = end, .now = c->before_ms, .paused = facts->paused };
 	double most = ENDLESS_MS + ENDLESS_BULKS * c->populated / c->bandwidth;
+	struct om_plan plan;
 
 	memset(end, 0, sizeof(*end));
 	y.limit_ms = facts->limits.downtime_max_ms;
 	y.paused_at = y.now;
 	y.auto_converge = facts->auto_converge;
 	begin_copy(&y, OM_THROTTLE_INITIAL / 100.0);
-	begin_watch(&y, facts);
+	plan = plan_of(&y, facts);
+	om_watch_init(&y.watch, &plan);
 	for (uint32_t steps = 0; !y.over; steps++) {
 		if (y.now > most || steps > STEPS_MAX) {
 			finish(&y, OM_PREDICT_ENDLESS, 0, 0);

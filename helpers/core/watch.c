@@ -204,7 +204,8 @@ static bool refused_for_good(const struct om_watch *w)
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
-	bool fits = om_watch_best_plateau_ms(w) <= om_watch_hard_ms(w);
+	uint32_t hard_ms = om_watch_hard_ms(w);
+	bool fits = om_watch_best_plateau_ms(w) <= settable_ms(hard_ms, hard_ms > soft_ms(w));
 
 	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
 	    (fits && w->refused_passes < HOPELESS_PASSES_DONE))
@@ -248,8 +249,11 @@ static struct om_action pass_ended(struct om_watch *w)
 /* The operator's deadline, which holds for --timeout too. A switch-over that has been asked for gets its time. */
 static struct om_action at_deadline(struct om_watch *w)
 {
-	bool coming = w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
-		      w->limit_ms >= om_watch_link_ms(w, (double)w->model.last.remaining_bytes);
+	double left_ms = om_watch_link_ms(w, om_model_unsent(&w->model));
+	bool coming = w->model.last.paused
+			      ? left_ms < SWITCH_LATE_MS
+			      : w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
+					w->limit_ms >= left_ms;
 
 	if (om_watch_deadline_left_ms(w) > 0 || coming || !may_end(w) ||
 	    !om_policy_ends_at_deadline(w->limits.policy))
@@ -261,8 +265,11 @@ static struct om_action at_deadline(struct om_watch *w)
  * failed, or the pass is a long one, in which the guest may turn quiet. */
 static struct om_action take_back(struct om_watch *w)
 {
+	uint64_t since_ms = w->limit_set_ms > w->model.pass_begun_ms ? w->limit_set_ms
+								     : w->model.pass_begun_ms;
+
 	if (w->limit_ms <= soft_ms(w) ||
-	    w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS + 3 * (uint64_t)w->limit_ms)
+	    w->model.last.now_ms - since_ms < SWITCH_LATE_MS + 3 * (uint64_t)w->limit_ms)
 		return om_watch_no_action();
 	w->reach = OM_REACH_SOFT;
 	return om_watch_set_limit(w, soft_ms(w), "the switch-over has not come by now");
@@ -352,6 +359,8 @@ void om_watch_set_limits(struct om_watch *w, const struct om_limits *limits)
 	w->limits = *limits;
 	w->told_need = w->refused = false;
 	w->refused_passes = w->asked = 0;
+	if (om_watch_hard_ms(w) <= soft_ms(w))
+		w->reach = OM_REACH_SOFT;
 	if (w->limit_ms > (uint32_t)om_watch_reach_ms(w))
 		w->limit_lost = true; /* set anew at once */
 }

@@ -52,7 +52,8 @@ static void foresee_precopy(struct om_watch *w)
 	const struct om_model *m = &w->model;
 	uint32_t first_ms = w->limits.policy == OM_POLICY_STOCK ? w->own_ms : w->start_ms;
 	double limit_ms = w->limit_ms ? w->limit_ms : first_ms;
-	double low_ms, high_ms;
+	double low_ms, high_ms, latest_ms;
+	bool waits = om_watch_waits(w, &latest_ms);
 	struct om_projection p;
 
 	foresee_pause(w, limit_ms);
@@ -63,6 +64,8 @@ static void foresee_precopy(struct om_watch *w)
 	}
 	if (om_model_project(m, limit_ms, &p) || om_model_project(m, om_watch_reach_ms(w), &p))
 		foresee_end(&w->forecast, p.ms + p.pause_ms, m->pass_count ? 0 : p.ms * 0.2);
+	if (waits && w->forecast.eta_high_ms && latest_ms > (double)w->forecast.eta_high_ms)
+		foresee_between(&w->forecast, (double)w->forecast.eta_low_ms, latest_ms);
 }
 
 /* The guest stands still until all is sent, and dirties nothing any more. */

@@ -47,6 +47,8 @@ struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *w
 /* After a count: whether the hard limit is needed by now, and the limit that follows. */
 void om_watch_choose_reach(struct om_watch *w);
 struct om_action om_watch_follow(struct om_watch *w);
+/* Is the least waited for that can remain? Until `latest_ms` from now on, at the latest. */
+bool om_watch_waits(const struct om_watch *w, double *latest_ms);
 
 /* watch_postcopy.c */
 /* Not just after it was refused, nor for ever. */

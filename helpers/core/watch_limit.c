@@ -13,7 +13,7 @@
 #define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
 #define NEAR_PLATEAU 1.1
 #define NEAR_LEAST 1.05
-#define LEAVES_ALL 0.93 /* of what remained first */
+#define LEAVES_ALL 0.93 /* of the most that remained */
 #define COUNTS_ALL 4
 #define GENTLE_COUNTS 3 /* before the hard limit is given up: a few good passes are chance */
 #define LEAST_LIMIT_MS 8.0
@@ -108,19 +108,24 @@ void om_watch_choose_reach(struct om_watch *w)
 		return;
 	if (reach != w->reach) {
 		w->reach = reach;
-		w->best_end_ms = w->least_bytes = w->held_ms = 0;
+		w->best_end_ms = w->least_bytes = w->most_bytes = w->held_ms = 0;
 		w->counts = 0;
 	}
 }
 
 /* ---- the way to a stop ---- */
 
-/* The latest end that is worth a shorter stop, and the end of a stop that begins now. */
+/* The latest end that is worth a shorter stop; of the time until a deadline no more than half. */
 static double latest_end_ms(const struct om_watch *w)
 {
-	return w->best_end_ms * (1 + (w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT));
+	double slack = w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT;
+	double deadline_ms = om_watch_elapsed_ms(w) + om_watch_deadline_left_ms(w);
+
+	return w->best_end_ms +
+	       fmax(1, fmin(w->best_end_ms * slack, (deadline_ms - w->best_end_ms) / 2));
 }
 
+/* The end of a stop that begins now. */
 static double end_ms(const struct om_watch *w, double stop_ms)
 {
 	return AROUND_MS + om_watch_elapsed_ms(w) + stop_ms;
@@ -129,7 +134,7 @@ static double end_ms(const struct om_watch *w, double stop_ms)
 /* Where no count leaves much less, the guest writes all of it in every pass. */
 static bool leaves_all(const struct om_watch *w)
 {
-	return w->counts >= COUNTS_ALL && w->least_bytes > LEAVES_ALL * w->first_bytes;
+	return w->counts >= COUNTS_ALL && w->least_bytes > LEAVES_ALL * w->most_bytes;
 }
 
 /* The part of the time for a shorter stop that is over. */
@@ -157,15 +162,15 @@ static bool switch_now(const struct om_watch *w, double remaining, bool calm)
 		return true;
 	if (used < 0.5 || calm)
 		return remaining <= near && plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU;
-	return remaining <= near + (w->first_bytes - near) * (used * 2 - 1);
+	return remaining <= near + (w->most_bytes - near) * (used * 2 - 1);
 }
 
 static void note_count(struct om_watch *w, double remaining)
 {
 	double end = end_ms(w, om_watch_link_ms(w, remaining));
 
-	if (!w->counts++)
-		w->first_bytes = remaining;
+	w->counts++;
+	w->most_bytes = fmax(w->most_bytes, remaining);
 	if (w->least_bytes <= 0 || remaining < w->least_bytes)
 		w->least_bytes = remaining;
 	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
@@ -190,6 +195,12 @@ static double approach_ms(struct om_watch *w, double stop_ms)
 	return held + (fmax(held, stop_ms * MARGIN) - held) * fmax(0, used * 2 - 1);
 }
 
+bool om_watch_waits(const struct om_watch *w, double *latest_ms)
+{
+	*latest_ms = latest_end_ms(w) - AROUND_MS - om_watch_elapsed_ms(w);
+	return w->best_end_ms > 0 && !w->asked && !leaves_all(w) && *latest_ms > 0;
+}
+
 /*
  * What is asked for again is asked for more loudly: the bandwidth of QEMU's window can be below what
  * was measured here, above all where counting takes a good part of it.
@@ -209,12 +220,18 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 	return ms;
 }
 
+/* Where the soft limit would do by now, no more is used of the hard one. */
+static double allowed_ms(const struct om_watch *w)
+{
+	return w->gentle_counts ? om_watch_soft_reach_ms(w) : om_watch_reach_ms(w);
+}
+
 /* How much may remain at the next count for the guest to be stopped then? */
 struct om_action om_watch_follow(struct om_watch *w)
 {
 	double remaining = (double)w->model.last.remaining_bytes;
 	double stop_ms = om_watch_link_ms(w, remaining), next_ms, ratio;
-	bool fits = stop_ms * MARGIN <= om_watch_reach_ms(w), calm;
+	bool fits = stop_ms * MARGIN <= allowed_ms(w), calm;
 
 	if (!isfinite(stop_ms))
 		return om_watch_no_action();

@@ -287,6 +287,17 @@ static void a_deadline_ends_what_does_not_converge(void **unused)
 	assert_int_equal(e.kinds[OM_ACTION_ABORT], 0);
 }
 
+static void what_only_a_limit_that_cannot_be_set_would_end_is_hopeless(void **unused)
+{
+	/* 480 ms are always dirty: of 500 ms no more than 455 are set */
+	struct end e = run(OM_POLICY_GENTLE,
+			   (struct guest){ .memory = 400, .hot = 60, .dirty = 500 });
+
+	(void)unused;
+	assert_false(e.ended);
+	assert_int_equal(e.last.kind, OM_ACTION_ABORT);
+}
+
 static void a_throttled_restart_is_asked_for_once_where_it_is_allowed(void **unused)
 {
 	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO,
@@ -1090,6 +1101,23 @@ static void the_deadline_ends_a_paused_migration_too(void **unused)
 	}
 }
 
+static void a_paused_migration_that_is_nearly_over_is_not_ended(void **unused)
+{
+	struct om_plan plan = { .limits = { .policy = OM_POLICY_AUTO, .deadline_ms = 9000 } };
+	struct om_watch watch = begin(plan);
+	struct om_sample s;
+
+	(void)unused;
+	for (uint64_t ms = 1000; ms < 9000; ms += 250) {
+		s = busy(1, ms, 950 - ms / 10, 0);
+		s.paused = ms > 4000;
+		assert_int_not_equal(om_watch_step(&watch, &s).kind, OM_ACTION_ABORT);
+	}
+	s = busy(1, 9000, 50, 0);
+	s.paused = true;
+	assert_int_equal(om_watch_step(&watch, &s).kind, OM_ACTION_NONE);
+}
+
 static void what_could_not_be_done_is_not_taken_for_done(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){ .postcopy_after_precopy = true });
@@ -1377,6 +1405,7 @@ int main(void)
 		cmocka_unit_test(nothing_irreversible_follows_a_single_pass),
 		cmocka_unit_test(what_it_would_need_is_told_by_the_end_of_the_second_pass),
 		cmocka_unit_test(a_deadline_ends_what_does_not_converge),
+		cmocka_unit_test(what_only_a_limit_that_cannot_be_set_would_end_is_hopeless),
 		cmocka_unit_test(a_throttled_restart_is_asked_for_once_where_it_is_allowed),
 		cmocka_unit_test(post_copy_is_started_where_pre_copy_would_take_longer),
 		cmocka_unit_test(post_copy_has_to_be_worth_it),
@@ -1414,6 +1443,7 @@ int main(void)
 		cmocka_unit_test(a_guest_that_is_paused_is_expected_on_the_destination),
 		cmocka_unit_test(a_pause_by_an_operator_is_a_fact),
 		cmocka_unit_test(the_deadline_ends_a_paused_migration_too),
+		cmocka_unit_test(a_paused_migration_that_is_nearly_over_is_not_ended),
 		cmocka_unit_test(what_could_not_be_done_is_not_taken_for_done),
 		cmocka_unit_test(a_policy_that_turns_gentle_holds_at_once),
 		cmocka_unit_test(new_limits_count_at_once),

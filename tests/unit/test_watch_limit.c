@@ -304,7 +304,7 @@ static struct om_watch walking(double used)
 
 	w.reach = OM_REACH_HARD;
 	w.counts = 5;
-	w.first_bytes = 60 * MIB;
+	w.most_bytes = 60 * MIB;
 	w.least_bytes = 40 * MIB;
 	w.held_ms = 300;
 	/* The end of a stop that begins now lies at 21.5 s. */
@@ -355,6 +355,111 @@ static void where_every_pass_leaves_it_all_no_less_is_waited_for(void **unused)
 	w.counts = 2;
 	assert_false(asks_for_the_switch_over(&w));
 	assert_true(asks_for_the_switch_over(&w));
+}
+
+/* It was at its least when the hard limit was begun with. */
+static void who_leaves_more_after_the_least_is_waited_for(void **unused)
+{
+	struct om_watch w = walking(0.1);
+
+	(void)unused;
+	w.counts = 5;
+	w.most_bytes = 60 * MIB;
+	w.least_bytes = 40 * MIB;
+	w.model.last.remaining_bytes = (uint64_t)(58 * MIB);
+	assert_false(asks_for_the_switch_over(&w));
+	w = walking(0.1);
+	w.counts = 0;
+	w.most_bytes = w.least_bytes = 0;
+	for (int mib = 40; mib <= 60; mib += 5) {
+		w.model.last.remaining_bytes = (uint64_t)(mib * MIB);
+		w.best_end_ms = 21500 / 1.06;
+		assert_false(asks_for_the_switch_over(&w));
+	}
+	assert_true(w.most_bytes == 60 * MIB && w.least_bytes == 40 * MIB);
+}
+
+static void of_the_time_until_a_deadline_half_is_waited_at_the_most(void **unused)
+{
+	struct om_watch w = walking(0.3);
+
+	(void)unused;
+	w.model.last.remaining_bytes = (uint64_t)(55 * MIB);
+	assert_false(asks_for_the_switch_over(&w));
+	w = walking(0.3);
+	w.model.last.remaining_bytes = (uint64_t)(55 * MIB);
+	w.limits.deadline_ms = w.model.last.now_ms + 4000;
+	assert_true(asks_for_the_switch_over(&w));
+	/* A deadline that is over leaves no time, and nothing is divided by it. */
+	w = walking(0);
+	w.limits.deadline_ms = w.model.last.now_ms;
+	assert_true(asks_for_the_switch_over(&w));
+}
+
+static void who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit(void **unused)
+{
+	struct om_watch w = walking(1);
+
+	(void)unused;
+	w.model.last.remaining_bytes = (uint64_t)(60 * MIB);
+	assert_true(asks_for_the_switch_over(&w));
+	w = walking(1);
+	w.model.last.remaining_bytes = (uint64_t)(60 * MIB);
+	w.gentle_counts = 1;
+	assert_false(asks_for_the_switch_over(&w));
+}
+
+static struct om_action after(struct om_watch *w, uint64_t ms, double remaining_mib)
+{
+	struct om_sample s = w->model.last;
+
+	s.now_ms += ms;
+	s.processed_bytes += ms * (uint64_t)MIB / 10;
+	s.remaining_bytes = (uint64_t)(remaining_mib * MIB);
+	return om_watch_step(w, &s);
+}
+
+static void a_limit_that_stays_is_taken_back_in_a_long_pass_alone(void **unused)
+{
+	struct om_watch w = walking(0.2);
+
+	(void)unused;
+	w.limit_ms = 900;
+	w.limit_set_ms = 2000; /* many counts ago */
+	assert_int_equal(after(&w, 250, 48).kind, OM_ACTION_NONE);
+	assert_int_equal(w.reach, OM_REACH_HARD);
+	for (int i = 0; i < 40 && w.reach == OM_REACH_HARD; i++)
+		after(&w, 250, 48);
+	assert_int_equal(w.reach, OM_REACH_SOFT);
+	assert_in_range(w.model.last.now_ms - w.model.pass_begun_ms, 5000 + 2700,
+			5000 + 2700 + 250);
+}
+
+static void who_may_no_longer_harm_has_the_soft_limit_alone(void **unused)
+{
+	struct om_watch w = walking(0.2);
+	struct om_limits limits = w.limits;
+
+	(void)unused;
+	om_watch_set_limits(&w, &limits);
+	assert_int_equal(w.reach, OM_REACH_HARD);
+	limits.policy = OM_POLICY_GENTLE;
+	om_watch_set_limits(&w, &limits);
+	assert_int_equal(w.reach, OM_REACH_SOFT);
+}
+
+static void until_the_least_the_end_may_be_as_late_as_it_is_waited_for(void **unused)
+{
+	struct om_watch w = walking(0.2);
+	uint64_t waits_ms;
+
+	(void)unused;
+	om_watch_foresee(&w);
+	waits_ms = w.forecast.eta_high_ms;
+	assert_true(w.forecast.eta_low_ms < 2000 && waits_ms > 8000 && waits_ms < 11000);
+	w.asked = 1; /* now it ends */
+	om_watch_foresee(&w);
+	assert_true(w.forecast.eta_high_ms < 3000);
 }
 
 static void a_few_good_passes_do_not_give_up_the_hard_limit(void **unused)
@@ -411,6 +516,12 @@ int main(void)
 		cmocka_unit_test(the_limit_stays_where_it_began),
 		cmocka_unit_test(the_least_is_seen_first_and_waited_for_then),
 		cmocka_unit_test(where_every_pass_leaves_it_all_no_less_is_waited_for),
+		cmocka_unit_test(who_leaves_more_after_the_least_is_waited_for),
+		cmocka_unit_test(of_the_time_until_a_deadline_half_is_waited_at_the_most),
+		cmocka_unit_test(who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit),
+		cmocka_unit_test(a_limit_that_stays_is_taken_back_in_a_long_pass_alone),
+		cmocka_unit_test(who_may_no_longer_harm_has_the_soft_limit_alone),
+		cmocka_unit_test(until_the_least_the_end_may_be_as_late_as_it_is_waited_for),
 		cmocka_unit_test(a_few_good_passes_do_not_give_up_the_hard_limit),
 		cmocka_unit_test(while_each_pass_leaves_less_the_next_one_is_gone_for),
 	};
