@@ -202,7 +202,8 @@ int om_state_lock(int dirfd, const char *uuid, uint32_t wait_ms, const volatile 
 		  struct om_err *err);
 
 /* Writes atomically (0600 whatever the umask, O_NOFOLLOW); a failure is no one's end: false.
- * Any thread; allocates nothing. */
+ * What has ended before it began, as it was left to stock, leaves no state: its process would be taken
+ * for one that died. Any thread; allocates nothing. */
 bool om_state_write(int dirfd, const struct om_state *state);
 
 /* This boot's id, for state.boot_id; "" where the kernel does not say. */

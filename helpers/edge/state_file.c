@@ -226,6 +226,8 @@ bool om_state_write(int dirfd, const struct om_state *state)
 	if (len >= sizeof(text) || !om_state_uuid_valid(state->uuid))
 		return false;
 	snprintf(name, sizeof(name), "%s.state", state->uuid);
+	if (state->phase == OM_PHASE_PREPARE && !state->pid)
+		return unlinkat(dirfd, name, 0) == 0 || errno == ENOENT;
 	snprintf(temp, sizeof(temp), "%s.%u.%u.temp", state->uuid, (unsigned int)getpid(),
 		 __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED));
 	fd = create(dirfd, temp);

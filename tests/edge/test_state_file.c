@@ -339,6 +339,21 @@ static void a_state_whose_process_died_is_not_believed(void **unused)
 	assert_int_equal(look().last.phase, OM_PHASE_UNKNOWN);
 }
 
+static void what_was_left_to_stock_leaves_no_state(void **unused)
+{
+	OM_AUTOCLOSE int fd = open_dir();
+	struct om_state state = running();
+
+	(void)unused;
+	state.phase = OM_PHASE_PREPARE;
+	assert_true(om_state_write(fd, &state));
+	assert_int_equal(look().n, 1);
+	state.pid = 0;
+	assert_true(om_state_write(fd, &state));
+	assert_int_equal(look().n, 0);
+	assert_true(om_state_write(fd, &state)); /* nor is it an error that there is none */
+}
+
 static void a_process_that_inherited_the_number_is_not_the_writer(void **unused)
 {
 	OM_AUTOCLOSE int fd = open_dir();
@@ -565,6 +580,7 @@ int main(void)
 		TEST(files_that_are_no_states_are_passed_over),
 		TEST(a_state_of_another_boot_is_not_believed),
 		TEST(a_state_whose_process_died_is_not_believed),
+		TEST(what_was_left_to_stock_leaves_no_state),
 		TEST(a_process_that_inherited_the_number_is_not_the_writer),
 		TEST(concurrent_writers_leave_one_whole_state_and_nothing_else),
 		TEST(a_second_process_waits_for_the_lock),
