@@ -31,7 +31,7 @@ static const char *const usages[] = {
 		"Usage: onemigrate cancel VM\n"
 		"\n"
 		"Cancels a migration that runs, and waits until both hosts have said where the VM is\n"
-		"(at most 40 s).\n",
+		"(at most 40 s; 72 s where the process that migrates does not answer).\n",
 	[OM_CONTROL_SET] =
 		"Usage: onemigrate set VM WORD=VALUE...\n"
 		"\n"
@@ -260,6 +260,14 @@ static bool parse_args(int argc, char **argv, struct om_control_request *request
 	       om_control_parse(request, line, &clock, err);
 }
 
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
 /* Before the verb's own arguments; for tests. */
 static void take_state_dir(int *argc, char **argv)
 {
@@ -284,7 +292,7 @@ int om_cmd_control(int argc, char **argv)
 
 	if (!verb_of(argv[0], &verb))
 		return EXIT_USAGE;
-	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+	if (wants_help(argc, argv))
 		return printf("%s%s", usages[verb], usage_exit) < 0;
 	take_state_dir(&argc, argv);
 	if (!parse_args(argc, argv, &request, line, &err)) {

@@ -270,6 +270,24 @@ arguments()
 }
 it 'both verbs take the same arguments, and each its own option' arguments
 
+help_of_steering()
+{
+	local verb
+	[[ -x $HELPER ]] || skip 'build/onemigrate is not built'
+	for verb in cancel set postcopy pause; do
+		for words in --help '31 --help' '31 pause-max=none --help'; do
+			IFS=' ' read -r -a words <<<"$words"
+			try "$HELPER" "$verb" "${words[@]}"
+			is "$STATUS,$ERR" 0,
+			has "$OUT" "Usage: onemigrate $verb VM"
+			has "$OUT" '6 what became of it is not known'
+		done
+		try "$HELPER" "$verb"
+		is "$STATUS" 2
+	done
+}
+it 'the verbs that steer a migration tell their usage wherever --help stands' help_of_steering
+
 is_json()
 {
 	type -P ruby >/dev/null || skip 'no ruby'
