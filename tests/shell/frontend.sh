@@ -173,6 +173,56 @@ unreachable()
 }
 it 'a host that cannot be reached is passed over, or named' unreachable
 
+lost_connection()
+{
+	local verb
+	ground
+	for verb in cancel set postcopy pause; do
+		printf '#!/bin/bash\nexit 255\n' >hosts/node01/run # as ssh, whose connection is lost meanwhile
+		try onemigrate "$verb" 31 pause-max=none
+		is "$verb $STATUS" "$verb 6"
+		has "$ERR" 'node01: cannot be reached by ssh'
+		rm hosts/node01/run
+		try onemigrate "$verb" 31 pause-max=none
+		is "$verb $STATUS" "$verb 6"
+		try onemigrate "$verb" 99 # OpenNebula does not answer for it
+		is "$verb $STATUS" "$verb 6"
+		try onemigrate "$verb" 33
+		is "$verb $STATUS" "$verb 1"
+		try onemigrate "$verb" "${UUID//8/7}"
+		is "$verb $STATUS" "$verb 1"
+		cp hosts/node02/run hosts/node01/run
+	done
+}
+it 'what became of a migration whose host does not answer is not known, which is 6' lost_connection
+
+not_looked()
+{
+	ground 3
+	rm -r hosts/node02
+	try onemigrate check 31 node03
+	is "$STATUS" 3
+	try onemigrate plan 31 node03
+	is "$STATUS" 1
+	has "$ERR" 'node02: cannot be reached by ssh'
+}
+it 'of a host that does not answer check has not found out (3), and plan has none (1)' not_looked
+
+help_of_verbs()
+{
+	local verb
+	ground
+	for verb in check plan cancel set postcopy pause; do
+		try onemigrate "$verb" --help
+		is "$STATUS,$OUT" "0,$verb on node01"
+		is "$(words hosts/node01/argv)" "$(printf '%s\n' "$verb" --help)"
+		try onemigrate "$verb" 31 --help
+		is "$STATUS,$OUT" "0,$verb on node01"
+	done
+	[[ ! -e calls ]]
+}
+it '--help of a verb is that of the helper, with or without a VM' help_of_verbs
+
 other_verbs()
 {
 	ground 3
