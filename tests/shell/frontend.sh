@@ -223,6 +223,27 @@ help_of_verbs()
 }
 it '--help of a verb is that of the helper, with or without a VM' help_of_verbs
 
+document()
+{
+	ground 3
+	mkdir sub
+	echo 'the document' >"sub/a file"
+	for words in '--document|a file' '--document=a file' '--document|-' '--document=-'; do
+		IFS='|' read -r -a words <<<"$words"
+		(cd sub && onemigrate plan 31 node01 "${words[@]}" --json <"a file" >out)
+		is "$(<sub/out)" 'plan on node02'
+		is "$(words hosts/node02/argv)" "$(printf '%s\n' plan "$UUID" node01 --document=- --json)"
+		is "$(<hosts/node02/stdin)" 'the document'
+	done
+	rm asked
+	try onemigrate plan 31 node01 --document missing
+	is "$STATUS,$ERR" '1,onemigrate: missing: cannot be read'
+	[[ ! -e asked ]]
+	try onemigrate plan 31 node01 --document # what is wrong is told there
+	is "$(words hosts/node02/argv)" "$(printf '%s\n' plan "$UUID" node01 --document)"
+}
+it 'the document of a plan is read on this machine, and sent' document
+
 other_verbs()
 {
 	ground 3
@@ -551,6 +572,23 @@ as_root()
 	has "$ERR" "0 $HOME "
 }
 it 'what root calls goes on as the owner of the tree' as_root
+
+roots_document()
+{
+	((EUID == 0)) || skip 'not root'
+	type -P runuser >/dev/null || skip 'no runuser'
+	ground 3
+	mkdir -p one/remotes/onemigrate
+	chown -R nobody .
+	chmod 0755 "$CASE" "$TEST_TMP"
+	runuser -u nobody -- test -x "$CASE/bin/onemigrate" || skip 'the temporary directory is closed'
+	echo secret >document
+	chmod 0600 document
+	try onemigrate plan 31 node01 --document document
+	is "$STATUS,$OUT" '0,plan on node02'
+	is "$(<hosts/node02/stdin)" secret
+}
+it 'a document that root alone may read is read as root, from where root is' roots_document
 
 warnings()
 {
