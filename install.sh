@@ -125,6 +125,15 @@ require_tree()
 	[[ -n $(find -L "$TREE/vmm/kvm" -maxdepth 0 -perm -005) ]] || OPEN=''
 }
 
+# A name that is no driver would protect nothing, unnoticed.
+require_tm()
+{
+	local driver
+	for driver in $TM; do
+		[[ $driver == none || -d $TREE/tm/$driver ]] || die "--tm: $driver is no TM driver here, $TREE/tm/$driver is not there"
+	done
+}
+
 load_library()
 {
 	[[ -r $SOURCE/remotes/onemigrate/driver.sh ]] ||
@@ -760,6 +769,7 @@ done
 
 load_library
 require_tree
+require_tm
 if [[ $MODE != check && -z $DRY ]] && type -P flock >/dev/null; then
 	exec 9<"$TREE/vmm/kvm"
 	flock -n 9 || die "another install.sh is at work on $TREE"

@@ -827,5 +827,8 @@ tm_choice()
 	done
 	inst --uninstall --tm ssh
 	is "$STATUS" 1
+	inst --tm 'ssh cehp local'
+	is "$STATUS,$OUT,$ERR" "1,,install.sh: --tm: cehp is no TM driver here, $R/tm/cehp is not there"
+	snapshot | diff before -
 }
 it '--tm chooses the drivers, puts the others back, and is kept for the next time' tm_choice
