@@ -9,8 +9,8 @@
 
 #define DURATION_MAX_S (30u * 24 * 3600)
 #define SPELLINGS                                                                                  \
-	"a duration (90, 90s, 10m, 2h, 1h30m) of at most 30 days, a time of day (06:00) or "       \
-	"a date and time (2027-01-31T06:00) is expected"
+	"a duration (90, 90s, 10m, 2h, 1h30m) of at most 30 days, a time of day (06:00), "         \
+	"a date and time (2027-01-31T06:00) or none is expected"
 
 /* Takes the digits at *text; false: none, or too many. */
 static bool take_number(const char **text, uint64_t *number)

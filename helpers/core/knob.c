@@ -143,6 +143,8 @@ static bool parse_deadline(const struct judge *judge, const char **text, uint64_
 			   struct om_err *why)
 {
 	*number = 0;
+	if (om_str_eq_nocase(*text, "none")) /* as a datastore lifts that of the files */
+		*text = "";
 	return !**text || om_deadline_left_ms(*text, judge->clock, number, why);
 }
 

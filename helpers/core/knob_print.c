@@ -62,7 +62,7 @@ static void add_type(struct om_buf *out, const struct om_knob_row *row)
 		om_buf_addf(out, "networks (address/prefix) with blanks or commas between them");
 		break;
 	case OM_KNOB_DEADLINE:
-		om_buf_addf(out, "a duration, a time of day or a date and time");
+		om_buf_addf(out, "a duration, a time of day, a date and time or none");
 		break;
 	case OM_KNOB_NAMES:
 		om_buf_addf(out, "names of settings with blanks or commas between them");

@@ -409,6 +409,8 @@ static void an_owner_stays_within_the_administrators_limits(void **state)
 		{ "MIGRATE_DEADLINE", "2h", "90m", true },
 		{ "MIGRATE_DEADLINE", "2h", "2h", true },
 		{ "MIGRATE_DEADLINE", "2h", "2h1s", false },
+		{ "MIGRATE_DEADLINE", "2h", "none", false },
+		{ "MIGRATE_DEADLINE", "none", "2h", true },
 		{ "MIGRATE_DEADLINE", "18:00", "6h1s", false },
 		{ "MIGRATE_DEADLINE", "18:00", "6h", true },
 		{ "MIGRATE_DEADLINE", "7h", "18:00", true },
@@ -472,6 +474,17 @@ static void an_administrators_deadline_that_is_past_is_refused(void **state)
 	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEADLINE), 60000);
 }
 
+static void a_datastore_lifts_the_deadline_of_the_files(void **state)
+{
+	(void)state;
+	assert_true(RESOLVE({ "MIGRATE_DEADLINE", "10m", OM_ORIGIN_RC },
+			    { "MIGRATE_DEADLINE", " None", OM_ORIGIN_DATASTORE }));
+	is_text(OM_KNOB_MIGRATE_DEADLINE, "", OM_ORIGIN_DATASTORE);
+	assert_int_equal(om_knob_number(&knobs, OM_KNOB_MIGRATE_DEADLINE), 0);
+	assert_false(try_one("MIGRATE_DEADLINE", "never"));
+	assert_non_null(strstr(err.msg, "or none is expected"));
+}
+
 static void every_origin_has_a_name(void **state)
 {
 	(void)state;
@@ -518,7 +531,7 @@ static void each_form_says_what_a_setting_takes(void **state)
 		"onemigraterc, or in the template of the source's system datastore, or in the VM's "
 		"user template where MIGRATE_VM_MAY_SET names it.\n",
 		"\n    a number from 0 to 2000000 ms, default 2000; set in",
-		"\n    a duration, a time of day or a date and time, default none; set in",
+		"\n    a duration, a time of day, a date and time or none, default none; set in",
 		"\n    names of settings with blanks or commas between them, default none; set in",
 		"\n    names of checks with blanks or commas between them, default none; set in",
 	};
@@ -644,6 +657,7 @@ int main(void)
 		TEST(an_owner_stays_within_the_administrators_limits),
 		TEST(of_an_owners_value_that_does_not_count_the_administrators_stays),
 		TEST(an_administrators_deadline_that_is_past_is_refused),
+		TEST(a_datastore_lifts_the_deadline_of_the_files),
 		TEST(every_origin_has_a_name),
 		TEST(the_text_form_shows_value_and_origin),
 		TEST(each_form_says_what_a_setting_takes),
