@@ -45,6 +45,8 @@ struct om_limits {
 	uint64_t bandwidth_bytes_ps; /* the operator's limit; 0 = none */
 };
 
+/* How long the guest may stand still at all: 0 = no longer than by the soft limit. */
+uint32_t om_limits_pause_ms(const struct om_limits *limits);
 /* Another policy, and what follows from it. */
 void om_limits_set_policy(struct om_limits *limits, enum om_policy policy);
 

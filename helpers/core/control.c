@@ -180,8 +180,8 @@ static void print_standstill(struct om_text *to, const struct om_limits *limits)
 		return;
 	}
 	om_text_add(to, "downtime up to %u ms, ", limits->downtime_max_ms);
-	if (limits->pause_max_ms && om_policy_may_harm(limits->policy))
-		om_text_add(to, "pause up to %u ms, ", limits->pause_max_ms);
+	if (om_limits_pause_ms(limits))
+		om_text_add(to, "pause up to %u ms, ", om_limits_pause_ms(limits));
 	else
 		om_text_add(to, "no pause, ");
 	/* It is what guaranteed promises; else only those who asked for it expect it. */

@@ -28,6 +28,14 @@ bool om_policy_ends_at_deadline(enum om_policy policy)
 	return policy == OM_POLICY_AUTO || policy == OM_POLICY_GENTLE;
 }
 
+uint32_t om_limits_pause_ms(const struct om_limits *limits)
+{
+	if (!limits->pause_max_ms || !om_policy_may_harm(limits->policy))
+		return 0;
+	return limits->pause_max_ms > limits->downtime_max_ms ? limits->pause_max_ms
+							      : limits->downtime_max_ms;
+}
+
 void om_limits_set_policy(struct om_limits *limits, enum om_policy policy)
 {
 	limits->policy = policy;

@@ -56,7 +56,7 @@ void om_state_take_limits(struct om_state *state, const struct om_limits *limits
 
 	om_str_copy(state->policy, sizeof(state->policy), om_policy_name(limits->policy));
 	state->downtime_max_ms = limits->downtime_max_ms;
-	state->pause_max_ms = may_harm ? limits->pause_max_ms : 0;
+	state->pause_max_ms = om_limits_pause_ms(limits);
 	/* The one clock plus the difference on the other; a deadline may be over. */
 	state->deadline_epoch_ms = limits->deadline_ms ? epoch_ms + (limits->deadline_ms - now_ms)
 						       : 0;

@@ -73,8 +73,9 @@ static bool may_harm(const struct om_watch *w)
 
 uint32_t om_watch_hard_ms(const struct om_watch *w)
 {
-	return may_harm(w) && w->limits.pause_max_ms > soft_ms(w) ? w->limits.pause_max_ms
-								  : soft_ms(w);
+	uint32_t pause_ms = om_limits_pause_ms(&w->limits);
+
+	return pause_ms ? pause_ms : soft_ms(w);
 }
 
 /* The limit that may be set: the state of the devices takes its time as well, and the link can be a

@@ -155,6 +155,10 @@ static void the_limits_in_force_are_a_sentence(void **unused)
 	om_limits_set_policy(&limits, OM_POLICY_GUARANTEED);
 	om_control_print_limits(&limits, 1000, text, sizeof(text));
 	assert_non_null(strstr(text, "pause up to 2000 ms, no throttled restart, bandwidth"));
+	limits.pause_max_ms = 100; /* the guest may stand still for 500 without it */
+	om_control_print_limits(&limits, 1000, text, sizeof(text));
+	assert_non_null(strstr(text, "downtime up to 500 ms, pause up to 500 ms, "));
+	limits.pause_max_ms = 2000;
 	limits.throttling = OM_THROTTLING_GUARANTEED;
 	om_limits_set_policy(&limits, OM_POLICY_GUARANTEED);
 	om_control_print_limits(&limits, 1000, text, sizeof(text));

@@ -169,6 +169,9 @@ static void a_sample_becomes_a_state(void **unused)
 	assert_int_equal(state.downtime_high_ms, 0);
 	assert_int_equal(state.deadline_epoch_ms, 1784629422000);
 	watch.limits.deadline_ms = 0;
+	watch.limits.downtime_max_ms = 2500;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.pause_max_ms, 2500); /* what may be anyway */
 	watch.limits.policy = OM_POLICY_GENTLE; /* which may neither, whatever was allowed before */
 	om_state_take(&state, &s, &watch, 1784629432000);
 	assert_int_equal(state.deadline_epoch_ms, 0);
