@@ -24,8 +24,7 @@ void om_proc_ssh_words(const char *argv[OM_PROC_SSH_WORDS], const char *host, co
 bool om_proc_capture(const char *const argv[], uint32_t timeout_ms, char *out, size_t size,
 		     struct om_err *err) OM_MUST_CHECK;
 
-/* The same, by om_proc_ssh_words(). The command is ours, fixed
- * text or quoted by om_proc_quote(). */
+/* The same, by om_proc_ssh_words(). The command is fixed text of ours: a shell reads it there. */
 bool om_proc_ssh_capture(const char *host, const char *command, uint32_t timeout_ms, char *out,
 			 size_t size, struct om_err *err) OM_MUST_CHECK;
 

@@ -137,7 +137,7 @@ struct om_transport {
 /*
  * Chooses. `flags` are those of the plan so far, post-copy that MIGRATE_POSTCOPY arms among them.
  * Words of the options are kept as they are. False: OM_E_REFUSED, MIGRATE_TLS is required and cannot
- * be had; or OM_E_INPUT, settings that exclude each other.
+ * be had.
  */
 bool om_transport_choose(struct om_transport *transport, const struct om_knobs *knobs,
 			 const struct om_opts *opts, unsigned int flags, bool limited,
