@@ -118,17 +118,19 @@ enum {
 enum { OM_CHOICE_ZEROCOPY_AUTO, OM_CHOICE_ZEROCOPY_NO, OM_CHOICE_ZEROCOPY_YES };
 enum { OM_CHOICE_TLS_OFF, OM_CHOICE_TLS_OPPORTUNISTIC, OM_CHOICE_TLS_REQUIRED };
 
+#define OM_TRANSPORT_WARNINGS 4 /* one of each setting */
 struct om_transport {
 	unsigned int flags;   /* OM_FLAG_* that are ours, beside those of the options */
 	uint32_t connections; /* 0 = a single stream */
 	enum om_compression compression;
 	uint32_t level;
-	uint64_t cache_bytes;	    /* of xbzrle */
-	bool tls_required;	    /* MIGRATE_TLS: no attempt without */
-	bool by_options;	    /* its words decide about connections and compression */
-	char text[96];		    /* "2 connections, zstd level 1"; "a single stream" */
-	char why[320];		    /* a part of a sentence */
-	char warning[300];	    /* "" = none */
+	uint64_t cache_bytes; /* of xbzrle */
+	bool tls_required;    /* MIGRATE_TLS: no attempt without */
+	bool by_options;      /* its words decide about connections and compression */
+	char text[96];	      /* "2 connections, zstd level 1"; "a single stream" */
+	char why[320];	      /* a part of a sentence */
+	char warnings[OM_TRANSPORT_WARNINGS][300]; /* what is done other than configured */
+	unsigned int warning_count;
 	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */
 	uint32_t
 		expected_queue_ms; /* that the guest waits for at the switch-over, as it is compressed */

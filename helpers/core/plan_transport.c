@@ -53,8 +53,8 @@ bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 	if (t->flags)
 		om_plan_info(plan,
 			     om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "", t->why));
-	if (*t->warning)
-		om_plan_warn(plan, om_xstrdup(t->warning));
+	for (unsigned int i = 0; i < t->warning_count; i++)
+		om_plan_warn(plan, om_xstrdup(t->warnings[i]));
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "transport_internal.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,11 +116,22 @@ static void set_xbzrle(struct om_transport_case *c)
 	c->cache_bytes = cache_for(c->facts);
 }
 
-static void warn(struct om_transport *t, const char *setting, const char *value, const char *why)
+static void warn(struct om_transport *t, const char *fmt, ...) OM_PRINTF(2, 3);
+static void warn(struct om_transport *t, const char *fmt, ...)
 {
-	if (!*t->warning)
-		snprintf(t->warning, sizeof(t->warning), "%s %s is not followed: %s", setting,
-			 value, why);
+	va_list args;
+
+	if (t->warning_count == OM_TRANSPORT_WARNINGS)
+		return;
+	va_start(args, fmt);
+	vsnprintf(t->warnings[t->warning_count++], sizeof(t->warnings[0]), fmt, args);
+	va_end(args);
+}
+
+static void not_followed(struct om_transport *t, const char *setting, const char *value,
+			 const char *why)
+{
+	warn(t, "%s %s is not followed: %s", setting, value, why);
 }
 
 /* ---- the settings ---- */
@@ -145,8 +157,7 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 		return om_err_set(err, OM_E_REFUSED,
 				  "MIGRATE_TLS is required and cannot be had: %s", why);
 	if (why && asked == OM_CHOICE_TLS_OPPORTUNISTIC) {
-		snprintf(t->warning, sizeof(t->warning),
-			 "memory is not encrypted (MIGRATE_TLS is opportunistic): %s", why);
+		warn(t, "memory is not encrypted (MIGRATE_TLS is opportunistic): %s", why);
 		return true;
 	}
 	t->flags |= OM_FLAG_TLS;
@@ -172,7 +183,7 @@ static void obey_compression(struct om_transport_case *c, struct om_transport *t
 	    om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
 		why = "it needs a single connection";
 	if (why) {
-		warn(t, "MIGRATE_COMPRESSION", om_compression_name(method), why);
+		not_followed(t, "MIGRATE_COMPRESSION", om_compression_name(method), why);
 		return;
 	}
 	if (method == OM_COMPRESSION_XBZRLE)
@@ -196,7 +207,7 @@ static void obey_connections(struct om_transport_case *c, struct om_transport *t
 		return;
 	snprintf(number, sizeof(number), "%u", asked);
 	if (c->connections_obstacle) {
-		warn(t, "MIGRATE_CONNECTIONS", number, c->connections_obstacle);
+		not_followed(t, "MIGRATE_CONNECTIONS", number, c->connections_obstacle);
 		return;
 	}
 	if (c->best.compression == OM_COMPRESSION_XBZRLE)
@@ -227,7 +238,7 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 	if (asked == OM_CHOICE_ZEROCOPY_NO)
 		return;
 	if (asked == OM_CHOICE_ZEROCOPY_YES && why) {
-		warn(t, "MIGRATE_ZEROCOPY", "yes", why);
+		not_followed(t, "MIGRATE_ZEROCOPY", "yes", why);
 		return;
 	}
 	if (asked == OM_CHOICE_ZEROCOPY_AUTO &&
@@ -298,8 +309,8 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 		const char *harm = om_transport_words_harm(&c);
 
 		t->by_options = true;
-		if (harm && !*t->warning)
-			om_str_copy(t->warning, sizeof(t->warning), harm);
+		if (harm)
+			warn(t, "%s", harm);
 		om_str_copy(t->text, sizeof(t->text), "as MIGRATE_OPTIONS says");
 		return true;
 	}

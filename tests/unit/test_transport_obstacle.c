@@ -50,9 +50,9 @@ static void expect(const struct row *rows, size_t count)
 
 		assert_true(choose(row, &t, &err));
 		if (t.compression != row->method || (t.connections > 1) != row->several ||
-		    !*t.warning != !row->warning ||
-		    !strstr(t.warning, row->warning ? row->warning : ""))
-			fail_msg("row %zu: %s, \"%s\"", i, t.text, t.warning);
+		    !t.warning_count != !row->warning ||
+		    !strstr(t.warnings[0], row->warning ? row->warning : ""))
+			fail_msg("row %zu: %s, \"%s\"", i, t.text, t.warnings[0]);
 	}
 }
 
@@ -107,10 +107,61 @@ static void what_goes_by_rdma_is_not_encrypted(void **unused)
 	row.value = "opportunistic";
 	assert_true(choose(&row, &t, &err));
 	assert_int_equal(t.flags & OM_FLAG_TLS, 0);
-	assert_non_null(strstr(t.warning, "not encrypted"));
+	assert_non_null(strstr(t.warnings[0], "not encrypted"));
 	row.options = "--migrateuri tcp://x";
 	assert_true(choose(&row, &t, &err));
 	assert_int_equal(t.flags & OM_FLAG_TLS, OM_FLAG_TLS);
+}
+
+static bool has_warning(const struct om_plan *plan, const char *part)
+{
+	for (size_t i = 0; i < plan->warnings.n; i++)
+		if (strstr(plan->warnings.v[i], part))
+			return true;
+	return false;
+}
+
+/* WARN is whatever is done other than configured: each of it. */
+static void each_setting_that_is_not_followed_is_told(void **unused)
+{
+	static char host[] = "node02";
+	static const struct om_knob_source sources[] = {
+		{ "MIGRATE_TLS", "opportunistic", OM_ORIGIN_RC },
+		{ "MIGRATE_COMPRESSION", "zstd", OM_ORIGIN_RC },
+		{ "MIGRATE_CONNECTIONS", "3", OM_ORIGIN_RC },
+		{ "MIGRATE_ZEROCOPY", "yes", OM_ORIGIN_RC },
+	};
+	static const struct {
+		const char *options, *parts[4];
+	} rows[] = {
+		{ "--bandwidth 90",
+		  { "memory is not encrypted", "MIGRATE_COMPRESSION zstd", "MIGRATE_CONNECTIONS 3",
+		    "MIGRATE_ZEROCOPY yes" } },
+		{ "--bandwidth 90 --parallel", { "memory is not encrypted", "--parallel" } },
+	};
+	const struct om_req req = { .dst_host = host };
+	const struct om_facts facts = {
+		.versions = { 11003000, 11003000, 10000000, 10000000 },
+		.transport = { .tls = OM_TLS_MISSING, .tls_why = "no certificates on node01" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_knobs knobs;
+		struct om_opts opts;
+		struct om_plan plan;
+		struct om_err err;
+
+		assert_true(om_knobs_resolve(&knobs, sources, OM_ARRAY_LEN(sources), NULL, &err));
+		assert_true(om_opts_parse(&opts, rows[i].options, &err));
+		assert_true(om_plan_make(&plan, &req, &knobs, &opts, &facts, &err));
+		for (size_t n = 0; n < 4 && rows[i].parts[n]; n++)
+			if (!has_warning(&plan, rows[i].parts[n]))
+				fail_msg("row %zu: no warning has '%s'", i, rows[i].parts[n]);
+		om_plan_free(&plan);
+		om_opts_free(&opts);
+		om_knobs_free(&knobs);
+	}
 }
 
 static bool is_named(uint64_t src, uint64_t dst)
@@ -140,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_loses_memory_is_not_chosen),
 		cmocka_unit_test(what_goes_by_rdma_is_not_encrypted),
+		cmocka_unit_test(each_setting_that_is_not_followed_is_told),
 		cmocka_unit_test(a_libvirt_that_does_not_know_the_name_is_not_given_it),
 	};
 
