@@ -43,6 +43,9 @@ struct om_transport_cpu {
 /* Beside them: those of these bits that have not been refused within the last day. */
 #define OM_REFUSED_DAY_OLD(bits) ((uint32_t)(bits) << 8)
 
+/* What the settings ask for by name, of these bits: it is tried again after a day. */
+uint32_t om_transport_asked(const struct om_knobs *knobs);
+
 struct om_transport_facts {
 	uint64_t memory_bytes; /* that was ever written, or all there is; 0 = not known */
 	struct om_sampled sampled;

@@ -6,29 +6,10 @@
 
 #define STREAMS (OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY)
 
-/* What the settings ask for by name. */
-static uint32_t asked_for(const struct om_knobs *knobs)
-{
-	uint64_t compression = om_knob_number(knobs, OM_KNOB_MIGRATE_COMPRESSION);
-	uint32_t asked = 0;
-
-	if (om_knob_number(knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
-		asked |= OM_REFUSED_CONNECTIONS;
-	if (compression == OM_CHOICE_COMPRESSION_ZSTD)
-		asked |= OM_REFUSED_ZSTD | OM_REFUSED_CONNECTIONS;
-	else if (compression == OM_CHOICE_COMPRESSION_ZLIB)
-		asked |= OM_REFUSED_ZLIB | OM_REFUSED_CONNECTIONS;
-	else if (compression == OM_CHOICE_COMPRESSION_XBZRLE)
-		asked |= OM_REFUSED_XBZRLE;
-	if (om_knob_number(knobs, OM_KNOB_MIGRATE_ZEROCOPY) == OM_CHOICE_ZEROCOPY_YES)
-		asked |= OM_REFUSED_ZEROCOPY | OM_REFUSED_CONNECTIONS;
-	return asked;
-}
-
 /* Hosts are put right without their versions changing; whoever asks for it waits for that. */
 static uint32_t still_refused(uint32_t refused, const struct om_knobs *knobs)
 {
-	uint32_t asked = asked_for(knobs);
+	uint32_t asked = om_transport_asked(knobs);
 
 	for (uint32_t bit = 1; bit <= OM_REFUSED_TLS; bit <<= 1)
 		if ((asked & bit) && (refused & OM_REFUSED_DAY_OLD(bit)))

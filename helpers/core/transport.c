@@ -149,10 +149,10 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
 		return true;
 	if (!why && refused && asked == OM_CHOICE_TLS_OPPORTUNISTIC)
-		why = "this pair of hosts has refused it";
+		why = om_transport_refusal(c, OM_REFUSED_TLS);
 	if (!why && refused && c->facts->tls == OM_TLS_NOT_CHECKED)
 		why = "this pair of hosts has refused it within the last hour, and whether both "
-		      "have certificates is not known";
+		      "have certificates is not known" OM_TRANSPORT_FORGET;
 	if (why && asked == OM_CHOICE_TLS_REQUIRED)
 		return om_err_set(err, OM_E_REFUSED,
 				  "MIGRATE_TLS is required and cannot be had: %s", why);
@@ -225,15 +225,16 @@ static void obey_connections(struct om_transport_case *c, struct om_transport *t
 static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_ZEROCOPY);
+	const char *refusal = om_transport_refusal(c, OM_REFUSED_ZEROCOPY);
 	const struct om_versions *v = c->versions;
-	const char *why =
-		c->best.compression	 ? "the memory is compressed"
-		: c->flags & OM_FLAG_TLS ? "the memory is encrypted"
-		: !om_transport_both_from(v->src_libvirt, v->dst_libvirt, VERSION(8, 5)) ||
-				v->src_qemu < VERSION(7, 1)
-			? "it needs libvirt 8.5 and QEMU 7.1"
-		: c->facts->refused & OM_REFUSED_ZEROCOPY ? "this pair of hosts has refused it"
-							  : c->connections_obstacle;
+	const char *why = c->best.compression	   ? "the memory is compressed"
+			  : c->flags & OM_FLAG_TLS ? "the memory is encrypted"
+			  : !om_transport_both_from(v->src_libvirt, v->dst_libvirt,
+						    VERSION(8, 5)) ||
+					  v->src_qemu < VERSION(7, 1)
+				  ? "it needs libvirt 8.5 and QEMU 7.1"
+			  : refusal ? refusal
+				    : c->connections_obstacle;
 
 	if (asked == OM_CHOICE_ZEROCOPY_NO)
 		return;

@@ -32,6 +32,10 @@ struct om_transport_case {
 bool om_transport_both_from(uint64_t src, uint64_t dst, uint64_t version);
 /* Why several connections cannot be had, or would cost more than they bring. */
 const char *om_transport_connections_obstacle(const struct om_transport_case *c);
+/* Why it is not tried: a bit of OM_REFUSED_* that is remembered. */
+const char *om_transport_refusal(const struct om_transport_case *c, uint32_t bit);
+/* The way out of that, which the manual describes. */
+#define OM_TRANSPORT_FORGET " (to try again now: see FILES, refused, in onemigrate(8))"
 /* For zlib and zstd after `connections_obstacle` is set. */
 const char *om_transport_compression_obstacle(const struct om_transport_case *c,
 					      enum om_compression method);

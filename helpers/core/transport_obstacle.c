@@ -63,14 +63,53 @@ static const char *loses_zeros(const struct om_versions *v)
 		       : NULL;
 }
 
+/* ---- refusals ---- */
+
+uint32_t om_transport_asked(const struct om_knobs *knobs)
+{
+	uint64_t compression = om_knob_number(knobs, OM_KNOB_MIGRATE_COMPRESSION);
+	uint32_t asked = 0;
+
+	if (om_knob_number(knobs, OM_KNOB_MIGRATE_CONNECTIONS) > 1)
+		asked |= OM_REFUSED_CONNECTIONS;
+	if (compression == OM_CHOICE_COMPRESSION_ZSTD)
+		asked |= OM_REFUSED_ZSTD | OM_REFUSED_CONNECTIONS;
+	else if (compression == OM_CHOICE_COMPRESSION_ZLIB)
+		asked |= OM_REFUSED_ZLIB | OM_REFUSED_CONNECTIONS;
+	else if (compression == OM_CHOICE_COMPRESSION_XBZRLE)
+		asked |= OM_REFUSED_XBZRLE;
+	if (om_knob_number(knobs, OM_KNOB_MIGRATE_ZEROCOPY) == OM_CHOICE_ZEROCOPY_YES)
+		asked |= OM_REFUSED_ZEROCOPY | OM_REFUSED_CONNECTIONS;
+	return asked;
+}
+
+#define HAS_REFUSED(what, span) "this pair of hosts has refused " what " within the last " span
+
+/* Whoever has put the hosts right needs to know for how long, and what to do. */
+const char *om_transport_refusal(const struct om_transport_case *c, uint32_t bit)
+{
+	bool for_a_day = om_transport_asked(c->knobs) & bit;
+
+	if (!(c->facts->refused & bit))
+		return NULL;
+	if (bit == OM_REFUSED_TLS)
+		return HAS_REFUSED("it", "hour") OM_TRANSPORT_FORGET;
+	if (bit == OM_REFUSED_CONNECTIONS)
+		return for_a_day ? HAS_REFUSED("several connections", "day") OM_TRANSPORT_FORGET
+				 : HAS_REFUSED("several connections", "week") OM_TRANSPORT_FORGET;
+	return for_a_day ? HAS_REFUSED("it", "day") OM_TRANSPORT_FORGET
+			 : HAS_REFUSED("it", "week") OM_TRANSPORT_FORGET;
+}
+
 /* ---- what is chosen ---- */
 
 const char *om_transport_connections_obstacle(const struct om_transport_case *c)
 {
+	const char *refusal = om_transport_refusal(c, OM_REFUSED_CONNECTIONS);
 	const struct om_versions *v = c->versions;
 
-	if (c->facts->refused & OM_REFUSED_CONNECTIONS)
-		return "this pair of hosts has refused several connections";
+	if (refusal)
+		return refusal;
 	if (!om_transport_both_from(v->src_libvirt, v->dst_libvirt, VERSION(5, 2, 0)) ||
 	    !v->src_qemu || !v->dst_qemu)
 		return "the versions of both hosts are not known";
@@ -102,12 +141,13 @@ static const struct {
 const char *om_transport_compression_obstacle(const struct om_transport_case *c,
 					      enum om_compression method)
 {
+	const char *refusal = om_transport_refusal(c, needs[method].refused);
 	const struct om_versions *v = c->versions;
 
 	if (method == OM_COMPRESSION_NONE)
 		return NULL;
-	if (c->facts->refused & needs[method].refused)
-		return "this pair of hosts has refused it";
+	if (refusal)
+		return refusal;
 	if (!om_transport_both_from(v->src_libvirt, v->dst_libvirt, needs[method].libvirt))
 		return "it needs libvirt 9.4 or newer on both hosts";
 	if (method == OM_COMPRESSION_XBZRLE)

@@ -541,7 +541,8 @@ static void what_was_refused_is_tried_on_no_other_path_and_not_the_next_time(voi
 		if (i)
 			assert_string_equal(plan.warnings.v[0],
 					    "MIGRATE_COMPRESSION zstd is not followed: this pair "
-					    "of hosts has refused it");
+					    "of hosts has refused it within the last day (to try "
+					    "again now: see FILES, refused, in onemigrate(8))");
 		om_plan_free(&plan);
 	}
 }

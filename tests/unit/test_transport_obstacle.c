@@ -3,6 +3,7 @@
 #include "om_cmocka.h"
 
 #include "om_plan.h"
+#include "om_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,6 +165,140 @@ static void each_setting_that_is_not_followed_is_told(void **unused)
 	}
 }
 
+struct remembered {
+	uint32_t refused;
+	const char *setting, *value;
+	unsigned int flags;
+	bool limited;
+	enum om_answer_of_tls tls;
+	struct om_versions versions;
+};
+
+/* The longest numbers that a host may give. */
+static bool choose_remembered(const struct remembered *r, struct om_transport *t,
+			      struct om_err *err)
+{
+	struct om_transport_facts facts = {
+		.memory_bytes = UINT64_C(8) << 30,
+		.sampled = { .bytes = 1000000, .packed_bytes = 200000, .work_ns = 3000000 },
+		.src = { 1024, 1000, 0 },
+		.dst = { 1024, 1000, 0 },
+		.link_bytes_ps = UINT64_C(400) * 1000000000 / 8,
+		.seen_bytes_ps = 100000000,
+		.tls = r->tls,
+		.refused = r->refused,
+	};
+	struct om_knob_source source = { r->setting, r->value, OM_ORIGIN_RC };
+	struct om_knobs knobs;
+	struct om_opts opts;
+	bool ok;
+
+	memset(facts.tls_why, 'x', sizeof(facts.tls_why) - 1);
+	assert_true(om_knobs_resolve(&knobs, &source, r->setting != NULL, NULL, err));
+	assert_true(om_opts_parse(&opts, "", err));
+	ok = om_transport_choose(t, &knobs, &opts, r->flags, r->limited, &r->versions, &facts, err);
+	om_knobs_free(&knobs);
+	om_opts_free(&opts);
+	return ok;
+}
+
+#define NEW                                                                                        \
+	{                                                                                          \
+		11003000, 11003000, 10000000, 10000000                                             \
+	}
+#define FORGET " (to try again now: see FILES, refused, in onemigrate(8))"
+
+/* Whoever has mended the hosts learns for how long it is remembered, and where. */
+static void a_refusal_that_is_remembered_has_a_way_out(void **unused)
+{
+	static const struct {
+		struct remembered given;
+		const char *told;
+	} rows[] = {
+		{ { OM_REFUSED_ZSTD, .versions = NEW },
+		  "are free; this pair of hosts has refused it within the last week" FORGET },
+		{ { OM_REFUSED_CONNECTIONS, .versions = NEW },
+		  "has refused several connections within the last week" FORGET },
+		{ { OM_REFUSED_ZSTD, "MIGRATE_COMPRESSION", "zstd", .versions = NEW },
+		  "zstd is not followed: this pair of hosts has refused it within the last "
+		  "day" FORGET },
+		{ { OM_REFUSED_CONNECTIONS, "MIGRATE_CONNECTIONS", "2", .versions = NEW },
+		  "has refused several connections within the last day" FORGET },
+		{ { OM_REFUSED_ZEROCOPY | OM_REFUSED_ZSTD, "MIGRATE_ZEROCOPY", "yes",
+		    .versions = NEW },
+		  "has refused it within the last day" FORGET },
+		{ { OM_REFUSED_TLS, "MIGRATE_TLS", "opportunistic", .versions = NEW },
+		  "has refused it within the last hour" FORGET },
+		{ { OM_REFUSED_TLS, "MIGRATE_TLS", "required", .versions = NEW },
+		  "whether both have certificates is not known" FORGET },
+	};
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		const char *told;
+
+		told = !choose_remembered(&rows[i].given, &t, &err) ? err.msg
+		       : t.warning_count			    ? t.warnings[0]
+								    : t.why;
+		if (!strstr(told, rows[i].told))
+			fail_msg("row %zu: '%s' is not in '%s'", i, rows[i].told, told);
+	}
+}
+
+static void is_whole(const char *text, size_t size)
+{
+	if (strlen(text) + 1 >= size)
+		fail_msg("cut: %s", text);
+}
+
+static void no_sentence_is_cut(void **unused)
+{
+	static const struct om_versions pairs[] = {
+		NEW,
+		{ 9000000, 9000000, 7002000, 7002000 },
+		{ 11003000, 11003000, 8002002, 9002000 },
+		{ 11003000, 11003000, 9001002, 9001002 },
+		{ 11003000, 11003000, 7002000, 10000000 },
+		{ 0 },
+	};
+	static const char *const settings[][2] = {
+		{ NULL, NULL },
+		{ "MIGRATE_COMPRESSION", "xbzrle" },
+		{ "MIGRATE_COMPRESSION", "zstd" },
+		{ "MIGRATE_CONNECTIONS", "16" },
+		{ "MIGRATE_ZEROCOPY", "yes" },
+		{ "MIGRATE_TLS", "opportunistic" },
+		{ "MIGRATE_TLS", "required" },
+	};
+
+	(void)unused;
+	for (uint32_t n = 0; n < 64u * 6 * 7 * 12; n++) {
+		struct remembered given = {
+			.refused = n % 64,
+			.versions = pairs[n / 64 % 6],
+			.setting = settings[n / 384 % 7][0],
+			.value = settings[n / 384 % 7][1],
+			.tls = (enum om_answer_of_tls)(n / 2688 % 3),
+			.flags = n / 8064 % 2 ? OM_FLAG_POSTCOPY : 0,
+			.limited = n / 16128 % 2,
+		};
+		struct om_state state;
+		struct om_transport t;
+		struct om_err err;
+
+		if (!choose_remembered(&given, &t, &err)) {
+			is_whole(err.msg, sizeof(state.result));
+			continue;
+		}
+		is_whole(t.text, sizeof(state.transport));
+		is_whole(t.why, sizeof(t.why));
+		for (unsigned int i = 0; i < t.warning_count; i++)
+			is_whole(t.warnings[i], sizeof(t.warnings[i]));
+	}
+}
+
 static bool is_named(uint64_t src, uint64_t dst)
 {
 	const struct om_versions versions = { .src_libvirt = src, .dst_libvirt = dst };
@@ -192,6 +327,8 @@ int main(void)
 		cmocka_unit_test(what_loses_memory_is_not_chosen),
 		cmocka_unit_test(what_goes_by_rdma_is_not_encrypted),
 		cmocka_unit_test(each_setting_that_is_not_followed_is_told),
+		cmocka_unit_test(a_refusal_that_is_remembered_has_a_way_out),
+		cmocka_unit_test(no_sentence_is_cut),
 		cmocka_unit_test(a_libvirt_that_does_not_know_the_name_is_not_given_it),
 	};
 
