@@ -19,6 +19,11 @@ struct om_route {
 	uint32_t mtu;
 	struct om_addr local; /* source address that the kernel would use */
 };
+/* What a link of that speed carries of data: less what frames and packets take. */
+static inline uint64_t om_link_bytes_ps(uint32_t speed_mbit)
+{
+	return (uint64_t)(speed_mbit * 1e6 / 8 * 0.94);
+}
 /* Asks the kernel by rtnetlink which way packets to addr go. False: no route (the message says). */
 bool om_net_route(const struct om_addr *addr, struct om_route *route,
 		  struct om_err *err) OM_MUST_CHECK;

@@ -20,7 +20,6 @@
 
 #define EXACT_LIBVIRT 8001000 /* from these versions on each page can be counted */
 #define EXACT_QEMU 6002000
-#define HEADERS 0.94	   /* of a link's speed, less what frames and packets take */
 #define LEAST_COPY_MS 1000 /* a shorter one says nothing of its link */
 #define SEEN_MOST 3	   /* of the newest copies on that way the middle one counts */
 
@@ -158,7 +157,7 @@ static uint64_t link_bytes_ps(const struct om_session *s)
 	    !(s->host.resolve(s->host.ctx, s->args.dst, &addr, &ignored) &&
 	      s->host.route(s->host.ctx, &addr, &route, &ignored)))
 		return 0;
-	return (uint64_t)(route.speed_mbit * 1e6 / 8 * HEADERS);
+	return om_link_bytes_ps(route.speed_mbit);
 }
 
 static bool is_emulated(const struct om_session *s)

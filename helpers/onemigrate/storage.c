@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define LOOK_AGAIN_MS 500 /* between the two looks at what the guest writes */
-#define HEADERS 0.94	  /* of a link's speed, less what frames and packets take */
 
 static bool same_host(const struct om_session *s)
 {
@@ -134,7 +133,7 @@ static uint64_t link_bps(const struct om_session *s)
 
 	if (!s->facts.fast.routed || s->facts.fast.answer == OM_ANSWER_NO)
 		route = &s->facts.mgmt_route;
-	return (uint64_t)(route->speed_mbit * 1e6 / 8 * HEADERS);
+	return om_link_bytes_ps(route->speed_mbit);
 }
 
 static void fill_facts(struct om_session *s, struct om_storage *st)

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEEK_MS 100  /* in all */
-#define HEADERS 0.94 /* of a link's speed, less what frames and packets take */
+#define PEEK_MS 100 /* in all */
 
 void om_transport_begin(struct om_session *s)
 {
@@ -123,7 +122,7 @@ static void look_at_link(struct om_session *s, struct om_transport_facts *f)
 
 	if (!find_route(s, &route))
 		return;
-	f->link_bytes_ps = (uint64_t)(route.speed_mbit * 1e6 / 8 * HEADERS);
+	f->link_bytes_ps = om_link_bytes_ps(route.speed_mbit);
 	if (s->args.local || !s->look.net_before || ms < OM_HOST_MARK_LEAST_MS)
 		return;
 	now = om_host_net_read();
