@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport_internal.h"
 
+#include "om_net.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -219,8 +221,16 @@ static void obey_connections(struct om_transport_case *c, struct om_transport *t
 
 /* So much has to go by a connection before its pages come back, and the kernel counts it all. */
 #define LOCKABLE_LEAST (UINT64_C(512) << 10)
-#define ZEROCOPY_LINK 3e9
+#define ZEROCOPY_LINK_MBIT 24000
 #define ZEROCOPY_MEMORY (UINT64_C(16) << 30)
+
+/* By its interface where that is known: what earlier ones reached they reached with copying. */
+static bool is_fast_link(const struct om_transport_case *c)
+{
+	double link = c->facts->link_bytes_ps ? (double)c->facts->link_bytes_ps : c->link_ps;
+
+	return link > (double)om_link_bytes_ps(ZEROCOPY_LINK_MBIT);
+}
 
 static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 {
@@ -243,7 +253,7 @@ static void choose_zerocopy(struct om_transport_case *c, struct om_transport *t)
 		return;
 	}
 	if (asked == OM_CHOICE_ZEROCOPY_AUTO &&
-	    (why || !c->best.connections || c->link_ps < ZEROCOPY_LINK ||
+	    (why || !c->best.connections || !is_fast_link(c) ||
 	     c->facts->memory_bytes < ZEROCOPY_MEMORY || c->facts->lockable_bytes < LOCKABLE_LEAST))
 		return;
 	if (!c->best.connections)

@@ -352,6 +352,34 @@ static void zero_copy_goes_with_nothing_that_excludes_it(void **unused)
 	assert_int_equal(t.flags, 0);
 }
 
+static bool takes_zero_copy(uint32_t speed_mbit, uint64_t seen_bytes_ps)
+{
+	struct given given = { .versions = trixie, .facts = usual(990) };
+	struct om_transport t;
+	struct om_err err;
+
+	given.facts.memory_bytes = 65536 * MIB;
+	given.facts.lockable_bytes = MIB;
+	given.facts.fresh_page_ns = 200;
+	given.facts.src.cpus = given.facts.dst.cpus = 16;
+	given.facts.link_bytes_ps = om_link_bytes_ps(speed_mbit);
+	given.facts.seen_bytes_ps = seen_bytes_ps;
+	assert_true(choose(&given, &t, &err));
+	assert_true(t.connections > 1);
+	return t.flags & OM_FLAG_ZEROCOPY;
+}
+
+/* "On links above 24 Gbit/s", by what the interface says, whatever frames and packets take. */
+static void zero_copy_is_for_fast_links(void **unused)
+{
+	(void)unused;
+	assert_true(takes_zero_copy(100000, 0));
+	assert_true(takes_zero_copy(25000, 0));
+	assert_true(takes_zero_copy(25000, 2700000000u)); /* in an earlier one, which copied */
+	assert_false(takes_zero_copy(24000, 2800000000u));
+	assert_false(takes_zero_copy(20000, 2300000000u));
+}
+
 static void xbzrle_where_nothing_else_helps(void **unused)
 {
 	struct given given = { .versions = { 9000000, 9000000, 7002000, 7002000 },
@@ -587,6 +615,7 @@ int main(void)
 		cmocka_unit_test(words_of_the_options_win),
 		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),
 		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
+		cmocka_unit_test(zero_copy_is_for_fast_links),
 		cmocka_unit_test(xbzrle_where_nothing_else_helps),
 		cmocka_unit_test(a_refusal_leads_to_what_is_weaker),
 		cmocka_unit_test(what_was_refused_is_tried_on_no_other_path_and_not_the_next_time),
