@@ -149,6 +149,9 @@ bool om_transport_choose(struct om_transport *transport, const struct om_knobs *
 			 const struct om_versions *versions, const struct om_transport_facts *facts,
 			 struct om_err *err) OM_MUST_CHECK;
 
+/* "sent by 2 connections, zstd level 1: of the memory ..."; malloc'ed. NULL: nothing was chosen. */
+char *om_transport_sentence(const struct om_transport *transport);
+
 /* What is left of it, and its text, in an attempt that has no more than these flags. */
 void om_transport_left(struct om_transport *left, const struct om_transport *transport,
 		       unsigned int flags);

@@ -116,6 +116,7 @@ static void print_disks(struct text *t, const struct om_plan *plan)
 
 char *om_plan_print(const struct om_plan *plan)
 {
+	OM_AUTOFREE char *sent = om_transport_sentence(&plan->transport);
 	struct text t = { 0 };
 
 	add(&t, "flags:");
@@ -133,9 +134,8 @@ char *om_plan_print(const struct om_plan *plan)
 	if (plan->timeout_action != OM_TIMEOUT_NONE)
 		add(&t, "timeout: %u s, then %s\n", plan->timeout_s,
 		    timeout_names[plan->timeout_action]);
-	/* Any other way is told as INFO. */
-	if (!plan->transport.flags && *plan->transport.why)
-		add(&t, "sent by %s: %s\n", plan->transport.text, plan->transport.why);
+	if (!plan->transport.flags && sent) /* any other way is told as INFO */
+		add(&t, "%s\n", sent);
 	for (size_t i = 0; i < plan->attempt_count; i++)
 		print_attempt(&t, plan, i);
 	print_disks(&t, plan);

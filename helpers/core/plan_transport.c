@@ -32,8 +32,7 @@ bool om_plan_set_transport(struct om_plan *plan, const struct om_req *req,
 	plan->flags |= t->flags;
 	om_transport_params(t, &opts->params, &facts->versions, req->dst_host);
 	if (t->flags)
-		om_plan_info(plan,
-			     om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "", t->why));
+		om_plan_info(plan, om_transport_sentence(t));
 	for (unsigned int i = 0; i < t->warning_count; i++)
 		om_plan_warn(plan, om_xstrdup(t->warnings[i]));
 	return true;

@@ -148,6 +148,7 @@ void om_plan_words_flags(struct om_buf *buf, unsigned int flags, const char *bet
 
 static void add_way(struct om_buf *buf, const struct om_plan *plan)
 {
+	OM_AUTOFREE char *sent = om_transport_sentence(&plan->transport);
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->infos.n; i++) {
@@ -155,6 +156,11 @@ static void add_way(struct om_buf *buf, const struct om_plan *plan)
 			continue;
 		add_label(buf, n++ ? "" : "way");
 		add_clean(buf, plan->infos.v[i]);
+		om_buf_addf(buf, "\n");
+	}
+	if (!plan->transport.flags && sent) { /* any other way is among infos */
+		add_label(buf, n ? "" : "way");
+		add_clean(buf, sent);
 		om_buf_addf(buf, "\n");
 	}
 	add_label(buf, "flags");

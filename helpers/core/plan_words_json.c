@@ -76,7 +76,11 @@ static void json_way(struct om_buf *buf, const struct om_plan *plan)
 	json_text(buf, "address", plan->fast.have_addr ? addr : NULL);
 	om_buf_addf(buf, ",");
 	json_text(buf, "interface", *route->ifname ? route->ifname : NULL);
-	om_buf_addf(buf, ",\"speed_mbit\":%" PRIu32 "},", route->speed_mbit);
+	om_buf_addf(buf, ",\"speed_mbit\":%" PRIu32 "},\"transport\":{", route->speed_mbit);
+	json_text(buf, "words", *plan->transport.text ? plan->transport.text : NULL);
+	om_buf_addf(buf, ",");
+	json_text(buf, "why", *plan->transport.why ? plan->transport.why : NULL);
+	om_buf_addf(buf, "},");
 	json_flags(buf, plan->flags);
 	om_buf_addf(buf, ",\"attempts\":[");
 	for (size_t i = 0; i < plan->attempt_count; i++) {

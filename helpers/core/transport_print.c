@@ -37,6 +37,14 @@ static void print_way(struct om_transport *t)
 		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
 }
 
+char *om_transport_sentence(const struct om_transport *t)
+{
+	if (!*t->text)
+		return NULL;
+	return om_xasprintf("sent %s%s%s%s", t->by_options ? "" : "by ", t->text,
+			    *t->why ? ": " : "", t->why);
+}
+
 void om_transport_left(struct om_transport *left, const struct om_transport *t, unsigned int flags)
 {
 	*left = *t;

@@ -103,6 +103,33 @@ static void it_names_the_way_flags_parameters_and_their_origins(void **unused)
 	end(&f);
 }
 
+static void how_it_is_sent_is_told_with_its_reason(void **unused)
+{
+	struct om_transport *t;
+	struct fixture f;
+
+	(void)unused;
+	begin(&f);
+	t = &f.plan.transport;
+	assert_null(strstr(text(&f), "sent by"));
+	has(json(&f), ",\"transport\":{\"words\":null,\"why\":null},\"flags\"");
+	*t = (struct om_transport){ .text = "a single stream",
+				    .why = "nothing is known of the memory" };
+	has(text(&f), " by interface eth1, 10 Gbit/s\n"
+		      "              sent by a single stream: nothing is known of the memory\n");
+	has(json(&f), ",\"transport\":{\"words\":\"a single stream\","
+		      "\"why\":\"nothing is known of the memory\"},");
+	*t = (struct om_transport){ .text = "as MIGRATE_OPTIONS says", .by_options = true };
+	has(text(&f), "              sent as MIGRATE_OPTIONS says\n");
+	/* What is ours is among the lines for the log, and told once. */
+	*t = (struct om_transport){ .text = "2 connections", .flags = OM_FLAG_PARALLEL };
+	om_strv_add(&f.plan.infos, "sent by 2 connections");
+	has(text(&f), "sent by 2 connections\n");
+	assert_null(strstr(strstr(f.buf.text, "sent by") + 1, "sent by"));
+	has(json(&f), ",\"transport\":{\"words\":\"2 connections\",\"why\":null},");
+	end(&f);
+}
+
 static void disks_that_are_copied_are_told_with_their_size(void **unused)
 {
 	struct om_item items[] = { { .name = (char[]){ "disk.0" } },
@@ -284,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_names_the_way_flags_parameters_and_their_origins),
+		cmocka_unit_test(how_it_is_sent_is_told_with_its_reason),
 		cmocka_unit_test(disks_that_are_copied_are_told_with_their_size),
 		cmocka_unit_test(hooks_are_named),
 		cmocka_unit_test(limits_that_were_set_are_found_among_the_lines),
