@@ -186,8 +186,38 @@ static size_t print_heading(struct om_text *to)
 	add_right(to, "SENT", 11);
 	add_right(to, "RATE", 11);
 	add_right(to, "PASSES", 6);
-	om_text_add(to, "ACTIONS, OR WHY IT FAILED");
+	om_text_add(to, "WAY OF SENDING AND ACTIONS, OR WHY IT FAILED");
 	return to->len;
+}
+
+/* As in the summary of a migration: the memory against what RATE says of the wire. */
+static void add_sent(struct om_text *to, const struct om_state *r)
+{
+	bool timed = r->guest_bytes && r->copy_ms && !r->disk_total_bytes; /* else with the disks */
+	char cell[32], other[32];
+
+	if (*r->transport) {
+		om_text_add_clean(to, r->transport);
+		if (timed)
+			om_text_add(to, ": memory at %s",
+				    mebibytes(r->guest_bytes * 1000 / r->copy_ms, " MiB/s", cell));
+		if (r->packed_permille)
+			om_text_add(to, "%s %" PRIu32 " %% of it sent", timed ? "," : ": memory,",
+				    (r->packed_permille - 1 + 5) / 10);
+	}
+	if (r->src_cpu_ms && r->dst_cpu_ms)
+		om_text_add(to, "%sCPU %s + %s", *r->transport ? ", " : "",
+			    seconds(r->src_cpu_ms, cell), seconds(r->dst_cpu_ms, other));
+}
+
+static void add_done(struct om_text *to, const struct om_state *r)
+{
+	size_t before = to->len;
+
+	add_sent(to, r);
+	if (to->len > before && *r->actions)
+		om_text_add(to, "; ");
+	om_text_add_clean(to, r->actions);
 }
 
 size_t om_history_print_row(const struct om_state *record, const char *end, char *text, size_t size)
@@ -208,7 +238,10 @@ size_t om_history_print_row(const struct om_state *record, const char *end, char
 	add_right(&to, mebibytes(record->sent_bytes, " MiB", cell), 11);
 	add_right(&to, mebibytes(om_history_rate(record), " MiB/s", cell), 11);
 	add_right(&to, number(record->iteration, "", cell), 6);
-	om_text_add_clean(&to, record->phase == OM_PHASE_DONE ? record->actions : record->result);
+	if (record->phase == OM_PHASE_DONE)
+		add_done(&to, record);
+	else
+		om_text_add_clean(&to, record->result);
 	while (to.len && to.len < size && text[to.len - 1] == ' ')
 		text[--to.len] = '\0';
 	return to.len;

@@ -391,7 +391,7 @@ END
 	printf '#!/bin/bash\nexit 1\n' >hosts/node03/run
 	TZ=UTC try onemigrate history
 	is "$STATUS,$ERR" 0,
-	is "$(tr -s ' ' <out)" 'END VM NAME FROM TO OUTCOME TIME DOWNTIME SENT RATE PASSES ACTIONS, OR WHY IT FAILED
+	is "$(tr -s ' ' <out)" 'END VM NAME FROM TO OUTCOME TIME DOWNTIME SENT RATE PASSES WAY OF SENDING AND ACTIONS, OR WHY IT FAILED
 2026-07-21 10:23:52 31 a node01 node02 done 4.5 s 33 ms 327 MiB 109 MiB/s 3 downtime 30 ms at 0.8 s
 2026-07-21 10:23:53 32 b node02 node01 failed 0.9 s - - - - why not
 2026-07-21 10:23:54 33 c node01 node02 done 8.1 s 180 ms - - -
@@ -413,6 +413,25 @@ END
 	is "$STATUS,$OUT,$ERR" '1,,onemigrate: no migration is in the history of any host'
 }
 it 'history is that of all hosts, by the end, with sums over all' past
+
+# The same words as the helper's own table has.
+past_sent()
+{
+	ground
+	printf '#!/bin/bash\nexit 1\n' >hosts/node02/run
+	cat >hosts/node01/history <<'END'
+{"vm_id":"31","phase":"done","updated_epoch_ms":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":101,"src_cpu_ms":1234,"dst_cpu_ms":800,"actions":"pause at 1 s"}
+{"vm_id":"32","phase":"done","updated_epoch_ms":2,"disk_total_bytes":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":67}
+{"vm_id":"33","phase":"done","updated_epoch_ms":3,"src_cpu_ms":1234,"dst_cpu_ms":800}
+{"vm_id":"34","phase":"failed","updated_epoch_ms":4,"transport":"2 connections","src_cpu_ms":1234,"dst_cpu_ms":800,"result":"why not"}
+END
+	try onemigrate history
+	is "$(sed -n 's/^1970.*  -  *//p' out)" '2 connections, zstd level 1: memory at 100 MiB/s, 10 % of it sent, CPU 1.2 s + 0.8 s; pause at 1 s
+2 connections, zstd level 1: memory, 7 % of it sent
+CPU 1.2 s + 0.8 s
+why not'
+}
+it 'history tells how the memory was sent, how much of it, and the time of the processors' past_sent
 
 none_known()
 {

@@ -102,11 +102,10 @@ static void sums_are_a_few_lines(void **unused)
 				  "  rate        109 MiB/s    109 MiB/s\n");
 	om_history_print_sums_json(&sums, text, sizeof(text));
 	assert_string_equal(
-		text,
-		"{\"summary\":{\"count\":3,\"done\":2,\"failed\":1,\"unknown\":0,"
-		"\"total_ms\":{\"count\":2,\"p50\":4500,\"p95\":8100},"
-		"\"downtime_ms\":{\"count\":2,\"p50\":33,\"p95\":180},"
-		"\"rate_bytes_ps\":{\"count\":2,\"p50\":114294784,\"p95\":114294784}}}");
+		text, "{\"summary\":{\"count\":3,\"done\":2,\"failed\":1,\"unknown\":0,"
+		      "\"total_ms\":{\"count\":2,\"p50\":4500,\"p95\":8100},"
+		      "\"downtime_ms\":{\"count\":2,\"p50\":33,\"p95\":180},"
+		      "\"rate_bytes_ps\":{\"count\":2,\"p50\":114294784,\"p95\":114294784}}}");
 	om_history_sum(&sums, records + 2, 1);
 	om_history_print_sums(&sums, text, sizeof(text));
 	assert_string_equal(text, "1 migration: 0 done (0 %), 1 failed, 0 unknown\n");
@@ -125,7 +124,7 @@ static void rows_are_aligned_and_clean(void **unused)
 				  "      33 ms      327 MiB    109 MiB/s       3  "
 				  "downtime 30 ms at 0.8 s");
 	assert_int_equal(strstr(head, "OUTCOME") - head, strstr(line, "done") - line);
-	assert_int_equal(strstr(head, "ACTIONS") - head, strstr(line, "downtime") - line);
+	assert_int_equal(strstr(head, "WAY OF SENDING") - head, strstr(line, "downtime") - line);
 	state.sent_bytes = 327 * MIB + MIB / 2; /* to the nearest */
 	om_history_print_row(&state, "", other, sizeof(other));
 	assert_non_null(strstr(other, " 328 MiB    109 MiB/s "));
@@ -143,6 +142,39 @@ static void rows_are_aligned_and_clean(void **unused)
 	*state.result = '\0';
 	om_history_print_row(&state, "", other, sizeof(other));
 	assert_int_equal(other[strlen(other) - 1], '-');
+}
+
+static const char *last_cell(const struct om_state *state)
+{
+	static char line[1000];
+
+	om_history_print_row(state, "2026-11-21 15:30:12", line, sizeof(line));
+	return strstr(line, "      3  ") + strlen("      3  ");
+}
+
+static void rows_tell_how_it_was_sent_and_what_for(void **unused)
+{
+	struct om_state state = record(4500, 33);
+
+	(void)unused;
+	state.src_cpu_ms = 1234;
+	state.dst_cpu_ms = 800;
+	assert_string_equal(last_cell(&state), "CPU 1.2 s + 0.8 s; downtime 30 ms at 0.8 s");
+	om_str_copy(state.transport, sizeof(state.transport), "2 connections, zstd level 1");
+	state.guest_bytes = 3000 * MIB;
+	state.packed_permille = 1 + 66;
+	assert_string_equal(last_cell(&state),
+			    "2 connections, zstd level 1: memory at 1000 MiB/s, 7 % of it sent, "
+			    "CPU 1.2 s + 0.8 s; downtime 30 ms at 0.8 s");
+	state.disk_total_bytes = MIB; /* copied in the same time */
+	*state.actions = '\0';
+	assert_string_equal(last_cell(&state), "2 connections, zstd level 1: memory, 7 % of it "
+					       "sent, CPU 1.2 s + 0.8 s");
+	state.dst_cpu_ms = state.packed_permille = 0;
+	assert_string_equal(last_cell(&state), "2 connections, zstd level 1");
+	state.phase = OM_PHASE_FAILED;
+	om_str_copy(state.result, sizeof(state.result), "why not");
+	assert_string_equal(last_cell(&state), "why not");
 }
 
 static struct om_forecast ends_in(uint64_t low_ms, uint64_t high_ms)
@@ -204,6 +236,7 @@ int main(void)
 		cmocka_unit_test(percentiles_are_nearest_ranks_of_what_is_known),
 		cmocka_unit_test(sums_are_a_few_lines),
 		cmocka_unit_test(rows_are_aligned_and_clean),
+		cmocka_unit_test(rows_tell_how_it_was_sent_and_what_for),
 		cmocka_unit_test(what_was_expected_at_the_half_is_found_again),
 		cmocka_unit_test(without_a_forecast_at_the_half_there_is_none),
 	};
