@@ -34,6 +34,8 @@ struct om_fast {
 	enum om_answer own;    /* the destination has the address itself */
 	char why[200];	       /* where an item above is missing: what was tried */
 };
+/* Why it cannot be used, or NULL where it can. */
+const char *om_fast_defect(const struct om_fast *fast);
 
 struct om_facts {
 	struct om_versions versions;

@@ -41,22 +41,10 @@ static void check_default(struct om_check *c)
 	}
 }
 
-/* Why it cannot be used, or NULL where it can: as the plan has it. */
-static const char *defect(const struct om_fast *fast)
-{
-	if (!fast->have_addr)
-		return *fast->why ? fast->why : "the destination has no address there";
-	if (!fast->routed)
-		return *fast->why ? fast->why : "the kernel has no route to it";
-	if (fast->answer == OM_ANSWER_NO)
-		return *fast->why ? fast->why : "it does not answer";
-	return NULL;
-}
-
 static void check_fast(struct om_check *c)
 {
 	const struct om_fast *fast = &c->way->fast;
-	const char *why = defect(fast);
+	const char *why = om_fast_defect(fast);
 	char addr[OM_ADDR_TEXT];
 
 	if (!fast->have_addr && !c->dst->known && c->way->source == OM_FAST_NETWORK) {

@@ -28,8 +28,7 @@ static bool is_strict(const struct om_knobs *knobs)
 	return om_knob_number(knobs, OM_KNOB_MIGRATE_NETWORK_POLICY) == 1;
 }
 
-/* Why the configured fast network cannot be used, or NULL where it can. */
-static const char *fast_defect(const struct om_fast *fast)
+const char *om_fast_defect(const struct om_fast *fast)
 {
 	if (!fast->have_addr)
 		return fast->why[0] ? fast->why : "the destination has no address there";
@@ -173,7 +172,7 @@ static bool choose_path(struct om_plan *plan, const struct om_req *req,
 	if (facts->fast_source == OM_FAST_NONE)
 		return choose_default(plan, req, knobs, opts, err);
 	if (facts->fast_source != OM_FAST_OPTION)
-		defect = fast_defect(&facts->fast);
+		defect = om_fast_defect(&facts->fast);
 	if (defect && is_strict(knobs))
 		return om_err_set(
 			err, OM_E_REFUSED,
