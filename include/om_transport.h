@@ -57,6 +57,7 @@ struct om_transport_facts {
 	uint64_t seen_bytes_ps;	  /* on the wire, in earlier migrations on this way; 0 = none */
 	bool seen_least;	  /* processors held that up, so that the link may carry more */
 	uint64_t stream_bytes_ps; /* of a single stream that they held up; 0 = not known */
+	bool packed_in_time;	  /* compressed ones have mostly kept to their downtime limit */
 	uint64_t
 		hot_bytes; /* that the guest writes again and again; of an earlier one; 0 = not known */
 	uint64_t dirty_bytes_ps; /* likewise */
@@ -75,6 +76,7 @@ struct om_transport_sight {
 	uint64_t epoch_ms, bytes_ps; /* bytes_ps 0 = none */
 	bool least;		     /* the link may carry more */
 	bool plain_stream;	     /* and a single stream, not encrypted, no more than this */
+	bool in_time;		     /* it kept to its downtime limit */
 };
 struct om_transport_seen {
 	const char *dst, *addr; /* the way: as in the records */
@@ -84,7 +86,7 @@ struct om_transport_seen {
 struct om_state;
 /* Takes a record of the history, in any order; those of other ways, or of no use, are passed over. */
 void om_transport_see(struct om_transport_seen *seen, const struct om_state *record);
-/* Fills seen_bytes_ps, seen_least and stream_bytes_ps; after link_bytes_ps is known. */
+/* Fills what such migrations tell of the way; after link_bytes_ps is known. */
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts);
 
 /* What earlier migrations of this guest, to whatever host, tell of it; the newest one of each kind counts. */

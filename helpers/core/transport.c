@@ -16,7 +16,8 @@
 #define WORTH_UNSEEN 0.5
 /* The same for compression, which takes processors from guests and lets QEMU underrate the link. */
 #define WORTH_PACKED 0.75
-#define QUEUE_PART 0.5			  /* of the downtime that is allowed, for what is queued */
+/* Of the downtime that is allowed, for what is queued: of the default as much as libvirt's own limit. */
+#define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
 #define SAMPLED_LEAST (256u << 10)	  /* fewer that are not zero say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
@@ -46,7 +47,8 @@ static void choose_compression(struct om_transport_case *c)
 {
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
-	double most_ms = (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
+	double most_ms = QUEUE_PART *
+			 (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
 	bool asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 
 	if (are_busy(f)) {
@@ -64,11 +66,12 @@ static void choose_compression(struct om_transport_case *c)
 		return;
 	way.connections = om_transport_connections(c, way.compression);
 	way.queue_ms = om_transport_queue_ms(c, &way);
-	while (!asked && way.connections > 1 && way.queue_ms > QUEUE_PART * most_ms) {
+	while (!asked && way.connections > 1 && way.queue_ms > most_ms) {
 		way.connections--; /* less is queued */
 		way.queue_ms = om_transport_queue_ms(c, &way);
 	}
-	if (way.queue_ms > QUEUE_PART * most_ms) {
+	/* What was measured counts for more than this estimate. */
+	if (way.queue_ms > most_ms && !f->packed_in_time) {
 		c->obstacle = "the destination would unpack so slowly that the guest waits for it";
 		return;
 	}

@@ -56,6 +56,7 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 		return;
 	if (record->packed_permille) { /* in the whole time, since it stands for a bound alone */
 		sight.bytes_ps = om_history_rate(record);
+		sight.in_time = record->downtime_ms <= record->downtime_max_ms;
 		keep(seen->packed, &sight);
 	} else if (record->wire_ms >= LEAST_MS && record->wire_bytes) {
 		sight.bytes_ps = record->wire_bytes * 1000 / record->wire_ms;
@@ -86,6 +87,16 @@ static uint64_t fastest_stream(const struct om_transport_sight *sights)
 	return fastest;
 }
 
+static bool mostly_in_time(const struct om_transport_sight *sights)
+{
+	int balance = 0;
+
+	for (size_t i = 0; i < OM_TRANSPORT_SIGHTS; i++)
+		if (sights[i].bytes_ps)
+			balance += sights[i].in_time ? 1 : -1;
+	return balance > 0;
+}
+
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts)
 {
 	struct om_transport_sight plain = largest(seen->plain), packed = largest(seen->packed);
@@ -94,6 +105,7 @@ void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_tran
 		packed.bytes_ps = facts->link_bytes_ps; /* no wire is faster than its interface */
 	facts->seen_least = plain.least ||
 			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
+	facts->packed_in_time = mostly_in_time(seen->packed);
 	facts->stream_bytes_ps = fastest_stream(seen->plain);
 	facts->seen_bytes_ps = plain.bytes_ps > packed.bytes_ps ? plain.bytes_ps : packed.bytes_ps;
 }
