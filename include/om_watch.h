@@ -79,6 +79,7 @@ struct om_watch {
 	uint32_t hopeless_passes; /* counts in a row after which no end was in sight */
 	uint32_t asked;		  /* counts in a row after which a switch-over was asked for */
 	uint64_t asked_since_ms;
+	double asked_stop_ms;	 /* what remained then, in time on the link */
 	bool refused;		 /* QEMU does not stop the guest for what it was asked with */
 	uint32_t refused_passes; /* counts after which it was asked all the same */
 	double best_end_ms;	 /* earliest end that a switch-over would have had; 0 = none */

@@ -56,7 +56,8 @@ static void foresee_precopy(struct om_watch *w)
 	bool waits = om_watch_waits(w, &latest_ms);
 	struct om_projection p;
 
-	foresee_pause(w, limit_ms);
+	/* What is asked for more loudly is no more for that. */
+	foresee_pause(w, w->asked ? fmin(limit_ms, w->asked_stop_ms * MARGIN) : limit_ms);
 	if (om_watch_ahead(w, limit_ms, &low_ms, &high_ms)) {
 		if (high_ms <= FORESEEABLE_MS)
 			foresee_between(&w->forecast, low_ms, high_ms);

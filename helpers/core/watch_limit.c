@@ -209,6 +209,7 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 {
 	double ms = stop_ms * MARGIN * pow(LOUDER, w->asked);
 
+	w->asked_stop_ms = stop_ms;
 	if (!w->asked)
 		w->asked_since_ms = w->model.last.now_ms;
 	if (w->refused)

@@ -435,6 +435,24 @@ static void a_limit_that_stays_is_taken_back_in_a_long_pass_alone(void **unused)
 			5000 + 2700 + 250);
 }
 
+static void what_is_asked_for_more_loudly_is_foreseen_as_it_is(void **unused)
+{
+	struct om_watch w = walking(1);
+	uint32_t low, high;
+
+	(void)unused;
+	assert_true(asks_for_the_switch_over(&w));
+	om_watch_foresee(&w);
+	low = w.forecast.downtime_low_ms;
+	high = w.forecast.downtime_high_ms;
+	assert_true(low < 500 && high > 520 && high <= 2 * low);
+	assert_true(asks_for_the_switch_over(&w));
+	assert_true(w.limit_ms > 1.4 * 575);
+	om_watch_foresee(&w);
+	assert_int_equal(w.forecast.downtime_low_ms, low);
+	assert_int_equal(w.forecast.downtime_high_ms, high);
+}
+
 static void who_may_no_longer_harm_has_the_soft_limit_alone(void **unused)
 {
 	struct om_watch w = walking(0.2);
@@ -520,6 +538,7 @@ int main(void)
 		cmocka_unit_test(of_the_time_until_a_deadline_half_is_waited_at_the_most),
 		cmocka_unit_test(who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit),
 		cmocka_unit_test(a_limit_that_stays_is_taken_back_in_a_long_pass_alone),
+		cmocka_unit_test(what_is_asked_for_more_loudly_is_foreseen_as_it_is),
 		cmocka_unit_test(who_may_no_longer_harm_has_the_soft_limit_alone),
 		cmocka_unit_test(until_the_least_the_end_may_be_as_late_as_it_is_waited_for),
 		cmocka_unit_test(a_few_good_passes_do_not_give_up_the_hard_limit),
