@@ -85,8 +85,8 @@ struct om_watch {
 	double best_end_ms;	 /* earliest end that a switch-over would have had; 0 = none */
 	uint32_t counts;	 /* since the reach changed */
 	uint32_t gentle_counts;	 /* in a row that would do with the soft limit */
-	double most_bytes, least_bytes; /* that remained after a count, since the reach changed */
-	double held_ms;			/* where the limit stays for a while; 0 = not yet */
+	double least_bytes;	 /* that remained after a count, since the reach changed */
+	double held_ms;		 /* where the limit stays for a while; 0 = not yet */
 	bool timed_out, postcopy_started, ended_early, throttled, tell_need, told_need;
 	struct om_forecast forecast;
 };

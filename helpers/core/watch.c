@@ -85,10 +85,16 @@ static double settable_ms(double ms, bool hard)
 	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5 + (hard ? ms * LINK_LOSS : 0));
 }
 
+double om_watch_hard_reach_ms(const struct om_watch *w)
+{
+	uint32_t hard_ms = om_watch_hard_ms(w);
+
+	return settable_ms(hard_ms, hard_ms > soft_ms(w));
+}
+
 double om_watch_reach_ms(const struct om_watch *w)
 {
-	return w->reach == OM_REACH_HARD ? settable_ms(om_watch_hard_ms(w), true)
-					 : om_watch_soft_reach_ms(w);
+	return w->reach == OM_REACH_HARD ? om_watch_hard_reach_ms(w) : om_watch_soft_reach_ms(w);
 }
 
 double om_watch_soft_reach_ms(const struct om_watch *w)
@@ -205,8 +211,7 @@ static bool refused_for_good(const struct om_watch *w)
 /* Nothing that is allowed ends it. */
 static struct om_action hopeless(struct om_watch *w)
 {
-	uint32_t hard_ms = om_watch_hard_ms(w);
-	bool fits = om_watch_best_plateau_ms(w) <= settable_ms(hard_ms, hard_ms > soft_ms(w));
+	bool fits = om_watch_best_plateau_ms(w) <= om_watch_hard_reach_ms(w);
 
 	if (!w->hopeless_passes || !om_model_healthy(&w->model) ||
 	    (fits && w->refused_passes < HOPELESS_PASSES_DONE))
@@ -251,8 +256,9 @@ static struct om_action pass_ended(struct om_watch *w)
 static struct om_action at_deadline(struct om_watch *w)
 {
 	double left_ms = om_watch_link_ms(w, om_model_unsent(&w->model));
+	double late_ms = -om_watch_deadline_left_ms(w); /* a link can die meanwhile */
 	bool coming = w->model.last.paused
-			      ? left_ms < SWITCH_LATE_MS
+			      ? left_ms < SWITCH_LATE_MS - late_ms
 			      : w->model.last.now_ms - w->limit_set_ms < SWITCH_LATE_MS &&
 					w->limit_ms >= left_ms;
 

@@ -25,6 +25,8 @@ double om_watch_deadline_left_ms(const struct om_watch *w);
 uint32_t om_watch_hard_ms(const struct om_watch *w);
 /* The limit that may be set at present. */
 double om_watch_reach_ms(const struct om_watch *w);
+/* The same where the hard limit is used. */
+double om_watch_hard_reach_ms(const struct om_watch *w);
 /* And without asking. */
 double om_watch_soft_reach_ms(const struct om_watch *w);
 /* The time that these bytes take on the link; INFINITY where its bandwidth is not known. */

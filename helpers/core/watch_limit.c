@@ -6,8 +6,8 @@
 
 /* A pass whose end leaves less than this part of its beginning is worth its time. */
 #define CALM_RATIO 0.7
-/* Otherwise the limit goes from a little below the plateau to what remains, and is never less than
- * LEAST_STEP of that, so that the pages are counted often. */
+/* Otherwise the limit is a little below the plateau, and at first no less than LEAST_STEP of what remains, so
+ * that the pages are counted often. */
 #define BELOW_PLATEAU 0.9
 #define LEAST_STEP 0.5
 #define COUNTS_MOST 8 /* until then, where what remains is more than is allowed */
@@ -23,13 +23,19 @@
 #define FAR_BEYOND 1.3 /* of the hard limit: it would not do either */
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
 #define SLACK_SOFT 0.08
-#define SLACK_HARD 0.6
+#define SLACK_HARD 0.8
 #define AROUND_MS 1000.0 /* before and after the copy; measured in the lab: 1300 */
+
+/* Where the soft limit would do by now, no more is used of the hard one. */
+static double allowed_ms(const struct om_watch *w)
+{
+	return w->gentle_counts ? om_watch_soft_reach_ms(w) : om_watch_reach_ms(w);
+}
 
 struct om_action om_watch_set_limit(struct om_watch *w, double ms, const char *why)
 {
 	uint32_t soft_ms = w->limits.downtime_max_ms;
-	double most = fmax(1, om_watch_reach_ms(w)), least = fmin(LEAST_LIMIT_MS, most);
+	double most = fmax(1, allowed_ms(w)), least = fmin(LEAST_LIMIT_MS, most);
 	uint32_t limit = (uint32_t)fmax(least, fmin(most, ceil(ms)));
 	bool tell = limit > soft_ms && w->limit_ms <= soft_ms;
 	struct om_action action;
@@ -108,7 +114,7 @@ void om_watch_choose_reach(struct om_watch *w)
 		return;
 	if (reach != w->reach) {
 		w->reach = reach;
-		w->best_end_ms = w->least_bytes = w->most_bytes = w->held_ms = 0;
+		w->best_end_ms = w->least_bytes = w->held_ms = 0;
 		w->counts = 0;
 	}
 }
@@ -131,10 +137,22 @@ static double end_ms(const struct om_watch *w, double stop_ms)
 	return AROUND_MS + om_watch_elapsed_ms(w) + stop_ms;
 }
 
+/* Of the last counts; what a first pass of minutes left says nothing of the guest by now. */
+static double most_bytes(const struct om_watch *w)
+{
+	const struct om_pass *pass;
+	double most = 0;
+
+	for (uint32_t ago = 0; ago < COUNTS_MOST && ago < w->counts; ago++)
+		if ((pass = om_model_pass(&w->model, ago)))
+			most = fmax(most, pass->after);
+	return most;
+}
+
 /* Where no count leaves much less, the guest writes all of it in every pass. */
 static bool leaves_all(const struct om_watch *w)
 {
-	return w->counts >= COUNTS_ALL && w->least_bytes > LEAVES_ALL * w->most_bytes;
+	return w->counts >= COUNTS_ALL && w->least_bytes > LEAVES_ALL * most_bytes(w);
 }
 
 /* The part of the time for a shorter stop that is over. */
@@ -162,7 +180,7 @@ static bool switch_now(const struct om_watch *w, double remaining, bool calm)
 		return true;
 	if (used < 0.5 || calm)
 		return remaining <= near && plateau > 0 && stop_ms <= plateau * NEAR_PLATEAU;
-	return remaining <= near + (w->most_bytes - near) * (used * 2 - 1);
+	return remaining <= near + fmax(0, most_bytes(w) - near) * (used * 2 - 1);
 }
 
 static void note_count(struct om_watch *w, double remaining)
@@ -170,7 +188,6 @@ static void note_count(struct om_watch *w, double remaining)
 	double end = end_ms(w, om_watch_link_ms(w, remaining));
 
 	w->counts++;
-	w->most_bytes = fmax(w->most_bytes, remaining);
 	if (w->least_bytes <= 0 || remaining < w->least_bytes)
 		w->least_bytes = remaining;
 	if (om_watch_link_ms(w, remaining) * MARGIN <= om_watch_reach_ms(w) &&
@@ -185,10 +202,11 @@ static void note_count(struct om_watch *w, double remaining)
  */
 static double approach_ms(struct om_watch *w, double stop_ms)
 {
-	double used = time_used(w, stop_ms), held;
+	double used = fmin(1, time_used(w, stop_ms)), held;
 
-	if (w->held_ms <= 0)
-		w->held_ms = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
+	held = fmax(stop_ms * LEAST_STEP, om_watch_plateau_ms(w) * BELOW_PLATEAU);
+	if (w->held_ms <= 0 || w->best_end_ms <= 0)
+		w->held_ms = w->held_ms > 0 ? fmin(w->held_ms, held) : held;
 	held = w->held_ms;
 	if (w->best_end_ms > 0 && used < 1)
 		return held;
@@ -219,12 +237,6 @@ static double asked_ms(struct om_watch *w, double stop_ms)
 	else if (w->model.last.now_ms - w->asked_since_ms >= REFUSED_MS)
 		w->refused = true;
 	return ms;
-}
-
-/* Where the soft limit would do by now, no more is used of the hard one. */
-static double allowed_ms(const struct om_watch *w)
-{
-	return w->gentle_counts ? om_watch_soft_reach_ms(w) : om_watch_reach_ms(w);
 }
 
 /* How much may remain at the next count for the guest to be stopped then? */

@@ -18,7 +18,7 @@ void om_watch_print_need(const struct om_watch *w, char *text, size_t size)
 	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
 	char rate[32];
 
-	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_ms(w)) {
+	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_reach_ms(w)) {
 		snprintf(text, size,
 			 "needs more than %.1f s of downtime as QEMU reckons, %.1f s as measured; "
 			 "allowed %.1f s",

@@ -1116,6 +1116,9 @@ static void a_paused_migration_that_is_nearly_over_is_not_ended(void **unused)
 	s = busy(1, 9000, 50, 0);
 	s.paused = true;
 	assert_int_equal(om_watch_step(&watch, &s).kind, OM_ACTION_NONE);
+	/* But a link that dies then does not keep it for ever. */
+	s.now_ms = 14250;
+	assert_int_equal(om_watch_step(&watch, &s).kind, OM_ACTION_ABORT);
 }
 
 static void what_could_not_be_done_is_not_taken_for_done(void **unused)

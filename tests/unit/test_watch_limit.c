@@ -304,11 +304,10 @@ static struct om_watch walking(double used)
 
 	w.reach = OM_REACH_HARD;
 	w.counts = 5;
-	w.most_bytes = 60 * MIB;
 	w.least_bytes = 40 * MIB;
 	w.held_ms = 300;
 	/* The end of a stop that begins now lies at 21.5 s. */
-	w.best_end_ms = 21500 / (1 + 0.6 * used);
+	w.best_end_ms = 21500 / (1 + 0.8 * used);
 	return w;
 }
 
@@ -364,19 +363,19 @@ static void who_leaves_more_after_the_least_is_waited_for(void **unused)
 
 	(void)unused;
 	w.counts = 5;
-	w.most_bytes = 60 * MIB;
 	w.least_bytes = 40 * MIB;
 	w.model.last.remaining_bytes = (uint64_t)(58 * MIB);
 	assert_false(asks_for_the_switch_over(&w));
 	w = walking(0.1);
 	w.counts = 0;
-	w.most_bytes = w.least_bytes = 0;
+	w.least_bytes = 0;
 	for (int mib = 40; mib <= 60; mib += 5) {
 		w.model.last.remaining_bytes = (uint64_t)(mib * MIB);
+		w.model.passes[w.model.pass_count++ % OM_MODEL_PASSES].after = mib * MIB;
 		w.best_end_ms = 21500 / 1.06;
 		assert_false(asks_for_the_switch_over(&w));
 	}
-	assert_true(w.most_bytes == 60 * MIB && w.least_bytes == 40 * MIB);
+	assert_true(w.counts == 5 && w.least_bytes == 40 * MIB);
 }
 
 static void of_the_time_until_a_deadline_half_is_waited_at_the_most(void **unused)
@@ -406,7 +405,7 @@ static void who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit(void *
 	w = walking(1);
 	w.model.last.remaining_bytes = (uint64_t)(60 * MIB);
 	w.gentle_counts = 1;
-	assert_false(asks_for_the_switch_over(&w));
+	assert_in_range(om_watch_follow(&w).downtime_ms, 1, 455);
 }
 
 static struct om_action after(struct om_watch *w, uint64_t ms, double remaining_mib)
@@ -474,7 +473,7 @@ static void until_the_least_the_end_may_be_as_late_as_it_is_waited_for(void **un
 	(void)unused;
 	om_watch_foresee(&w);
 	waits_ms = w.forecast.eta_high_ms;
-	assert_true(w.forecast.eta_low_ms < 2000 && waits_ms > 8000 && waits_ms < 11000);
+	assert_true(w.forecast.eta_low_ms < 2000 && waits_ms > 10000 && waits_ms < 14000);
 	w.asked = 1; /* now it ends */
 	om_watch_foresee(&w);
 	assert_true(w.forecast.eta_high_ms < 3000);
