@@ -52,12 +52,12 @@ struct om_transport_facts {
 	struct om_transport_cpu src, dst;
 	uint32_t
 		fresh_page_ns; /* the destination takes so long for a page that is new; 0 = not known */
-	uint64_t link_bytes_ps;	  /* by the interface's speed; 0 = not known */
-	uint64_t busy_bytes_ps;	  /* what it carries of others at present */
-	uint64_t seen_bytes_ps;	  /* on the wire, in earlier migrations on this way; 0 = none */
-	bool seen_least;	  /* processors held that up, so that the link may carry more */
-	uint64_t stream_bytes_ps; /* of a single stream that they held up; 0 = not known */
-	bool packed_in_time;	  /* compressed ones have mostly kept to their downtime limit */
+	uint64_t link_bytes_ps;	     /* by the interface's speed; 0 = not known */
+	uint64_t busy_bytes_ps;	     /* what it carries of others at present */
+	uint64_t seen_bytes_ps;	     /* on the wire, in earlier migrations on this way; 0 = none */
+	bool seen_least;	     /* processors held that up, so that the link may carry more */
+	uint64_t stream_bytes_ps;    /* of a single stream that they held up; 0 = not known */
+	uint32_t packed_downtime_ms; /* that most compressed ones kept to; 0 = not known */
 	uint64_t
 		hot_bytes; /* that the guest writes again and again; of an earlier one; 0 = not known */
 	uint64_t dirty_bytes_ps; /* likewise */
@@ -76,7 +76,8 @@ struct om_transport_sight {
 	uint64_t epoch_ms, bytes_ps; /* bytes_ps 0 = none */
 	bool least;		     /* the link may carry more */
 	bool plain_stream;	     /* and a single stream, not encrypted, no more than this */
-	bool in_time;		     /* it kept to its downtime limit */
+	bool unpacked;		     /* by zstd or zlib */
+	uint32_t downtime_ms;	     /* of a packed one */
 };
 struct om_transport_seen {
 	const char *dst, *addr; /* the way: as in the records */

@@ -47,8 +47,9 @@ static void choose_compression(struct om_transport_case *c)
 {
 	const struct om_transport_facts *f = c->facts;
 	struct om_transport_way way = { .compression = OM_COMPRESSION_ZSTD, .level = 1 };
-	double most_ms = QUEUE_PART *
-			 (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
+	double soft_ms = (double)om_knob_number(c->knobs, OM_KNOB_MIGRATE_DOWNTIME_MAX_MS);
+	double most_ms = QUEUE_PART * soft_ms;
+	bool in_time = f->packed_downtime_ms && f->packed_downtime_ms <= soft_ms;
 	bool asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 
 	if (are_busy(f)) {
@@ -71,7 +72,7 @@ static void choose_compression(struct om_transport_case *c)
 		way.queue_ms = om_transport_queue_ms(c, &way);
 	}
 	/* What was measured counts for more than this estimate. */
-	if (way.queue_ms > most_ms && !f->packed_in_time) {
+	if (way.queue_ms > most_ms && !in_time) {
 		c->obstacle = "the destination would unpack so slowly that the guest waits for it";
 		return;
 	}

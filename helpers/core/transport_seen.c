@@ -12,6 +12,7 @@
 #define LEAST_MS 400
 /* So much more with compression shows that the processors held the plain ones up. */
 #define PACKED_MORE 1.25
+#define FULL 0.9
 
 /* The newest few of them are kept. */
 static void keep(struct om_transport_sight *sights, const struct om_transport_sight *sight)
@@ -56,12 +57,13 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 		return;
 	if (record->packed_permille) { /* in the whole time, since it stands for a bound alone */
 		sight.bytes_ps = om_history_rate(record);
-		sight.in_time = record->downtime_ms <= record->downtime_max_ms;
+		sight.downtime_ms = record->downtime_ms;
+		sight.unpacked = is_packed(record);
 		keep(seen->packed, &sight);
 	} else if (record->wire_ms >= LEAST_MS && record->wire_bytes) {
 		sight.bytes_ps = record->wire_bytes * 1000 / record->wire_ms;
 		sight.least = is_held_up_by_the_processor(record, sight.bytes_ps);
-		sight.plain_stream = sight.least && !strstr(record->transport, "TLS");
+		sight.plain_stream = sight.least && !*record->transport;
 		keep(seen->plain, &sight);
 	}
 }
@@ -87,14 +89,25 @@ static uint64_t fastest_stream(const struct om_transport_sight *sights)
 	return fastest;
 }
 
-static bool mostly_in_time(const struct om_transport_sight *sights)
+/* The least that more than half of them kept to; what is not unpacked has no queue. */
+static uint32_t usual_downtime(const struct om_transport_sight *sights)
 {
-	int balance = 0;
+	uint32_t found = 0;
+	size_t count = 0;
 
 	for (size_t i = 0; i < OM_TRANSPORT_SIGHTS; i++)
-		if (sights[i].bytes_ps)
-			balance += sights[i].in_time ? 1 : -1;
-	return balance > 0;
+		count += sights[i].unpacked;
+	for (size_t i = 0; i < OM_TRANSPORT_SIGHTS; i++) {
+		size_t within = 0;
+
+		for (size_t j = 0; j < OM_TRANSPORT_SIGHTS; j++)
+			within += sights[j].unpacked &&
+				  sights[j].downtime_ms <= sights[i].downtime_ms;
+		if (sights[i].unpacked && 2 * within > count &&
+		    (!found || sights[i].downtime_ms < found))
+			found = sights[i].downtime_ms + !sights[i].downtime_ms;
+	}
+	return found;
 }
 
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts)
@@ -105,8 +118,12 @@ void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_tran
 		packed.bytes_ps = facts->link_bytes_ps; /* no wire is faster than its interface */
 	facts->seen_least = plain.least ||
 			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
-	facts->packed_in_time = mostly_in_time(seen->packed);
+	facts->packed_downtime_ms = usual_downtime(seen->packed);
 	facts->stream_bytes_ps = fastest_stream(seen->plain);
+	/* Near what the interface carries it was the link that held it up. */
+	if ((double)facts->stream_bytes_ps > FULL * (double)facts->link_bytes_ps &&
+	    facts->link_bytes_ps)
+		facts->stream_bytes_ps = 0;
 	facts->seen_bytes_ps = plain.bytes_ps > packed.bytes_ps ? plain.bytes_ps : packed.bytes_ps;
 }
 

@@ -182,6 +182,10 @@ lost_connection()
 		try onemigrate "$verb" 31 pause-max=none
 		is "$verb $STATUS" "$verb 6"
 		has "$ERR" 'node01: cannot be reached by ssh'
+		printf '#!/bin/bash\nexit 69\n' >hosts/node01/run
+		try onemigrate "$verb" 31 pause-max=none
+		is "$verb $STATUS" "$verb 6"
+		has "$ERR" 'node01: no helper starts there'
 		rm hosts/node01/run
 		try onemigrate "$verb" 31 pause-max=none
 		is "$verb $STATUS" "$verb 6"

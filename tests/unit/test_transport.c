@@ -202,10 +202,11 @@ static void not_where_the_guest_would_wait_for_it(void **unused)
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
 	assert_non_null(strstr(t.why, "waits for it"));
-	given.facts.packed_in_time = true; /* it has not, so far */
+	given.facts.packed_downtime_ms = 499; /* it has not, so far */
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
-	given.facts.packed_in_time = false;
+	given.facts.packed_downtime_ms = 501;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 	given.name = "MIGRATE_DOWNTIME_MAX_MS"; /* where it may */
 	given.value = "2500";
 	assert_true(choose(&given, &t, &err));
