@@ -1109,11 +1109,11 @@ static void a_paused_migration_that_is_nearly_over_is_not_ended(void **unused)
 
 	(void)unused;
 	for (uint64_t ms = 1000; ms < 9000; ms += 250) {
-		s = busy(1, ms, 950 - ms / 10, 0);
+		s = busy(ms > 5000 ? 2 : 1, ms, 950 - ms / 10, 0);
 		s.paused = ms > 4000;
 		assert_int_not_equal(om_watch_step(&watch, &s).kind, OM_ACTION_ABORT);
 	}
-	s = busy(1, 9000, 50, 0);
+	s = busy(2, 9000, 50, 0);
 	s.paused = true;
 	assert_int_equal(om_watch_step(&watch, &s).kind, OM_ACTION_NONE);
 	/* But a link that dies then does not keep it for ever. */
