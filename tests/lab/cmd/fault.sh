@@ -70,12 +70,19 @@ fault_delay() {
 	fi
 }
 
-# The limit of the file system is drawn close to what is used. Oneadmin has no reserve of root's there.
+# The limit of the file system is drawn close to what is used. Oneadmin has no reserve of root's there. What is
+# written meanwhile may already be more than the limit that was computed, which the kernel refuses: then once more.
 fault_full() {
-	local host=$1 store=/var/lib/one/datastores/$2 used
+	local host=$1 store=/var/lib/one/datastores/$2
 	[[ $2 == 11[01] && $host == node* ]] || fault_usage
-	used=$(in_host "$host" root df --output=used -k "$store" | tail -n 1)
-	in_host "$host" root mount -o "remount,size=$((used + $3 * 1024 + 4))k" "store$2" "$store"
+	# shellcheck disable=SC2016 # expanded on the host
+	in_host "$host" root bash -c '
+		for ((try = 0; try < 50; try++)); do
+			used=$(df --output=used -k "$2" | tail -n 1)
+			mount -o "remount,size=$((used + $3 * 1024 + 4))k" "$1" "$2" 2>/dev/null && exit
+		done
+		echo "the limit of $2 could not be drawn" >&2
+		exit 1' full "store$2" "$store" "$3"
 }
 
 fault_space() {
