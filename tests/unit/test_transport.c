@@ -275,6 +275,39 @@ static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
 	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
+/* Shared with what computes there: each thread gets a part of a processor. */
+static void busy_processors_compress_as_long_as_they_can(void **unused)
+{
+	static const struct om_transport_cpu thirds = { 2, 300, 300 }, fifths = { 2, 200, 200 },
+					     less = { 2, 190, 190 };
+	struct given given = { .versions = trixie, .facts = usual(300) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.facts.sampled.work_ns /= 6;
+	given.facts.src = given.facts.dst = thirds;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	given.facts.dst = fifths;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.dst = less;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
+	assert_non_null(strstr(t.why, "too busy for compression"));
+	given.facts = usual(990); /* several connections, where one does not fill the link */
+	given.facts.link_bytes_ps = 1175000000;
+	given.facts.seen_bytes_ps = 800000000;
+	given.facts.seen_least = true;
+	given.facts.stream_bytes_ps = 800000000;
+	given.facts.src = given.facts.dst = (struct om_transport_cpu){ 2, 1000, 0 };
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.connections, 2);
+	given.facts.src = thirds;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.connections, 0);
+}
+
 static void words_of_the_options_win(void **unused)
 {
 	static const char *const words[] = { "--parallel", "--compressed", "--zerocopy --parallel",
@@ -617,6 +650,7 @@ int main(void)
 		cmocka_unit_test(not_where_the_guest_would_wait_for_it),
 		cmocka_unit_test(never_against_what_must_remain),
 		cmocka_unit_test(neither_on_pinned_processors_nor_for_a_few_pages),
+		cmocka_unit_test(busy_processors_compress_as_long_as_they_can),
 		cmocka_unit_test(words_of_the_options_win),
 		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),
 		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
