@@ -67,10 +67,19 @@ static double taken_ps(const struct om_transport_case *c, const struct om_transp
 	return om_transport_cpus_for(&c->facts->dst, fmax(1, way->connections)) * 1e9 / ns;
 }
 
+/* Bytes of memory per second that the source's processors send by several connections. */
+static double given_ps(const struct om_transport_case *c, const struct om_transport_way *way)
+{
+	double ns = CHANNEL_NS * slowness(c) + work_ns(c, way);
+
+	ns += c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0;
+	return om_transport_cpus_for(&c->facts->src, way->connections) * 1e9 / ns;
+}
+
 /* Bytes of memory per second. */
 double om_transport_speed(const struct om_transport_case *c, const struct om_transport_way *way)
 {
-	double tls = c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0, send_ns, src;
+	double tls = c->flags & OM_FLAG_TLS ? OM_TRANSPORT_TLS_NS : 0;
 	double link = c->link_ps > 0 ? c->link_ps / packed_part(c, way) : INFINITY;
 
 	if (!way->connections) {
@@ -80,9 +89,7 @@ double om_transport_speed(const struct om_transport_case *c, const struct om_tra
 		link = fmin(link, taken_ps(c, way));
 		return fmin(link, cpus * 1e9 / (slowness(c) * 1e9 / OM_TRANSPORT_STREAM_PS + tls));
 	}
-	send_ns = CHANNEL_NS * slowness(c) + work_ns(c, way) + tls;
-	src = om_transport_cpus_for(&c->facts->src, way->connections) * 1e9 / send_ns;
-	return fmin(link, fmin(src, taken_ps(c, way)));
+	return fmin(link, fmin(given_ps(c, way), taken_ps(c, way)));
 }
 
 /* What the link carries, by all that is known of it. */
@@ -130,11 +137,19 @@ uint32_t om_transport_connections(const struct om_transport_case *c, enum om_com
 	return way.connections;
 }
 
+/* There stands what was sent faster than it is taken in, until the sockets are full. */
 double om_transport_queue_ms(const struct om_transport_case *c, const struct om_transport_way *way)
 {
-	double taken = taken_ps(c, way), part = packed_part(c, way);
+	double taken = taken_ps(c, way), part = packed_part(c, way), sent = given_ps(c, way);
+	const struct om_sampled *sampled = &c->facts->sampled;
+	double memory = (double)c->facts->memory_bytes, most;
 
-	if (!way->compression || (c->link_ps > 0 && c->link_ps / part <= taken))
+	if (c->link_ps > 0)
+		sent = fmin(sent, c->link_ps / part);
+	if (!way->compression || sent <= taken)
 		return 0;
-	return (double)way->connections * QUEUE_BYTES / part * 1000 / taken;
+	if (sampled->bytes)
+		memory *= 1 - (double)sampled->zero_bytes / (double)sampled->bytes;
+	most = (double)way->connections * QUEUE_BYTES / part;
+	return fmin(most, memory * (1 - taken / sent)) * 1000 / taken;
 }

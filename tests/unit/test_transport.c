@@ -190,6 +190,7 @@ static void not_where_the_guest_would_wait_for_it(void **unused)
 
 	(void)unused;
 	given.facts.dst.cpus = 2;
+	given.facts.sampled.work_ns /= 10; /* it is packed faster than that */
 	given.facts.fresh_page_ns = 500;
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
@@ -216,6 +217,41 @@ static void not_where_the_guest_would_wait_for_it(void **unused)
 	given.facts.fresh_page_ns = 15000;
 	given.value = "100";
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+}
+
+/* The queue grows by what is sent faster than it is taken in, for as long as memory is sent. */
+static void a_queue_needs_time_and_a_faster_sender(void **unused)
+{
+	struct given given = { .versions = trixie, .facts = usual(60) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	given.facts.dst.cpus = 2;
+	given.facts.sampled.work_ns = 300000;
+	given.facts.fresh_page_ns = 15000;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.memory_bytes = 64 * MIB;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	assert_in_range(t.expected_queue_ms, 50, 299);
+	given.facts.memory_bytes = 512 * MIB;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.sampled.bytes *= 10; /* a tenth of it is to be sent */
+	given.facts.sampled.zero_bytes = 9000000;
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	given = (struct given){ .versions = trixie, .facts = usual(60) };
+	given.facts.dst.cpus = given.facts.src.cpus = 2;
+	given.facts.fresh_page_ns = 2500;
+	given.facts.sampled.work_ns = 1400000; /* packed less fast than it is unpacked */
+	given.name = "MIGRATE_DOWNTIME_MAX_MS";
+	given.value = "50";
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_ZSTD);
+	assert_int_equal(t.expected_queue_ms, 0);
+	given.facts.sampled.work_ns = 900000;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
 /* `plan` foretells with it. */
@@ -646,6 +682,7 @@ int main(void)
 		cmocka_unit_test(compresses_where_it_is_faster),
 		cmocka_unit_test(slow_processors_are_helped_by_a_second_one),
 		cmocka_unit_test(not_for_little),
+		cmocka_unit_test(a_queue_needs_time_and_a_faster_sender),
 		cmocka_unit_test(what_is_asked_for_has_a_speed_too),
 		cmocka_unit_test(not_where_the_guest_would_wait_for_it),
 		cmocka_unit_test(never_against_what_must_remain),
