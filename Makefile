@@ -30,7 +30,7 @@ PLATFORM = $(shell bash -c '. remotes/onemigrate/driver.sh; om_platform; echo "$
 # $(call obj,sources,directory): their objects below that directory
 obj = $(patsubst %.c,$(B)/$(2)/%.o,$(1))
 
-.PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench bench-busy bench-least bench-transport bench-local \
+.PHONY: all help check unit edge golden fuzz-replay shell lint lab-check bench bench-busy bench-least bench-transport bench-local bench-stall \
 	demo dist install clean fuzz docs sim
 all: $(PROGRAMS)
 
@@ -42,6 +42,7 @@ help:
 	@echo 'make bench-busy | bench-least     busy guests: ours against the rules of others, against the least pause (root; hours)'
 	@echo 'make bench-local     storage that hosts do not share: ours against what stock does (root)'
 	@echo 'make bench-transport    ways of sending against each other (root; hours)'
+	@echo 'make bench-stall     what it costs a guest that its memory is read before the start (root)'
 	@echo 'make unit | edge | golden | fuzz-replay | shell | lint | lab-check | sim     parts of check'
 	@echo 'make fuzz       fuzz each parser for FUZZ_SECONDS (60) seconds'
 	@echo 'make docs       write the generated parts of the manual and of the README'
@@ -139,6 +140,8 @@ bench-transport: all
 	@tests/bench/transport $(KINDS)
 bench-local: all
 	@tests/bench/local
+bench-stall: all
+	@tests/bench/stall
 
 # ---- documentation, packing ----
 

@@ -58,6 +58,44 @@ cancel() {
 	lab exec node01 --user "$USER_OF_LAB" -- $RUN cancel 31
 }
 
+# answers STATUS ERE VERB...: what an operator is told.
+answers() {
+	local want=$1 text=$2 status=0 out
+	shift 2
+	out=$(lab exec node01 --user "$USER_OF_LAB" -- $RUN "$@" 2>&1) || status=$?
+	echo "$* -> $out (status $status)"
+	[[ $status == "$want" && $out =~ $text ]]
+}
+
+runs_on() { # the guest computes
+	[[ $(lab exec node01 -- virsh -q domstate one-31) == running ]]
+}
+
+# A verb that cannot be carried out yet is waited for, for ten seconds; all at once.
+steer_files() {
+	local pids=() pid
+	answers 5 'files are being sent.*nothing was changed' set 31 downtime-max=400 >"$T/steer.set" 2>&1 & pids+=($!)
+	answers 5 'files are being sent.*nothing was changed' pause 31 >"$T/steer.pause" 2>&1 & pids+=($!)
+	answers 5 'files are being sent.*nothing was changed' postcopy 31 >"$T/steer.postcopy" 2>&1 & pids+=($!)
+	for pid in "${pids[@]}"; do
+		wait "$pid" || { cat "$T"/steer.*; return 1; }
+	done
+	runs_on && cancel
+}
+
+steer_disks() {
+	local pid
+	answers 0 'in force: .*400 ms' set 31 downtime-max=400 &&
+		answers 0 'the disks keep the bandwidth' set 31 bandwidth=5 &&
+		answers 5 'not started with post-copy' postcopy 31 || return 1
+	# The guest is not stopped for whole disks.
+	answers 5 'nothing was changed|without success|cancelled' pause 31 >"$T/steer.pause" 2>&1 &
+	pid=$!
+	sleep 1
+	runs_on && cancel || return 1
+	wait "$pid" || { cat "$T/steer.pause"; return 1; }
+}
+
 terminate() {
 	lab exec node01 -- kill -TERM "$(supervisor)"
 }
@@ -125,8 +163,12 @@ during "a file that changes while it is sent" sending append
 check "the sentence names it" said 'Error migrating VM 31: .*big'
 during "the connection is lost while files are sent" sending kill_ssh
 during "the working process is killed while files are sent" sending kill_worker
+settings DEST_HOST_APPEND=-10g1 MIGRATE_BANDWIDTH_MIBPS=1
+during "set, pause and postcopy while files are sent" sending steer_files
 
 # ---- in the disk phase
+settings "${SLOW[@]}"
+during "set, pause and postcopy while disks are copied" copying_disks steer_disks
 during "cancelled while disks are copied" copying_disks cancel
 during "SIGTERM while disks are copied" copying_disks terminate
 during "the destination's QEMU is killed while disks are copied" copying_disks \
