@@ -151,6 +151,12 @@ uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 
 /* Of that, what holds for every VM between these hosts. */
 uint32_t om_plan_refused_for_all(const struct om_plan *plan, size_t attempt,
+				 const struct om_versions *versions,
+				 const struct om_attempt_end *end);
+
+/* Of that again, what counts without a weaker attempt, as none is made: encryption that is required. */
+uint32_t om_plan_refused_at_once(const struct om_plan *plan, size_t attempt,
+				 const struct om_versions *versions,
 				 const struct om_attempt_end *end);
 
 /* Does the end of `weaker`, made right after `failed`, prove that what it did without is the reason? */

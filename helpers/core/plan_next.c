@@ -137,14 +137,28 @@ uint32_t om_plan_refused(const struct om_plan *plan, size_t attempt,
 	return ours & OM_FLAG_ZEROCOPY ? OM_REFUSED_ZEROCOPY : method_of(plan);
 }
 
-/* The certificate may be wrong for the address of the disks' data alone (libvirt below 8.2). */
+/* From 8.2 on --tls-destination is that of the disks too; before, the certificate may be wrong for the
+ * address of their data alone. */
+#define ONE_NAME_LIBVIRT 8002000
+
 uint32_t om_plan_refused_for_all(const struct om_plan *plan, size_t attempt,
+				 const struct om_versions *versions,
 				 const struct om_attempt_end *end)
 {
 	bool disks = plan->attempts[attempt].flags &
 		     (OM_FLAG_NON_SHARED_DISK | OM_FLAG_NON_SHARED_INC);
+	bool theirs = disks && versions->src_libvirt < ONE_NAME_LIBVIRT;
 
-	return om_plan_refused(plan, attempt, end) & ~(disks ? OM_REFUSED_TLS : 0);
+	return om_plan_refused(plan, attempt, end) & ~(theirs ? OM_REFUSED_TLS : 0);
+}
+
+uint32_t om_plan_refused_at_once(const struct om_plan *plan, size_t attempt,
+				 const struct om_versions *versions,
+				 const struct om_attempt_end *end)
+{
+	uint32_t certain = plan->transport.tls_required ? OM_REFUSED_TLS : 0;
+
+	return om_plan_refused_for_all(plan, attempt, versions, end) & certain;
 }
 
 bool om_plan_got_further(const struct om_attempt *failed, const struct om_attempt *weaker,

@@ -10,13 +10,15 @@
 
 #define ASK_MS 20000
 
-/* The fast network needs the destination's addresses, whatever is checked. */
+/* Whatever is checked: the fast network needs the destination's addresses, and encryption to know of its
+ * certificates before anything is touched. */
 static bool is_needed(const struct om_session *s)
 {
 	enum om_fast_source source = om_plan_fast_source(&s->req, &s->knobs, &s->opts);
 
 	return om_knob_number(&s->knobs, OM_KNOB_MIGRATE_CHECK) != OM_CHECK_OFF || !s->req.shared ||
-	       source == OM_FAST_NETWORK || source == OM_FAST_APPEND;
+	       source == OM_FAST_NETWORK || source == OM_FAST_APPEND ||
+	       om_knob_number(&s->knobs, OM_KNOB_MIGRATE_TLS) != OM_CHOICE_TLS_OFF;
 }
 
 static bool is_proven(const struct om_checkup *c, const char *check)

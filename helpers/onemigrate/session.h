@@ -175,11 +175,10 @@ bool om_transport_packs(const struct om_session *s); /* memory is compressed in 
 bool om_transport_counts(const struct om_session *s);
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
-/* An attempt has ended. What the one before it was refused is remembered where this one got further. */
+/* An attempt has ended. What the one before it was refused is remembered where this one got further, and at
+ * once where none follows that could. */
 void om_transport_ended(struct om_session *s, const struct om_attempt *attempt,
 			const struct om_attempt_end *end);
-void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
-			  const struct om_attempt_end *end);
 
 /* way.c: where the memory would go. `dst` has the destination's own addresses where it is known. */
 void om_way_find(struct om_session *s, const struct om_survey *dst);

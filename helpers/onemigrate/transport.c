@@ -180,15 +180,3 @@ void om_transport_gather(struct om_session *s)
 	free(s->look.net_before);
 	s->look.net_before = NULL;
 }
-
-void om_transport_refused(struct om_session *s, const struct om_attempt *attempt,
-			  const struct om_attempt_end *end)
-{
-	uint32_t refused = 0;
-
-	for (size_t i = 0; i < s->plan.attempt_count; i++)
-		if (&s->plan.attempts[i] == attempt)
-			refused = om_plan_refused_for_all(&s->plan, i, end);
-	if (refused)
-		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
-}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of sending while it runs: what it takes, and what it makes of a downtime limit. */
 #include "om_log.h"
+#include "om_refused.h"
 #include "session.h"
 
 #include <string.h>
@@ -35,11 +36,28 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	pthread_mutex_unlock(&s->lock);
 }
 
+typedef uint32_t judge_refusal(const struct om_plan *plan, size_t attempt,
+			       const struct om_versions *versions,
+			       const struct om_attempt_end *end);
+
+static void remember(const struct om_session *s, const struct om_attempt *attempt,
+		     const struct om_attempt_end *end, judge_refusal *judge)
+{
+	uint32_t refused = 0;
+
+	for (size_t i = 0; i < s->plan.attempt_count; i++)
+		if (&s->plan.attempts[i] == attempt)
+			refused = judge(&s->plan, i, &s->facts.versions, end);
+	if (refused)
+		om_refused_add(s->args.dst, &s->facts.versions, refused, om_epoch_ms());
+}
+
 void om_transport_ended(struct om_session *s, const struct om_attempt *attempt,
 			const struct om_attempt_end *end)
 {
 	if (s->look.failed && om_plan_got_further(s->look.failed, attempt, end))
-		om_transport_refused(s, s->look.failed, &s->look.failure);
+		remember(s, s->look.failed, &s->look.failure, om_plan_refused_for_all);
+	remember(s, attempt, end, om_plan_refused_at_once);
 	s->look.failed = attempt;
 	s->look.failure = *end;
 }

@@ -68,15 +68,20 @@ static void a_certificate_that_disks_refuse_is_not_one_that_memory_refuses(void 
 	const struct om_attempt_end end = { .vir_code = 1,
 					    .vir_domain = 10,
 					    .text = "Certificate does not match the hostname" };
+	struct om_versions old = { .src_libvirt = 8001000 }, unknown = { .dst_libvirt = 8002000 },
+			   new = { .src_libvirt = 8002000 };
 
 	(void)state;
 	plan.attempts[0].flags = OM_FLAG_LIVE | OM_FLAG_TLS;
-	assert_int_equal(om_plan_refused_for_all(&plan, 0, &end), OM_REFUSED_TLS);
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &old, &end), OM_REFUSED_TLS);
 	plan.attempts[0].flags |= OM_FLAG_NON_SHARED_DISK;
 	assert_int_equal(om_plan_refused(&plan, 0, &end), OM_REFUSED_TLS);
-	assert_int_equal(om_plan_refused_for_all(&plan, 0, &end), 0);
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &old, &end), 0);
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &unknown, &end), 0);
+	/* One name for both. */
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &new, &end), OM_REFUSED_TLS);
 	plan.attempts[0].flags ^= OM_FLAG_NON_SHARED_DISK | OM_FLAG_NON_SHARED_INC;
-	assert_int_equal(om_plan_refused_for_all(&plan, 0, &end), 0);
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &old, &end), 0);
 }
 
 int main(void)

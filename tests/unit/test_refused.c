@@ -109,6 +109,33 @@ static void only_a_weaker_attempt_that_gets_further_proves_it(void **unused)
 	assert_false(om_plan_got_further(&failed, &next, &ok));
 }
 
+/* No weaker attempt follows which could prove it. */
+static void encryption_that_is_required_is_refused_at_once(void **unused)
+{
+	static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013 };
+	const struct om_attempt_end no_credentials = {
+		.vir_code = 1,
+		.vir_domain = 10,
+		.text = "internal error: unable to execute QEMU command 'object-add': Unable to "
+			"access credentials /etc/pki/qemu/ca-cert.pem",
+	};
+	const struct om_attempt_end no_method = { .vir_code = 8,
+						  .text = "Unsupported compression method" };
+	struct om_plan plan = plan_for("MIGRATE_TLS", "required", 0);
+
+	(void)unused;
+	assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &no_credentials),
+			 OM_REFUSED_TLS);
+	/* A weaker attempt follows that. */
+	assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &no_method), 0);
+	om_plan_free(&plan);
+	plan = plan_for("MIGRATE_TLS", "opportunistic", 0);
+	assert_int_equal(om_plan_refused_for_all(&plan, 0, &versions, &no_credentials),
+			 OM_REFUSED_TLS);
+	assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &no_credentials), 0);
+	om_plan_free(&plan);
+}
+
 static void zero_copy_that_is_refused_leaves_the_connections(void **unused)
 {
 	const struct om_attempt_end locked = { .vir_code = 38,
@@ -161,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_asked_for_by_name_is_tried_again_after_a_day),
 		cmocka_unit_test(only_a_weaker_attempt_that_gets_further_proves_it),
+		cmocka_unit_test(encryption_that_is_required_is_refused_at_once),
 		cmocka_unit_test(zero_copy_that_is_refused_leaves_the_connections),
 		cmocka_unit_test(what_is_left_of_a_way_is_told),
 	};

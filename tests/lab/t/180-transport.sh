@@ -110,6 +110,9 @@ check "because stock does not encrypt" said "own script, which does not encrypt,
 settings "$FAST" "$UNSAFE" MIGRATE_TLS=required MIGRATE_COMPRESSION=none
 drive 31
 check "TLS required without certificates: the VM stays" stayed 31 node01
+drive 31
+check "the second time: refused" stayed 31 node01
+check "because the hosts have refused it, before anything was touched" said 'MIGRATE_TLS is required and cannot be had: this pair of hosts has refused it within the last hour.*nothing was touched'
 for node in node01 node02; do # where it can be read, it is known where they would have to be
 	lab exec "$node" -- chmod 644 /etc/libvirt/qemu.conf
 done
