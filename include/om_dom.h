@@ -70,6 +70,9 @@ void om_dom_free(struct om_dom *dom);
 /* The QEMU that its machine type came with ("pc-q35-10.0"), as libvirt counts versions: the guest runs in that
  * one or in a newer one. 0 = the type does not tell ("pc-q35-rhel9.4.0"). */
 uint64_t om_dom_machine_version(const struct om_dom *dom);
+/* Of that and of what its host has installed the older one: where nobody can see in which of them, or between
+ * them, the guest runs. */
+uint64_t om_dom_least_qemu(const struct om_dom *dom, uint64_t installed);
 
 /* In om_survey.cpu_why, before the name. */
 #define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "

@@ -9,10 +9,13 @@
 #define OM_REFUSED_LINES 128
 #define OM_REFUSED_FRESH_MS (7 * 86400 * UINT64_C(1000))
 
+struct om_refused_pair {
+	const char *src_host, *dst_host; /* by their names in OpenNebula */
+	const struct om_versions *versions;
+};
+
 /* OM_REFUSED_* of om_transport.h, and OM_REFUSED_DAY_OLD() of those that were refused before the last day. */
-uint32_t om_refused_read(const char *dst_host, const struct om_versions *versions,
-			 uint64_t epoch_ms);
-void om_refused_add(const char *dst_host, const struct om_versions *versions, uint32_t refused,
-		    uint64_t epoch_ms);
+uint32_t om_refused_read(const struct om_refused_pair *pair, uint64_t epoch_ms);
+void om_refused_add(const struct om_refused_pair *pair, uint32_t refused, uint64_t epoch_ms);
 
 #endif

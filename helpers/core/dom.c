@@ -57,6 +57,13 @@ uint64_t om_dom_machine_version(const struct om_dom *dom)
 	return (uint64_t)major * 1000000 + (uint64_t)minor * 1000;
 }
 
+uint64_t om_dom_least_qemu(const struct om_dom *dom, uint64_t installed)
+{
+	uint64_t least = om_dom_machine_version(dom);
+
+	return least < installed ? least : installed;
+}
+
 /*
  * What a NO of virConnectCompareHypervisorCPU() is worth, by the guest's live <cpu>.
  *

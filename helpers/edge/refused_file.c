@@ -16,14 +16,18 @@
 #define HEAD "onemigrate-refused=1"
 #define TLS_FRESH_MS 3600000
 #define DAY_MS 86400000
-#define KEY_MAX 400
+#define KEY_MAX 600
 #define TEXT_MAX (OM_REFUSED_LINES * (KEY_MAX + 64))
 
-/* "node02 11003000 11003000 10000013 10000013" */
-static void print_key(char key[KEY_MAX], const char *dst_host, const struct om_versions *v)
+/* "node01 node02 11003000 11003000 10000013 10000013"; the first matters where one directory serves several
+ * sources, as on the front-end. Lines of older releases, which lack it, match none. */
+static void print_key(char key[KEY_MAX], const struct om_refused_pair *pair)
 {
-	snprintf(key, KEY_MAX, "%.250s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, dst_host,
-		 v->src_libvirt, v->dst_libvirt, v->src_qemu, v->dst_qemu);
+	const struct om_versions *v = pair->versions;
+
+	snprintf(key, KEY_MAX, "%.250s %.250s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
+		 pair->src_host, pair->dst_host, v->src_libvirt, v->dst_libvirt, v->src_qemu,
+		 v->dst_qemu);
 }
 
 /* NULL where there is none; malloc'ed. */
@@ -63,8 +67,7 @@ static bool read_line(const char *text, uint64_t epoch_ms, struct line *line)
 	return true;
 }
 
-uint32_t om_refused_read(const char *dst_host, const struct om_versions *versions,
-			 uint64_t epoch_ms)
+uint32_t om_refused_read(const struct om_refused_pair *pair, uint64_t epoch_ms)
 {
 	struct om_err ignored;
 	OM_AUTOCLOSE int dirfd = om_state_dir_open(false, &ignored);
@@ -73,7 +76,7 @@ uint32_t om_refused_read(const char *dst_host, const struct om_versions *version
 	uint32_t all = 0, today = 0;
 	struct line line;
 
-	print_key(wanted, dst_host, versions);
+	print_key(wanted, pair);
 	for (char *at; (at = strsep(&rest, "\n"));) {
 		if (!read_line(at, epoch_ms, &line) || strcmp(line.key, wanted) != 0)
 			continue;
@@ -112,8 +115,7 @@ static void print_all(struct om_buf *buf, char *text, const char *wanted, uint32
 }
 
 /* Of two processes at once one may be forgotten, which costs one more attempt. */
-void om_refused_add(const char *dst_host, const struct om_versions *versions, uint32_t refused,
-		    uint64_t epoch_ms)
+void om_refused_add(const struct om_refused_pair *pair, uint32_t refused, uint64_t epoch_ms)
 {
 	struct om_err ignored;
 	OM_AUTOCLOSE int dirfd = om_state_dir_open(true, &ignored), fd = -1;
@@ -123,7 +125,7 @@ void om_refused_add(const char *dst_host, const struct om_versions *versions, ui
 
 	if (dirfd < 0)
 		return;
-	print_key(wanted, dst_host, versions);
+	print_key(wanted, pair);
 	print_all(&buf, text, wanted, refused, epoch_ms);
 	snprintf(temp, sizeof(temp), NAME ".%d", (int)getpid());
 	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -176,7 +176,9 @@ void om_transport_gather(struct om_session *s)
 	look_back(s, f);
 	f->pinned_cpus = s->dom.pinned_cpus;
 	take_tls(s, f);
-	f->refused = om_refused_read(s->args.dst, &s->facts.versions, om_epoch_ms());
+	f->refused = om_refused_read(&(struct om_refused_pair){ s->args.src, s->args.dst,
+								&s->facts.versions },
+				     om_epoch_ms());
 	free(s->look.net_before);
 	s->look.net_before = NULL;
 }

@@ -130,6 +130,18 @@ static void the_machine_type_tells_the_least_version(void **unused)
 	}
 }
 
+static void unseen_it_is_the_older_of_both(void **unused)
+{
+	struct om_dom dom = { .machine = (char *)(uintptr_t) "pc-q35-7.2" };
+
+	(void)unused;
+	assert_int_equal(om_dom_least_qemu(&dom, 10000013), 7002000);
+	assert_int_equal(om_dom_least_qemu(&dom, 7001000), 7001000);
+	assert_int_equal(om_dom_least_qemu(&dom, 0), 0);
+	dom.machine = NULL;
+	assert_int_equal(om_dom_least_qemu(&dom, 10000013), 0); /* it does not tell */
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -138,6 +150,7 @@ int main(void)
 		TEST(an_upgrade_replaces_the_program_under_a_guest),
 		TEST(another_guest_is_not_this_one),
 		cmocka_unit_test(the_machine_type_tells_the_least_version),
+		cmocka_unit_test(unseen_it_is_the_older_of_both),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
