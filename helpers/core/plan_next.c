@@ -89,15 +89,37 @@ static bool zerocopy_refused(const struct om_attempt_end *end)
 	       (end->vir_code == VIR_OPERATION_FAILED && says(end, "MSG_ZEROCOPY"));
 }
 
+/* What libvirt and QEMU call options, parameters and capabilities of migration; not "cannot migrate domain". */
+static bool names_the_way(const struct om_attempt_end *end)
+{
+	static const char *const words[] = { "igration option",
+					     "igration parameter",
+					     "igration capabilit",
+					     "arallel migration",
+					     "ompression",
+					     "multifd",
+					     "xbzrle",
+					     "zstd",
+					     "zlib",
+					     "zero-copy",
+					     "ero copy" };
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(words); i++)
+		if (says(end, words[i]))
+			return true;
+	return false;
+}
+
 /* A flag or a parameter that this libvirt or this QEMU does not know, or cannot have with the others. */
 static bool is_unsupported(const struct om_attempt_end *end)
 {
 	switch (end->vir_code) {
 	case VIR_INVALID_ARG:
 	case VIR_ARGUMENT_UNSUPPORTED:
-	case VIR_OPERATION_INVALID:
-	case VIR_CONFIG_UNSUPPORTED:
 		return true;
+	case VIR_OPERATION_INVALID: /* "domain has active block job" */
+	case VIR_CONFIG_UNSUPPORTED:
+		return names_the_way(end);
 	case VIR_INTERNAL_ERROR:
 		return says(end, "migrate-set-parameters") || says(end, "migrate-set-capabilities");
 	default:

@@ -354,9 +354,9 @@ static void move_memory(const struct om_run_ops *ops, const struct om_plan *plan
 			return;
 		if (call.restart & ~now->flags)
 			begin_again(ops, now, &call, &again);
-		else if (!restarted && go_on(ops, plan, &end->attempt, &call))
-			continue;
-		else if (!block_job_began(ops, &call, &tries_left))
+		else if (block_job_began(ops, &call, &tries_left))
+			continue; /* which says nothing of the attempt */
+		else if (restarted || !go_on(ops, plan, &end->attempt, &call))
 			return;
 	}
 	end->has_err = true;

@@ -1072,6 +1072,31 @@ static void a_host_that_refuses_the_way_of_sending_is_sent_to_by_a_single_stream
 		"'zstd'); it is sent by a single stream");
 }
 
+/* "domain has active block job" is no refusal of the way. */
+static void a_block_job_is_not_blamed_on_the_way_of_sending(void **unused)
+{
+	const unsigned int ours = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED;
+	struct om_plan plan = {
+		.flags = OM_FLAG_LIVE | ours,
+		.transport = { .flags = ours, .compression = OM_COMPRESSION_ZSTD },
+		.attempts = { { .path = OM_PATH_FAST, .flags = OM_FLAG_LIVE | ours },
+			      { .path = OM_PATH_FAST, .flags = OM_FLAG_LIVE } },
+		.attempt_count = 2,
+	};
+	/* Whatever it is called. */
+	struct world w = { START, .plan = &plan, .block_jobs = 1, .block_jobs_from = 1,
+			   .calls = { REFUSAL(INVALID_ARG, "job"), SUCCESS } };
+	const struct om_run_ops ops = ops_of(&w);
+	struct om_run_end end;
+
+	(void)unused;
+	om_run_migrate(&ops, &plan, 3, &end);
+	assert_int_equal(end.verdict, OM_VERDICT_DEST);
+	assert_string_equal(
+		w.trace, "save touch drop memory0 reopen block-job memory0 switched define-dest");
+	assert_int_equal(w.warnings, 0);
+}
+
 static void a_job_that_outlives_its_call_is_cancelled_before_the_source_is_named(void **unused)
 {
 	static const struct row rows[] = {
@@ -1422,6 +1447,7 @@ int main(void)
 			a_stop_before_the_touch_touches_nothing_and_one_in_the_copy_is_answered),
 		cmocka_unit_test(a_block_job_is_waited_for_as_often_as_virsh_tries_says),
 		cmocka_unit_test(a_block_job_that_began_later_is_waited_for_too),
+		cmocka_unit_test(a_block_job_is_not_blamed_on_the_way_of_sending),
 		cmocka_unit_test(what_the_hosts_say_before_decides_whether_it_begins),
 		cmocka_unit_test(a_repeated_action_says_so),
 		cmocka_unit_test(a_throttled_restart_is_made_once_and_only_from_a_proven_source),
