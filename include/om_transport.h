@@ -143,6 +143,12 @@ struct om_transport {
 };
 
 /*
+ * FEATURES/MIGRATE_COMPRESSED is the text of the VM's owner: as with OpenNebula's own script where nothing else
+ * is said of the way of sending, else left out, with a warning in opts->warnings.
+ */
+void om_transport_settle_features(struct om_opts *opts, const struct om_knobs *knobs);
+
+/*
  * Chooses. `flags` are those of the plan so far, post-copy that MIGRATE_POSTCOPY arms among them.
  * Words of the options are kept as they are. False: OM_E_REFUSED, MIGRATE_TLS is required and cannot
  * be had.

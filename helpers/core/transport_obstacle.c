@@ -39,6 +39,34 @@ bool om_transport_has_words(const struct om_transport_case *c)
 	       (om_params_get(params, "migrate_uri") && !goes_by(c, "tcp:"));
 }
 
+/* What the administrator has said of it; NULL: nothing. */
+static const char *said_instead(const struct om_opts *opts, const struct om_knobs *knobs)
+{
+	static const enum om_knob_id settings[] = { OM_KNOB_MIGRATE_COMPRESSION,
+						    OM_KNOB_MIGRATE_CONNECTIONS,
+						    OM_KNOB_MIGRATE_ZEROCOPY };
+
+	for (size_t i = 0; i < OM_ARRAY_LEN(settings); i++)
+		if (knobs->v[settings[i]].origin != OM_ORIGIN_DEFAULT)
+			return om_knob_table[settings[i]].name;
+	return opts->flags & OM_FLAG_PARALLEL ? "--parallel" : NULL;
+}
+
+void om_transport_settle_features(struct om_opts *opts, const struct om_knobs *knobs)
+{
+	const char *instead = said_instead(opts, knobs);
+	OM_AUTOFREE char *text = NULL;
+
+	/* By a method that MIGRATE_OPTIONS names it is compressed anyway. */
+	if (!(opts->feature_flags & OM_FLAG_COMPRESSED) || !instead ||
+	    om_params_get(&opts->params, "compression"))
+		return;
+	opts->flags &= ~OM_FLAG_COMPRESSED;
+	opts->feature_flags &= ~OM_FLAG_COMPRESSED;
+	text = om_xasprintf("FEATURES/MIGRATE_COMPRESSED is left out: %s is set", instead);
+	om_strv_add(&opts->warnings, text);
+}
+
 /* ---- defects of QEMU's several connections ---- */
 
 /* Older ones send memory in packets that 9.2.0 no longer reads it from; mended in 9.2.1 (QEMU commit

@@ -132,6 +132,7 @@ bool om_session_settings(struct om_session *s, struct om_err *err)
 	if (!om_opts_parse(&s->opts, om_knob_text(&s->knobs, OM_KNOB_MIGRATE_OPTIONS), err))
 		return false;
 	om_opts_add_features(&s->opts, s->req.auto_converge, s->req.compressed);
+	om_transport_settle_features(&s->opts, &s->knobs);
 	s->shared->fast_configured =
 		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_MIGRATE_NETWORK)) ||
 		!om_str_empty(om_knob_text(&s->knobs, OM_KNOB_DEST_HOST_APPEND));

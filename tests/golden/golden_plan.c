@@ -318,6 +318,7 @@ int main(int argc, char **argv)
 		printf("bad options: %s\n", err.msg);
 	} else {
 		om_opts_add_features(&opts, req.auto_converge, req.compressed);
+		om_transport_settle_features(&opts, &knobs);
 		facts.fast_source = om_plan_fast_source(&req, &knobs, &opts);
 		name_fast(&facts, &req, &knobs);
 		print(&req, &knobs, &opts, &facts);
