@@ -43,9 +43,10 @@ struct om_facts {
 	enum om_fast_source fast_source;
 	struct om_fast fast;
 	bool mgmt_routed;
-	struct om_route mgmt_route;    /* towards the oned name */
-	uint64_t populated_bytes;      /* memory that the guest ever wrote; 0 = not known */
-	uint32_t max_downtime_ms;      /* the domain's own limit; 0 = not known */
+	struct om_route mgmt_route; /* towards the oned name */
+	uint64_t populated_bytes;   /* memory that the guest ever wrote; 0 = not known */
+	uint32_t max_downtime_ms;   /* the domain's own limit; 0 = not known */
+	uint64_t bandwidth_mibps; /* likewise (`virsh migrate-setspeed`); 0 = none, or not known */
 	const char *postcopy_obstacle; /* of the VM's own: static text; NULL = none */
 	uint64_t begun_ms;	       /* monotonic clock: from here on the deadline is counted */
 	bool has_guest_agent;

@@ -137,6 +137,8 @@ bool om_vir_sample(struct om_vir *vir, struct om_sample *sample, uint64_t now_ms
 bool om_vir_set_downtime(struct om_vir *vir, uint32_t downtime_ms,
 			 struct om_err *err) OM_MUST_CHECK;
 uint64_t om_vir_bandwidth_mibps(struct om_vir *vir); /* the domain's limit; 0 = not known */
+/* The same where it limits anything; 0 = it does not, or is not known. */
+uint64_t om_vir_bandwidth_limit_mibps(struct om_vir *vir);
 /* 0 = no limit; that of post-copy is one of its own. */
 bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy,
 			  struct om_err *err) OM_MUST_CHECK;

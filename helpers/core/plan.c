@@ -241,7 +241,7 @@ bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct o
 		return false;
 	}
 	om_plan_set_limits(plan, knobs, opts, facts);
-	om_plan_set_bandwidth(plan, knobs, opts);
+	om_plan_set_bandwidth(plan, knobs, opts, facts);
 	set_behaviour(plan, opts, facts);
 	armed = om_plan_arm_postcopy(plan, knobs, opts, facts);
 	/* Of the disks it matters whether they are encrypted. */

@@ -17,9 +17,9 @@ void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
 			const struct om_opts *opts, const struct om_facts *facts);
 /* What MIGRATE_POLICY rules out, whatever the other settings say. */
 bool om_plan_policy_forbids(const struct om_plan *plan);
-/* Puts the limit among the parameters of the call. */
-void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs,
-			   struct om_opts *opts);
+/* Puts the limit among the parameters of the call; to the domain's own libvirt keeps without. */
+void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts,
+			   const struct om_facts *facts);
 void om_plan_tell_limits(struct om_plan *plan, const struct om_knobs *knobs,
 			 const struct om_opts *opts);
 

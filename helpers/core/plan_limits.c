@@ -70,7 +70,8 @@ void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
 	limits->deadline_ms = left_ms ? facts->begun_ms + left_ms : 0;
 }
 
-void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts)
+void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts,
+			   const struct om_facts *facts)
 {
 	uint64_t mibps = om_knob_number(knobs, OM_KNOB_MIGRATE_BANDWIDTH_MIBPS);
 	const struct om_param *option = om_params_get(&opts->params, "bandwidth");
@@ -80,7 +81,7 @@ void om_plan_set_bandwidth(struct om_plan *plan, const struct om_knobs *knobs, s
 	else if (mibps)
 		om_params_set_number(&opts->params, "bandwidth", OM_PARAM_U64, mibps,
 				     "MIGRATE_BANDWIDTH_MIBPS");
-	plan->limits.bandwidth_bytes_ps = mibps << 20;
+	plan->limits.bandwidth_bytes_ps = (mibps ? mibps : facts->bandwidth_mibps) << 20;
 }
 
 /* ---- the line ---- */
@@ -171,11 +172,12 @@ static void say_bandwidth(struct line *line, const struct om_plan *plan,
 {
 	const enum om_knob_id id = OM_KNOB_MIGRATE_BANDWIDTH_MIBPS;
 	const struct om_param *param = om_params_get(&opts->params, "bandwidth");
+	bool domains = plan->limits.bandwidth_bytes_ps && !(param && param->number);
 	bool option = param && strcmp(param->origin, om_knob_table[id].name) != 0;
-	const char *from = option ? param->origin : origin(knobs, id);
+	const char *from = domains ? "domain" : option ? param->origin : origin(knobs, id);
 
 	if (plan->limits.bandwidth_bytes_ps)
-		say(line, !option, from, "bandwidth %llu MiB/s",
+		say(line, domains || !option, from, "bandwidth %llu MiB/s",
 		    (unsigned long long)(plan->limits.bandwidth_bytes_ps >> 20));
 	else
 		say(line, differs(knobs, id), from, "bandwidth unlimited");

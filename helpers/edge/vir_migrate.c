@@ -100,11 +100,20 @@ uint64_t om_vir_bandwidth_mibps(struct om_vir *vir)
 	return dom && virDomainMigrateGetMaxSpeed(dom, &speed, 0) == 0 ? speed : 0;
 }
 
+#define NOT_LIMITED ((unsigned long)(INT64_MAX >> 20)) /* as libvirt has it */
+
+uint64_t om_vir_bandwidth_limit_mibps(struct om_vir *vir)
+{
+	uint64_t mibps = om_vir_bandwidth_mibps(vir);
+
+	virResetLastError();
+	return mibps < NOT_LIMITED ? mibps : 0;
+}
+
 bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy, struct om_err *err)
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, OM_VIR_MON);
-	unsigned long most = (unsigned long)(INT64_MAX >> 20); /* libvirt's "not limited" */
-	unsigned long speed = mibps && mibps < most ? (unsigned long)mibps : most;
+	unsigned long speed = mibps && mibps < NOT_LIMITED ? (unsigned long)mibps : NOT_LIMITED;
 
 	if (!dom ||
 	    virDomainMigrateSetMaxSpeed(dom, speed,

@@ -114,6 +114,7 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 	/* The kernel does not count huge pages among a process's memory; they are all there from the start. */
 	s->facts.populated_bytes = s->dom.huge_page_kib ? 0 : om_vir_populated_bytes(s->vir);
 	s->facts.max_downtime_ms = om_vir_max_downtime_ms(s->vir, OM_VIR_SRC);
+	s->facts.bandwidth_mibps = om_vir_bandwidth_limit_mibps(s->vir);
 	if (ask_postcopy)
 		s->facts.postcopy_obstacle = postcopy_obstacle(s);
 	om_vir_versions(s->vir, &s->facts.versions);

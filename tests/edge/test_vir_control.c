@@ -4,6 +4,8 @@
 /* WRAP: virDomainMigrateSetMaxSpeed virDomainMigrateGetMaxSpeed */
 #include "test_vir_fake.h"
 
+static unsigned long own_speed = 77;
+
 int __wrap_virDomainMigrateSetMaxSpeed(virDomainPtr dom, unsigned long bandwidth,
 				       unsigned int flags)
 {
@@ -18,7 +20,7 @@ int __wrap_virDomainMigrateGetMaxSpeed(virDomainPtr dom, unsigned long *bandwidt
 {
 	assert_non_null(dom);
 	assert_int_equal(flags, 0);
-	*bandwidth = 77;
+	*bandwidth = own_speed;
 	return fake_call();
 }
 
@@ -66,6 +68,20 @@ static void a_refusal_keeps_libvirts_words(void **unused)
 	fake_end(vir);
 }
 
+static void what_libvirt_calls_its_most_limits_nothing(void **unused)
+{
+	struct om_vir *vir = fake_start();
+
+	(void)unused;
+	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 77);
+	own_speed = INT64_MAX >> 20;
+	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 0);
+	own_speed = 77;
+	fake.call_code = VIR_ERR_OPERATION_INVALID;
+	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 0);
+	fake_end(vir);
+}
+
 /* `onemigrate cancel one-31` opens no other connection. */
 static void a_name_is_looked_up_where_a_connection_is_open(void **unused)
 {
@@ -86,6 +102,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bandwidth_is_set_and_none_is_libvirts_most),
 		cmocka_unit_test(that_of_post_copy_is_one_of_its_own),
+		cmocka_unit_test(what_libvirt_calls_its_most_limits_nothing),
 		cmocka_unit_test(a_refusal_keeps_libvirts_words),
 		cmocka_unit_test(a_name_is_looked_up_where_a_connection_is_open),
 	};

@@ -6,7 +6,7 @@
  *   env     NAME=VALUE lines as of kvmrc; likewise datastore and vm, of the two templates
  *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), src_qemu_unseen, addr, name,
  *           ifname (routed by it), speed_mbit, answer, own (yes, no), why, mgmt (interface),
- *           max_downtime_ms, obstacle (to post-copy); of the way of sending memory_mib, packed and
+ *           max_downtime_ms, bandwidth_mibps, obstacle (to post-copy); of the way of sending memory_mib, packed and
  *           zero (permille of what was sampled), src_cpu and dst_cpu (CPUS:FREE_PERMILLE), seen_mbps,
  *           lockable_kib, tls (missing, ready), refused (bits)
  *   disks   disks that the hosts do not share: see golden_disks.h
@@ -179,6 +179,8 @@ static void set_fact(void *ctx, const char *name, const char *value)
 		om_str_copy(facts->mgmt_route.ifname, sizeof(facts->mgmt_route.ifname), value);
 	} else if (strcmp(name, "max_downtime_ms") == 0) {
 		facts->max_downtime_ms = (uint32_t)atoi(value);
+	} else if (strcmp(name, "bandwidth_mibps") == 0) {
+		facts->bandwidth_mibps = (uint64_t)atoi(value);
 	} else if (strcmp(name, "obstacle") == 0) {
 		facts->postcopy_obstacle = value;
 	} else if (!set_transport(&facts->transport, name, value)) {
