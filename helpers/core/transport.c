@@ -53,6 +53,11 @@ static void choose_compression(struct om_transport_case *c)
 	bool in_time = f->packed_downtime_ms && f->packed_downtime_ms <= soft_ms;
 	bool asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_CONNECTIONS);
 
+	if (!f->src.cpus || !f->dst.cpus) {
+		c->obstacle = f->src.cpus ? "nothing is known of the destination's processors"
+					  : "nothing is known of the source's processors";
+		return;
+	}
 	if (!have_cpus(f, PACKED_CPUS_LEAST)) {
 		c->obstacle = "the processors are too busy for compression";
 		return;

@@ -66,14 +66,24 @@ static void print_speed(double bytes_ps, char text[24])
 		 mbit < 1000 ? mbit : mbit / 1000);
 }
 
+static void print_cpus(const struct om_transport_cpu *cpu, char text[24])
+{
+	if (cpu->cpus)
+		snprintf(text, 24, "%.1f", om_transport_cpus_for(cpu, cpu->cpus));
+	else
+		om_str_copy(text, 24, "(not known)");
+}
+
 static void explain(const struct om_transport_case *c, struct om_transport *t)
 {
 	const struct om_transport_facts *f = c->facts;
 	uint32_t permille = om_sampled_permille(&f->sampled);
-	char link[24] = "not known";
+	char link[24] = "not known", src[24], dst[24];
 
 	if (c->link_ps > 0)
 		print_speed(c->link_ps, link);
+	print_cpus(&f->src, src);
+	print_cpus(&f->dst, dst);
 	if (*t->why)
 		return;
 	if (!f->sampled.bytes)
@@ -82,10 +92,9 @@ static void explain(const struct om_transport_case *c, struct om_transport *t)
 		snprintf(
 			t->why, sizeof(t->why),
 			"of the memory %.0f %% is zero and the rest compresses to %.0f %%, the link "
-			"carries %s, %.1f and %.1f processors are free%s%s",
+			"carries %s, %s and %s processors are free%s%s",
 			(double)f->sampled.zero_bytes * 100 / (double)f->sampled.bytes,
-			permille / 10.0, link, om_transport_cpus_for(&f->src, f->src.cpus),
-			om_transport_cpus_for(&f->dst, f->dst.cpus), c->obstacle ? "; " : "",
+			permille / 10.0, link, src, dst, c->obstacle ? "; " : "",
 			c->obstacle ? c->obstacle : "");
 }
 
