@@ -148,7 +148,8 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.choices = "auto|no|yes", .def = "auto",
 		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
 		.help = "Sends memory without copying it first, for which it is locked: auto does so for "
-			"large guests on links above 24 Gbit/s; not with compression or TLS.",
+			"large guests on links above 24 Gbit/s; not with TLS, nor with compression that "
+			"MIGRATE_COMPRESSION names.",
 	},
 	[OM_KNOB_MIGRATE_TLS] = {
 		.name = "MIGRATE_TLS", .type = OM_KNOB_CHOICE, .unit = "",

@@ -93,7 +93,8 @@ static struct om_transport_facts usual(unsigned int permille)
 }
 
 struct given {
-	const char *name, *value; /* a setting; NULL: none */
+	const char *name, *value;   /* a setting; NULL: none */
+	struct om_knob_source also; /* another one; its name NULL: none */
 	const char *options;
 	unsigned int flags;
 	bool limited;
@@ -103,12 +104,14 @@ struct given {
 
 static bool choose(const struct given *given, struct om_transport *t, struct om_err *err)
 {
-	struct om_knob_source source = { given->name, given->value, OM_ORIGIN_RC };
+	struct om_knob_source sources[] = { { given->name, given->value, OM_ORIGIN_RC },
+					    given->also };
+	size_t count = given->also.name ? 2 : given->name != NULL;
 	struct om_knobs knobs;
 	struct om_opts opts;
 	bool ok;
 
-	assert_true(om_knobs_resolve(&knobs, &source, given->name != NULL, NULL, err));
+	assert_true(om_knobs_resolve(&knobs, sources, count, NULL, err));
 	assert_true(om_opts_parse(&opts, given->options ? given->options : "", err));
 	ok = om_transport_choose(t, &knobs, &opts, given->flags | opts.flags, given->limited,
 				 &given->versions, &given->facts, err);
@@ -415,9 +418,19 @@ static void zero_copy_goes_with_nothing_that_excludes_it(void **unused)
 
 	(void)unused;
 	given.value = "yes";
-	assert_true(choose(&given, &t, &err));
-	assert_false(t.flags & OM_FLAG_ZEROCOPY); /* it is compressed, and said so */
+	assert_true(choose(&given, &t, &err)); /* though compression would be faster */
+	assert_int_equal(t.flags, OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL);
+	assert_int_equal(t.warning_count, 0);
+	given.facts.refused = OM_REFUSED_ZEROCOPY;
+	assert_true(choose(&given, &t, &err)); /* where it cannot be had, and said so */
+	assert_int_equal(t.flags, OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL);
 	assert_int_equal(t.warning_count, 1);
+	given.facts = usual(300);
+	given.also = (struct om_knob_source){ "MIGRATE_COMPRESSION", "zstd", OM_ORIGIN_RC };
+	assert_true(choose(&given, &t, &err)); /* both by name: likewise */
+	assert_int_equal(t.flags, OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL);
+	assert_int_equal(t.warning_count, 1);
+	given.also.name = NULL;
 	given.facts = usual(990);
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.flags, OM_FLAG_ZEROCOPY | OM_FLAG_PARALLEL);
