@@ -100,7 +100,7 @@ void om_vir_measure_dirty(struct om_vir *vir, bool exact, struct om_vir_dirty *d
 bool om_vir_sampling_begin(struct om_vir *vir, uint32_t seconds);
 bool om_vir_sampling_end(struct om_vir *vir, uint32_t seconds, uint64_t *bytes);
 /*
- * Adds a few dozen pieces of the guest's memory, spread over all of it, as far as they can be read
+ * Adds 32 to 128 pieces of 64 KiB of the guest's memory, spread over all of it, as far as they can be read
  * within budget_ms. Memory of an x86 machine alone: its map is known, and no device is ever read.
  * QEMU is kept from its devices for as long as it copies a piece, and the guest goes on. By the
  * connection of OM_VIR_MON, before there is a sampler; any thread.

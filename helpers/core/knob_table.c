@@ -139,7 +139,7 @@ const struct om_knob_row om_knob_table[OM_KNOB_COUNT] = {
 		.name = "MIGRATE_COMPRESSION", .type = OM_KNOB_CHOICE, .unit = "",
 		.choices = "auto|none|zstd|zlib|xbzrle", .def = "auto",
 		.scope = OM_SCOPE_HOST | OM_SCOPE_DATASTORE,
-		.help = "How memory is compressed: auto reads a few dozen pages of the guest before it "
+		.help = "How memory is compressed: auto reads 2 to 8 MiB of the guest's memory before it "
 			"begins and compresses where the processors of both hosts and the link make "
 			"that faster; words about it in MIGRATE_OPTIONS win.",
 	},
