@@ -7,7 +7,9 @@
 #define PIECES 32
 #define ROUNDS 4		    /* where most is zero */
 #define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
-#define SLOW_US 50000		    /* memory that was swapped out: the guest waits as long */
+/* Memory that was swapped out: the guest waits for as long as a piece takes. */
+#define SLOW_US 10000
+#define PAGE 4096u /* read first, so that a slow guest is found out cheaply */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 /* Where an x86 machine may have no memory but devices, of which a read could be a command: below the
@@ -64,6 +66,21 @@ static uint64_t pick(const struct ranges *r, uint32_t n, uint64_t chance)
 	return place_of(r, at) & ~(uint64_t)4095;
 }
 
+/* False: it could not be read. */
+static bool read_piece(virDomainPtr dom, uint64_t start, uint32_t size, void *piece,
+		       uint64_t *worst_us)
+{
+	uint64_t before_us = now_us(), took_us;
+
+	if (virDomainMemoryPeek(dom, start, size, piece, VIR_MEMORY_PHYSICAL) < 0) {
+		virResetLastError();
+		return false;
+	}
+	took_us = now_us() - before_us;
+	*worst_us = took_us > *worst_us ? took_us : *worst_us;
+	return true;
+}
+
 void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
 		 struct om_sampled *sampled)
 {
@@ -72,25 +89,20 @@ void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
 	uint64_t begun_us = now_us(), worst_us = 0;
 	struct ranges r = ranges_of(memory_bytes);
 
-	if (!dom || r.low + r.high < (uint64_t)PIECES * PIECE)
+	if (!dom || r.low + r.high < (uint64_t)PIECES * PIECE ||
+	    !read_piece(dom, pick(&r, 0, begun_us), PAGE, piece, &worst_us))
 		return;
 	/* In an order that is spread over the memory however early it ends: 32 and 13 have no divisor. */
 	for (uint32_t n = 0; n < PIECES * ROUNDS; n++) {
-		uint64_t before_us = now_us(), took_us, chance = begun_us + n / PIECES;
+		uint64_t chance = begun_us + n / PIECES;
 
 		if (n % PIECES == 0 && sampled->bytes - sampled->zero_bytes >= ENOUGH)
 			return;
 		if (worst_us > SLOW_US ||
-		    before_us - begun_us + worst_us > budget_ms * UINT64_C(1000))
+		    now_us() - begun_us + worst_us > budget_ms * UINT64_C(1000) ||
+		    !read_piece(dom, pick(&r, n * 13 % PIECES, chance), PIECE, piece, &worst_us))
 			return;
-		if (virDomainMemoryPeek(dom, pick(&r, n * 13 % PIECES, chance), PIECE, piece,
-					VIR_MEMORY_PHYSICAL) < 0) {
-			virResetLastError();
-			return;
-		}
 		om_sampled_add(sampled, piece, PIECE);
-		took_us = now_us() - before_us;
-		worst_us = took_us > worst_us ? took_us : worst_us;
 	}
 }
 

@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a guest's memory is read before it is sent, how much of it, and when that ends. */
 /* WRAP: virGetLastError virGetLastErrorCode virResetLastError virConnectOpen virConnectClose virConnectSetKeepAlive virConnectRegisterCloseCallback virConnectUnregisterCloseCallback virConnectDomainEventRegisterAny virConnectDomainEventDeregisterAny virDomainLookupByUUID virDomainLookupByName virDomainGetUUID virDomainFree */
-/* WRAP: virDomainMemoryPeek */
+/* WRAP: virDomainMemoryPeek clock_gettime */
 #include "test_vir_fake.h"
 
 #include "om_transport.h"
 
-#include <unistd.h>
+#include <time.h>
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
-static unsigned int peeks, used_in, slow_us;
+/* What is read first, before the pieces, is one page. */
+static unsigned int peeks, pages, used_in, slow_us, later_us;
+/* While it peeks the clock stands still but for what a piece takes; 0: it does not peek. */
+static uint64_t clock_us;
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	if (!clock_us)
+		return __real_clock_gettime(id, t);
+	t->tv_sec = (time_t)(clock_us / 1000000);
+	t->tv_nsec = (long)(clock_us % 1000000) * 1000;
+	return 0;
+}
 
 /* One in `used_in` pieces is not zero. */
 int __wrap_virDomainMemoryPeek(virDomainPtr dom, unsigned long long start, size_t size,
@@ -24,12 +37,18 @@ int __wrap_virDomainMemoryPeek(virDomainPtr dom, unsigned long long start, size_
 	assert_true(start >= MIB);
 	assert_true(start + size <= 2 * GIB || start >= 4 * GIB);
 	memset(buffer, 0, size);
+	if (!peeks && !pages) {
+		assert_int_equal(size, 4096);
+		pages++;
+		clock_us += slow_us;
+		return fake_call();
+	}
+	assert_int_equal(size, 65536);
 	if (used_in && peeks % used_in == 0)
 		for (size_t i = 0; i < size; i++)
 			((unsigned char *)buffer)[i] = (unsigned char)(i * i / 7);
 	peeks++;
-	if (slow_us)
-		usleep(slow_us);
+	clock_us += slow_us + later_us;
 	return fake_call();
 }
 
@@ -38,8 +57,10 @@ static struct om_sampled peek(uint64_t memory, uint32_t budget_ms)
 	struct om_vir *vir = fake_start();
 	struct om_sampled sampled = { 0 };
 
-	peeks = 0;
+	peeks = pages = 0;
+	clock_us = 1000000;
 	om_vir_peek(vir, memory, budget_ms, &sampled);
+	clock_us = 0;
 	fake_end(vir);
 	return sampled;
 }
@@ -71,15 +92,24 @@ static void a_guest_is_not_kept_waiting(void **unused)
 {
 	(void)unused;
 	used_in = 0;
-	slow_us = 60000;
+	slow_us = 15000; /* one page tells */
+	peek(GIB, 10000);
+	assert_int_equal(pages, 1);
+	assert_int_equal(peeks, 0);
+	slow_us = 0;
+	later_us = 15000; /* the first piece */
 	peek(GIB, 10000);
 	assert_int_equal(peeks, 1);
+	later_us = 0;
+	slow_us = 8000;
+	peek(GIB, 100);
+	assert_int_equal(peeks, 11);
 	slow_us = 5000;
 	peek(GIB, 50);
 	assert_in_range(peeks, 1, 10);
 	slow_us = 0;
 	peek(MIB, 10000); /* has none that is known to be memory */
-	assert_int_equal(peeks, 0);
+	assert_int_equal(peeks + pages, 0);
 }
 
 int main(void)
