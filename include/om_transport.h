@@ -133,8 +133,12 @@ struct om_transport {
 	uint64_t cache_bytes; /* of xbzrle */
 	bool tls_required;    /* MIGRATE_TLS: no attempt without */
 	bool by_options;      /* its words decide about connections and compression */
-	char text[96];	      /* "2 connections, zstd level 1"; "a single stream" */
-	char why[320];	      /* a part of a sentence */
+	bool tls_by_options;
+	char words[64];		/* with by_options: what they come to, "3 connections, zstd" */
+	const char *words_from; /* "MIGRATE_OPTIONS", "FEATURES" */
+	/* "2 connections, zstd level 1"; "a single stream"; "3 connections, zstd (MIGRATE_OPTIONS)" */
+	char text[96];
+	char why[320];				   /* a part of a sentence */
 	char warnings[OM_TRANSPORT_WARNINGS][300]; /* what is done other than configured */
 	unsigned int warning_count;
 	uint64_t expected_bytes_ps; /* of memory that is not zero; 0 = not known */

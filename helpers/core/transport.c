@@ -165,10 +165,11 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 	bool refused = c->facts->refused & OM_REFUSED_TLS;
 	const char *why = om_transport_tls_obstacle(c);
 
+	t->tls_by_options = c->flags & OM_FLAG_TLS; /* which is never taken back */
 	if (asked == OM_CHOICE_TLS_OFF)
 		return true;
 	t->tls_required = asked == OM_CHOICE_TLS_REQUIRED;
-	if (c->flags & OM_FLAG_TLS) /* the operator's own word, which is never taken back */
+	if (t->tls_by_options)
 		return true;
 	if (!why && refused && asked == OM_CHOICE_TLS_OPPORTUNISTIC)
 		why = om_transport_refusal(c, OM_REFUSED_TLS);
@@ -355,7 +356,7 @@ bool om_transport_choose(struct om_transport *t, const struct om_knobs *knobs,
 		t->by_options = true;
 		if (harm)
 			warn(t, "%s", harm);
-		om_str_copy(t->text, sizeof(t->text), "as MIGRATE_OPTIONS says");
+		om_transport_tell_words(&c, t);
 		return true;
 	}
 	choose_streams(&c, t);

@@ -41,6 +41,8 @@ const char *om_transport_compression_obstacle(const struct om_transport_case *c,
 					      enum om_compression method);
 /* Do words of the options decide about connections and compression? They are left as they are. */
 bool om_transport_has_words(const struct om_transport_case *c);
+/* Of these, is there nothing but what the VM's FEATURES ask for? */
+bool om_transport_has_features_alone(const struct om_transport_case *c);
 /* What they bring about, to be told. */
 const char *om_transport_words_harm(const struct om_transport_case *c);
 /* Why memory cannot be encrypted. */
@@ -48,6 +50,8 @@ const char *om_transport_tls_obstacle(const struct om_transport_case *c);
 
 /* transport_print.c: the text of the way that was chosen, and why, where that is not said yet. */
 void om_transport_tell(const struct om_transport_case *c, struct om_transport *transport);
+/* The text where words of the options decide. */
+void om_transport_tell_words(const struct om_transport_case *c, struct om_transport *transport);
 
 /* ---- transport_speed.c; bytes of memory per second ---- */
 

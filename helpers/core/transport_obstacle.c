@@ -29,14 +29,24 @@ static bool goes_by(const struct om_transport_case *c, const char *scheme)
 	return uri && om_str_starts(uri->text, scheme);
 }
 
-bool om_transport_has_words(const struct om_transport_case *c)
+static bool has_words(const struct om_transport_case *c, unsigned int flags)
 {
-	static const unsigned int flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY |
-					  OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
+	static const unsigned int ways = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_ZEROCOPY |
+					 OM_FLAG_TUNNELLED | OM_FLAG_RDMA_PIN_ALL;
 	const struct om_params *params = &c->opts->params;
 
-	return (c->opts->flags & flags) || om_params_get(params, "compression") ||
+	return (flags & ways) || om_params_get(params, "compression") ||
 	       (om_params_get(params, "migrate_uri") && !goes_by(c, "tcp:"));
+}
+
+bool om_transport_has_words(const struct om_transport_case *c)
+{
+	return has_words(c, c->opts->flags);
+}
+
+bool om_transport_has_features_alone(const struct om_transport_case *c)
+{
+	return !has_words(c, c->opts->flags & ~c->opts->feature_flags);
 }
 
 /* What the administrator has said of it; NULL: nothing. */

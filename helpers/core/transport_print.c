@@ -17,11 +17,26 @@ const char *om_compression_name(enum om_compression compression)
 	return names[compression];
 }
 
+static bool is_encrypted(const struct om_transport *t)
+{
+	return t->tls_by_options || (t->flags & OM_FLAG_TLS);
+}
+
+static void print_words(struct om_transport *t)
+{
+	snprintf(t->text, sizeof(t->text), "%s%s (%s)", t->words, is_encrypted(t) ? ", TLS" : "",
+		 t->words_from);
+}
+
 static void print_way(struct om_transport *t)
 {
 	char method[48] = "", streams[32] = "a single stream";
 	size_t len;
 
+	if (t->by_options) {
+		print_words(t);
+		return;
+	}
 	if (t->connections)
 		snprintf(streams, sizeof(streams), "%u connection%s", t->connections,
 			 t->connections == 1 ? "" : "s");
@@ -33,24 +48,20 @@ static void print_way(struct om_transport *t)
 	snprintf(t->text, sizeof(t->text), "%s%s", streams, method);
 	len = strlen(t->text);
 	snprintf(t->text + len, sizeof(t->text) - len, "%s%s",
-		 t->flags & OM_FLAG_ZEROCOPY ? ", zero-copy" : "",
-		 t->flags & OM_FLAG_TLS ? ", TLS" : "");
+		 t->flags & OM_FLAG_ZEROCOPY ? ", zero-copy" : "", is_encrypted(t) ? ", TLS" : "");
 }
 
 char *om_transport_sentence(const struct om_transport *t)
 {
 	if (!*t->text)
 		return NULL;
-	return om_xasprintf("sent %s%s%s%s", t->by_options ? "" : "by ", t->text,
-			    *t->why ? ": " : "", t->why);
+	return om_xasprintf("sent by %s%s%s", t->text, *t->why ? ": " : "", t->why);
 }
 
 void om_transport_left(struct om_transport *left, const struct om_transport *t, unsigned int flags)
 {
 	*left = *t;
 	left->flags &= flags;
-	if (t->by_options) /* its words are in every attempt */
-		return;
 	if (!(left->flags & OM_FLAG_PARALLEL))
 		left->connections = 0;
 	if (!(left->flags & OM_FLAG_COMPRESSED))
@@ -102,4 +113,58 @@ void om_transport_tell(const struct om_transport_case *c, struct om_transport *t
 {
 	print_way(t);
 	explain(c, t);
+}
+
+/* ---- words of the options ---- */
+
+static void add_word(struct om_transport *t, const char *word)
+{
+	size_t len = strlen(t->words);
+
+	snprintf(t->words + len, sizeof(t->words) - len, ", %s", word);
+}
+
+static void print_streams(struct om_transport *t, const struct om_opts *opts)
+{
+	const struct om_param *number = om_params_get(&opts->params, "parallel.connections");
+
+	if (!(opts->flags & OM_FLAG_PARALLEL))
+		om_str_copy(t->words, sizeof(t->words), "a single stream");
+	else if (!number)
+		om_str_copy(t->words, sizeof(t->words), "several connections");
+	else
+		snprintf(t->words, sizeof(t->words), "%u connection%s",
+			 (unsigned int)number->number, number->number == 1 ? "" : "s");
+}
+
+static void add_methods(struct om_transport *t, const struct om_opts *opts)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < opts->params.n; i++)
+		if (strcmp(opts->params.v[i].name, "compression") == 0) {
+			add_word(t, opts->params.v[i].text);
+			named = true;
+		}
+	if ((opts->flags & OM_FLAG_COMPRESSED) && !named)
+		add_word(t, "xbzrle"); /* libvirt's default */
+}
+
+void om_transport_tell_words(const struct om_transport_case *c, struct om_transport *t)
+{
+	const struct om_param *uri = om_params_get(&c->opts->params, "migrate_uri");
+	const struct om_opts *opts = c->opts;
+
+	t->words_from = om_transport_has_features_alone(c) ? "FEATURES" : "MIGRATE_OPTIONS";
+	print_streams(t, opts);
+	add_methods(t, opts);
+	if (opts->flags & OM_FLAG_ZEROCOPY)
+		add_word(t, "zero-copy");
+	if (opts->flags & OM_FLAG_TUNNELLED)
+		add_word(t, "tunnelled");
+	if (uri && om_str_starts(uri->text, "rdma:"))
+		add_word(t, "RDMA");
+	else if (uri && om_str_starts(uri->text, "unix:"))
+		add_word(t, "UNIX socket");
+	print_words(t);
 }

@@ -26,14 +26,25 @@ static void keep(struct om_transport_sight *sights, const struct om_transport_si
 		*oldest = *sight;
 }
 
-/* A single stream that is nearly as fast as its processor found the link at least as fast. */
+/* By older releases a stream that MIGRATE_OPTIONS encrypted was called no more than "a single stream". */
+static bool is_encrypted(const struct om_state *record)
+{
+	return strstr(record->transport, "TLS") ||
+	       strcmp(record->transport, "a single stream") == 0;
+}
+
+/* A single stream that is nearly as fast as its processor found the link at least as fast; what else words of
+ * MIGRATE_OPTIONS made of it (tunnelled, say) may have held it up at any speed, and those of older releases tell
+ * nothing of it: "as MIGRATE_OPTIONS says". */
 static bool is_held_up_by_the_processor(const struct om_state *record, uint64_t bytes_ps)
 {
 	double ns = 1e9 / OM_TRANSPORT_STREAM_PS;
 
-	if (strstr(record->transport, "TLS"))
+	if (strstr(record->transport, "connection"))
+		return false;
+	if (is_encrypted(record))
 		ns += OM_TRANSPORT_TLS_NS;
-	return !strstr(record->transport, "connection") &&
+	return strstr(record->transport, "MIGRATE_OPTIONS") ||
 	       (double)bytes_ps > OM_TRANSPORT_STREAM_SEEN * 1e9 / ns;
 }
 
@@ -110,12 +121,19 @@ static uint32_t usual_downtime(const struct om_transport_sight *sights)
 	return found;
 }
 
+/* No wire is faster than its interface, whatever was counted. */
+static void cap(struct om_transport_sight *sight, uint64_t link_bytes_ps)
+{
+	if (link_bytes_ps && sight->bytes_ps > link_bytes_ps)
+		sight->bytes_ps = link_bytes_ps;
+}
+
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts)
 {
 	struct om_transport_sight plain = largest(seen->plain), packed = largest(seen->packed);
 
-	if (facts->link_bytes_ps && packed.bytes_ps > facts->link_bytes_ps)
-		packed.bytes_ps = facts->link_bytes_ps; /* no wire is faster than its interface */
+	cap(&plain, facts->link_bytes_ps);
+	cap(&packed, facts->link_bytes_ps);
 	facts->seen_least = plain.least ||
 			    (double)packed.bytes_ps > PACKED_MORE * (double)plain.bytes_ps;
 	facts->packed_downtime_ms = usual_downtime(seen->packed);

@@ -29,7 +29,7 @@ void om_transport_attempt(struct om_session *s, const struct om_attempt *attempt
 	s->look.src_cpu_ms = 0;
 	s->look.src_cpu_before_ms = om_vir_cpu_ms(s->vir, OM_VIR_MON);
 	pthread_mutex_lock(&s->lock);
-	if (!s->look.flags)
+	if (!s->look.flags && !s->plan.transport.by_options)
 		*s->state.transport = '\0';
 	else
 		om_str_copy(s->state.transport, sizeof(s->state.transport), left.text);

@@ -119,8 +119,8 @@ static void how_it_is_sent_is_told_with_its_reason(void **unused)
 		      "              sent by a single stream: nothing is known of the memory\n");
 	has(json(&f), ",\"transport\":{\"words\":\"a single stream\","
 		      "\"why\":\"nothing is known of the memory\"},");
-	*t = (struct om_transport){ .text = "as MIGRATE_OPTIONS says", .by_options = true };
-	has(text(&f), "              sent as MIGRATE_OPTIONS says\n");
+	*t = (struct om_transport){ .text = "3 connections (MIGRATE_OPTIONS)", .by_options = true };
+	has(text(&f), "              sent by 3 connections (MIGRATE_OPTIONS)\n");
 	/* What is ours is among the lines for the log, and told once. */
 	*t = (struct om_transport){ .text = "2 connections", .flags = OM_FLAG_PARALLEL };
 	om_strv_add(&f.plan.infos, "sent by 2 connections");

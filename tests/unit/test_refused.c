@@ -167,11 +167,10 @@ static void zero_copy_that_is_refused_leaves_the_connections(void **unused)
 
 static void what_is_left_of_a_way_is_told(void **unused)
 {
-	const struct om_transport way = { .flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED |
-						   OM_FLAG_TLS,
-					  .connections = 2,
-					  .compression = OM_COMPRESSION_ZSTD,
-					  .level = 1 };
+	struct om_transport way = { .flags = OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_TLS,
+				    .connections = 2,
+				    .compression = OM_COMPRESSION_ZSTD,
+				    .level = 1 };
 	struct om_transport left;
 
 	(void)unused;
@@ -181,6 +180,20 @@ static void what_is_left_of_a_way_is_told(void **unused)
 	assert_string_equal(left.text, "2 connections, zstd level 1");
 	om_transport_left(&left, &way, OM_FLAG_TLS);
 	assert_string_equal(left.text, "a single stream, TLS");
+	/* Words of MIGRATE_OPTIONS are in every attempt. */
+	way = (struct om_transport){ .flags = OM_FLAG_TLS,
+				     .by_options = true,
+				     .words = "3 connections, zstd",
+				     .words_from = "MIGRATE_OPTIONS" };
+	om_transport_left(&left, &way, OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED | OM_FLAG_TLS);
+	assert_string_equal(left.text, "3 connections, zstd, TLS (MIGRATE_OPTIONS)");
+	om_transport_left(&left, &way, OM_FLAG_PARALLEL | OM_FLAG_COMPRESSED);
+	assert_string_equal(left.text, "3 connections, zstd (MIGRATE_OPTIONS)");
+	way = (struct om_transport){ .flags = OM_FLAG_PARALLEL,
+				     .connections = 2,
+				     .tls_by_options = true };
+	om_transport_left(&left, &way, OM_FLAG_PARALLEL | OM_FLAG_TLS);
+	assert_string_equal(left.text, "2 connections, TLS");
 }
 
 int main(void)

@@ -347,6 +347,34 @@ static void busy_processors_compress_as_long_as_they_can(void **unused)
 	assert_int_equal(t.connections, 0);
 }
 
+static void what_the_words_come_to_is_told(void **unused)
+{
+	static const struct {
+		const char *options, *text;
+	} rows[] = {
+		{ "--parallel", "several connections (MIGRATE_OPTIONS)" },
+		{ "--parallel --parallel-connections 1", "1 connection (MIGRATE_OPTIONS)" },
+		{ "--parallel --parallel-connections 3 --tls --compressed --comp-methods zstd",
+		  "3 connections, zstd, TLS (MIGRATE_OPTIONS)" },
+		{ "--parallel --zerocopy", "several connections, zero-copy (MIGRATE_OPTIONS)" },
+		{ "--compressed", "a single stream, xbzrle (MIGRATE_OPTIONS)" },
+		{ "--comp-methods mt,xbzrle", "a single stream, mt, xbzrle (MIGRATE_OPTIONS)" },
+		{ "--p2p --tunnelled", "a single stream, tunnelled (MIGRATE_OPTIONS)" },
+		{ "--migrateuri rdma://node02", "a single stream, RDMA (MIGRATE_OPTIONS)" },
+		{ "--tls", "2 connections, zstd level 1, TLS" }, /* which we choose */
+	};
+	struct given given = { .versions = trixie, .facts = usual(300) };
+	struct om_transport t;
+	struct om_err err;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		given.options = rows[i].options;
+		assert_true(choose(&given, &t, &err));
+		assert_string_equal(t.text, rows[i].text);
+	}
+}
+
 static void words_of_the_options_win(void **unused)
 {
 	static const char *const words[] = { "--parallel", "--compressed", "--zerocopy --parallel",
@@ -725,6 +753,7 @@ int main(void)
 		cmocka_unit_test(neither_on_pinned_processors_nor_for_a_few_pages),
 		cmocka_unit_test(busy_processors_compress_as_long_as_they_can),
 		cmocka_unit_test(words_of_the_options_win),
+		cmocka_unit_test(what_the_words_come_to_is_told),
 		cmocka_unit_test(encryption_is_never_given_up_where_it_is_required),
 		cmocka_unit_test(zero_copy_goes_with_nothing_that_excludes_it),
 		cmocka_unit_test(zero_copy_is_for_fast_links),

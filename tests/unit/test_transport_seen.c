@@ -155,6 +155,44 @@ static void a_single_stream_at_its_own_speed_is_a_bound_alone(void **unused)
 	assert_true(om_transport_link(&facts) == INTERFACE);
 }
 
+/* Of a single stream that words of MIGRATE_OPTIONS made slower than the link. */
+static void what_options_made_of_it_is_no_bound_of_the_link(void **unused)
+{
+	static const struct {
+		const char *transport;
+		uint64_t mbps;
+		bool least;
+	} rows[] = {
+		{ "a single stream, tunnelled (MIGRATE_OPTIONS)", 50, true },
+		{ "a single stream, tunnelled, TLS (MIGRATE_OPTIONS)", 50, true },
+		{ "3 connections (MIGRATE_OPTIONS)", 400, false },
+		{ "3 connections, TLS (MIGRATE_OPTIONS)", 400, false },
+		/* of older releases: --tls; and whatever it was */
+		{ "a single stream", 400, true },
+		{ "a single stream", 115, false },
+		{ "as MIGRATE_OPTIONS says", 115, true },
+	};
+	struct om_state record;
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		record = record_of(rows[i].mbps, 3000, 1);
+		om_str_copy(record.transport, sizeof(record.transport), rows[i].transport);
+		if (told_by(record).seen_least != rows[i].least)
+			fail_msg("%s", rows[i].transport);
+		assert_int_equal(told_by(record).seen_bytes_ps, rows[i].mbps * MB);
+	}
+	record = record_of(3000, 3000, 1);
+	om_str_copy(record.transport, sizeof(record.transport), "as MIGRATE_OPTIONS says");
+	assert_int_equal(told_by(record).seen_bytes_ps, INTERFACE);
+	record = packed(record_of(300, 3000, 1));
+	om_str_copy(record.transport, sizeof(record.transport),
+		    "3 connections, zstd (MIGRATE_OPTIONS)");
+	assert_true(told_by(record).seen_least);
+	record.packed_permille = 0;
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+}
+
 static void one_bad_moment_does_not_stand_for_the_link(void **unused)
 {
 	struct om_transport_seen seen = begin();
@@ -392,6 +430,7 @@ int main(void)
 		cmocka_unit_test(what_most_of_the_compressed_ones_kept_to_is_told),
 		cmocka_unit_test(what_a_single_stream_reached_stays_known),
 		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
+		cmocka_unit_test(what_options_made_of_it_is_no_bound_of_the_link),
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
 		cmocka_unit_test(compressed_ones_are_bounds),
 		cmocka_unit_test(what_old_ones_count_wrong_does_not_count),
