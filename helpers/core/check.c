@@ -38,7 +38,7 @@ static const struct om_check_info table[] = {
 	  false, om_check_memory },
 	{ "hugepages", "Whether the destination has enough free huge pages of the VM's size.",
 	  false, om_check_hugepages },
-	{ "memlock", "Memory that --zerocopy makes QEMU lock on the source.",
+	{ "memlock", "Memory that --zerocopy or MIGRATE_ZEROCOPY=yes makes QEMU lock on the source.",
 	  false, om_check_memlock },
 	{ "disks", "Whether each disk and backing file is on the destination, as the same file, and "
 	  "whether libvirt would call their migration unsafe.",

@@ -213,15 +213,21 @@ void om_check_hugepages(struct om_check *c)
 /* The limit is that of a process of the source's libvirt, which only it can read. */
 void om_check_memlock(struct om_check *c)
 {
-	if (!(c->flags & OM_FLAG_ZEROCOPY)) {
+	bool by_option = c->flags & OM_FLAG_ZEROCOPY;
+	bool by_setting = om_knob_number(c->facts->knobs, OM_KNOB_MIGRATE_ZEROCOPY) ==
+			  OM_CHOICE_ZEROCOPY_YES;
+
+	if (!by_option && !by_setting) {
 		om_check_found(c, OM_SEVERITY_OK, "nothing asks for locked memory");
 		return;
 	}
 	om_check_found(
 		c, OM_SEVERITY_NOT_CHECKED,
-		"--zerocopy locks up to %s in QEMU on %s; whether libvirt may raise the limit "
-		"so far is not known",
-		print_kib(c->dom->memory_kib).text, c->src_host);
+		"%s locks up to %s in QEMU on %s; whether libvirt may raise the limit so far is "
+		"not known%s",
+		by_option ? "--zerocopy" : "MIGRATE_ZEROCOPY", print_kib(c->dom->memory_kib).text,
+		c->src_host,
+		by_option ? "" : ": where it may not, memory is copied before it is sent");
 	om_check_remedy(c,
 			"libvirt needs CAP_SYS_RESOURCE for it, and net.core.optmem_max has to be "
 			"large");

@@ -795,6 +795,32 @@ static void encryption_that_a_setting_asks_for_is_looked_at_too(void **unused)
 		}
 }
 
+static void memory_that_a_setting_locks_is_told_too(void **unused)
+{
+	static const struct {
+		const char *setting;
+		enum om_severity expected;
+	} cases[] = { { "auto", O }, { "no", O }, { "yes", N } };
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(cases); i++) {
+		const struct om_finding *found;
+		struct om_findings findings;
+		struct world w;
+
+		world_make(&w);
+		WORLD_SETTINGS(&w, SET("MIGRATE_ZEROCOPY", cases[i].setting));
+		om_check_run(&findings, &w.facts);
+		found = worst(&findings, "memlock");
+		assert_int_equal(found->severity, cases[i].expected);
+		if (found->severity == N)
+			assert_non_null(
+				strstr(found->found, "MIGRATE_ZEROCOPY locks up to 4096 MiB"));
+		om_findings_free(&findings);
+		world_free(&w);
+	}
+}
+
 static void with_off_only_the_check_by_hand_looks(void **unused)
 {
 	struct om_findings findings;
@@ -1091,6 +1117,7 @@ int main(void)
 		cmocka_unit_test(a_part_of_a_name_ignores_nothing),
 		cmocka_unit_test(with_warn_nothing_blocks_at_any_moment),
 		cmocka_unit_test(encryption_that_a_setting_asks_for_is_looked_at_too),
+		cmocka_unit_test(memory_that_a_setting_locks_is_told_too),
 		cmocka_unit_test(with_off_only_the_check_by_hand_looks),
 		cmocka_unit_test(of_a_destination_that_is_not_known_nothing_blocks),
 		cmocka_unit_test(where_nothing_at_all_is_known_nothing_blocks),
