@@ -281,6 +281,15 @@ static void add_json_text(struct om_text *to, const char *text)
 	om_text_add(to, "\"");
 }
 
+/* Files keep one more of the share that was sent, so that nothing of it is not what is not known. */
+static uint64_t told_number(const struct om_state *state, const struct row *row)
+{
+	uint64_t number = number_of(state, row);
+
+	return row->offset == offsetof(struct om_state, packed_permille) && number ? number - 1
+										   : number;
+}
+
 static size_t print_json(const struct om_state *state, bool all, char *text, size_t size)
 {
 	struct om_text to = { .text = text, .size = size };
@@ -296,7 +305,7 @@ static size_t print_json(const struct om_state *state, bool all, char *text, siz
 		else if (rows[i].type == PHASE)
 			om_text_add(&to, "\"%s\"", om_phase_name(state->phase));
 		else
-			om_text_add(&to, "%" PRIu64, number_of(state, &rows[i]));
+			om_text_add(&to, "%" PRIu64, told_number(state, &rows[i]));
 	}
 	om_text_add(&to, "}");
 	return to.len;

@@ -424,8 +424,8 @@ past_sent()
 	ground
 	printf '#!/bin/bash\nexit 1\n' >hosts/node02/run
 	cat >hosts/node01/history <<'END'
-{"vm_id":"31","phase":"done","updated_epoch_ms":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":101,"src_cpu_ms":1234,"dst_cpu_ms":800,"actions":"pause at 1 s"}
-{"vm_id":"32","phase":"done","updated_epoch_ms":2,"disk_total_bytes":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":67}
+{"vm_id":"31","phase":"done","updated_epoch_ms":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":100,"src_cpu_ms":1234,"dst_cpu_ms":800,"actions":"pause at 1 s"}
+{"vm_id":"32","phase":"done","updated_epoch_ms":2,"disk_total_bytes":1,"copy_ms":1000,"transport":"2 connections, zstd level 1","guest_bytes":104857600,"packed_permille":65}
 {"vm_id":"33","phase":"done","updated_epoch_ms":3,"src_cpu_ms":1234,"dst_cpu_ms":800}
 {"vm_id":"34","phase":"failed","updated_epoch_ms":4,"transport":"2 connections","src_cpu_ms":1234,"dst_cpu_ms":800,"result":"why not"}
 END

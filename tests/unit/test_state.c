@@ -332,6 +332,12 @@ static void json_is_one_object_with_every_key_escaped(void **unused)
 	assert_non_null(strstr(json, "\"vm_name\":\"\\\"q\\\\?\xc3\xbc?\","));
 	assert_non_null(strstr(json, "\"phase\":\"copy\""));
 	assert_non_null(strstr(json, "\"processed_bytes\":5000000000,"));
+	assert_non_null(strstr(json, "\"packed_permille\":0,")); /* not known */
+	state.packed_permille = 1 + 64;
+	om_state_print_json(&state, json, sizeof(json));
+	assert_non_null(strstr(json, "\"packed_permille\":64,"));
+	om_state_print_record_json(&state, json, sizeof(json));
+	assert_non_null(strstr(json, "\"packed_permille\":64,"));
 	assert_null(strchr(json, '\n'));
 }
 
