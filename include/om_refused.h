@@ -10,7 +10,8 @@
 #define OM_REFUSED_FRESH_MS (7 * 86400 * UINT64_C(1000))
 
 struct om_refused_pair {
-	const char *src_host, *dst_host; /* by their names in OpenNebula */
+	/* By their names in OpenNebula; src_host NULL: this host, whatever name it is given by hand. */
+	const char *src_host, *dst_host;
 	const struct om_versions *versions;
 };
 

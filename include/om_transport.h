@@ -61,7 +61,7 @@ struct om_transport_facts {
 	uint64_t
 		hot_bytes; /* that the guest writes again and again; of an earlier one; 0 = not known */
 	uint64_t dirty_bytes_ps; /* likewise */
-	bool xbzrle_failed;	 /* it was used for this guest before, and saved little */
+	bool xbzrle_failed; /* used for this guest before, it did not bring it there within its limits */
 	uint64_t
 		lockable_bytes; /* socket memory that the kernel lets a process pin; 0 = not known */
 	bool pinned_cpus;	/* the guest's processors have some of the host's for themselves */
@@ -80,8 +80,8 @@ struct om_transport_sight {
 	uint32_t downtime_ms;	     /* of a packed one */
 };
 struct om_transport_seen {
-	const char *dst, *addr; /* the way: as in the records */
-	uint64_t now_ms;	/* wall clock */
+	const char *src, *dst, *addr; /* the way: as in the records; src NULL: this host */
+	uint64_t now_ms;	      /* wall clock */
 	struct om_transport_sight plain[OM_TRANSPORT_SIGHTS], packed[OM_TRANSPORT_SIGHTS];
 };
 struct om_state;

@@ -60,6 +60,7 @@ void om_transport_see(struct om_transport_seen *seen, const struct om_state *rec
 
 	if (record->phase != OM_PHASE_DONE || record->sent_bytes < LEAST_BYTES ||
 	    record->bandwidth_bytes_ps || record->disk_total_bytes ||
+	    (seen->src && strcmp(record->src, seen->src) != 0) ||
 	    strcmp(record->dst, seen->dst) != 0 || strcmp(record->path_addr, seen->addr) != 0 ||
 	    record->updated_epoch_ms + FRESH_MS < seen->now_ms)
 		return;

@@ -19,15 +19,15 @@
 #define KEY_MAX 600
 #define TEXT_MAX (OM_REFUSED_LINES * (KEY_MAX + 64))
 
-/* "node01 node02 11003000 11003000 10000013 10000013"; the first matters where one directory serves several
+/* "here node02 11003000 11003000 10000013 10000013"; the source matters where one directory serves several
  * sources, as on the front-end. Lines of older releases, which lack it, match none. */
 static void print_key(char key[KEY_MAX], const struct om_refused_pair *pair)
 {
 	const struct om_versions *v = pair->versions;
 
 	snprintf(key, KEY_MAX, "%.250s %.250s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
-		 pair->src_host, pair->dst_host, v->src_libvirt, v->dst_libvirt, v->src_qemu,
-		 v->dst_qemu);
+		 pair->src_host ? pair->src_host : "here", pair->dst_host, v->src_libvirt,
+		 v->dst_libvirt, v->src_qemu, v->dst_qemu);
 }
 
 /* NULL where there is none; malloc'ed. */

@@ -175,6 +175,11 @@ bool om_transport_packs(const struct om_session *s); /* memory is compressed in 
 bool om_transport_counts(const struct om_session *s);
 /* The downtime limit that QEMU needs to be given, for one of the watch's. */
 uint32_t om_transport_limit_ms(const struct om_session *s, uint32_t limit_ms);
+/* In what is remembered: the front-end sends for several sources, and any other host for itself (NULL). */
+static inline const char *om_transport_source(const struct om_session *s)
+{
+	return s->args.local ? s->args.src : NULL;
+}
 /* An attempt has ended. What the one before it was refused is remembered where this one got further, and at
  * once where none follows that could. */
 void om_transport_ended(struct om_session *s, const struct om_attempt *attempt,

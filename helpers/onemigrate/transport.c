@@ -87,7 +87,10 @@ static void look_back(struct om_session *s, struct om_transport_facts *f)
 {
 	char addr[OM_ADDR_TEXT] = "";
 	uint64_t now_ms = om_epoch_ms();
-	struct seen seen = { .link = { .dst = s->args.dst, .addr = addr, .now_ms = now_ms },
+	struct seen seen = { .link = { .src = om_transport_source(s),
+				       .dst = s->args.dst,
+				       .addr = addr,
+				       .now_ms = now_ms },
 			     .guest = { .uuid = om_vir_uuid(s->vir), .now_ms = now_ms } };
 
 	if (goes_fast(s))
@@ -176,7 +179,7 @@ void om_transport_gather(struct om_session *s)
 	look_back(s, f);
 	f->pinned_cpus = s->dom.pinned_cpus;
 	take_tls(s, f);
-	f->refused = om_refused_read(&(struct om_refused_pair){ s->args.src, s->args.dst,
+	f->refused = om_refused_read(&(struct om_refused_pair){ om_transport_source(s), s->args.dst,
 								&s->facts.versions },
 				     om_epoch_ms());
 	free(s->look.net_before);

@@ -49,7 +49,7 @@ static void remember(const struct om_session *s, const struct om_attempt *attemp
 		if (&s->plan.attempts[i] == attempt)
 			refused = judge(&s->plan, i, &s->facts.versions, end);
 	if (refused)
-		om_refused_add(&(struct om_refused_pair){ s->args.src, s->args.dst,
+		om_refused_add(&(struct om_refused_pair){ om_transport_source(s), s->args.dst,
 							  &s->facts.versions },
 			       refused, om_epoch_ms());
 }

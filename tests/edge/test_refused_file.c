@@ -47,7 +47,8 @@ static int tear_down(void **unused)
 
 static void what_was_refused_is_known_of_this_pair_alone(void **unused)
 {
-	const struct om_refused_pair other = { "node04", "node02", &versions };
+	const struct om_refused_pair other = { "node04", "node02", &versions },
+				     here = { NULL, "node02", &versions };
 	struct om_versions newer = versions;
 	struct stat st;
 
@@ -62,6 +63,9 @@ static void what_was_refused_is_known_of_this_pair_alone(void **unused)
 	assert_int_equal(read_of("node0", &versions, NOW + 2), 0);
 	/* The front-end keeps those of every source. */
 	assert_int_equal(om_refused_read(&other, NOW + 2), 0);
+	assert_int_equal(om_refused_read(&here, NOW + 2), 0);
+	om_refused_add(&here, OM_REFUSED_XBZRLE, NOW + 1);
+	assert_int_equal(om_refused_read(&here, NOW + 2), OM_REFUSED_XBZRLE);
 	newer.dst_libvirt++;
 	assert_int_equal(read_of("node02", &newer, NOW + 2), 0);
 	assert_int_equal(stat(file, &st), 0);

@@ -15,13 +15,16 @@
 
 static struct om_transport_seen begin(void)
 {
-	return (struct om_transport_seen){ .dst = "node02", .addr = "10.1.0.2", .now_ms = NOW_MS };
+	return (struct om_transport_seen){
+		.src = "node01", .dst = "node02", .addr = "10.1.0.2", .now_ms = NOW_MS
+	};
 }
 
 /* A copy that took `ms`, `ago` minutes ago, at so many MB/s while memory was sent. */
 static struct om_state record_of(uint64_t mbps, uint64_t ms, uint64_t ago)
 {
 	return (struct om_state){ .phase = OM_PHASE_DONE,
+				  .src = "node01",
 				  .dst = "node02",
 				  .path_addr = "10.1.0.2",
 				  .updated_epoch_ms = NOW_MS - ago * 60000,
@@ -57,6 +60,7 @@ static struct om_state packed(struct om_state record)
 static void only_what_tells_of_the_link_counts(void **unused)
 {
 	struct om_state good = record_of(115, 3000, 1), record = good;
+	struct om_transport_seen here = begin();
 
 	(void)unused;
 	assert_int_equal(told_by(good).seen_bytes_ps, 115 * MB);
@@ -79,6 +83,12 @@ static void only_what_tells_of_the_link_counts(void **unused)
 	record = good;
 	om_str_copy(record.dst, sizeof(record.dst), "node03");
 	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	record = good; /* as the front-end has them */
+	om_str_copy(record.src, sizeof(record.src), "node03");
+	assert_int_equal(told_by(record).seen_bytes_ps, 0);
+	here.src = NULL; /* by whatever name this host is called */
+	om_transport_see(&here, &record);
+	assert_int_equal(told(&here).seen_bytes_ps, 115 * MB);
 	record = good;
 	record.updated_epoch_ms = NOW_MS - 31 * DAY_MS;
 	assert_int_equal(told_by(record).seen_bytes_ps, 0);
