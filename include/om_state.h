@@ -89,7 +89,7 @@ struct om_state {
 
 	char transport[64];	  /* "2 connections, zstd level 1"; "" = as stock would */
 	uint64_t guest_bytes;	  /* of memory that is not zero, for which sent_bytes were sent */
-	uint32_t packed_permille; /* that was sent of guest_bytes, where it was compressed, plus 1 (not in JSON) */
+	uint32_t packed_permille; /* that was sent of it, if compressed; plus 1, not in JSON */
 	uint64_t hot_bytes;	  /* that the guest wrote again and again; 0 = not known */
 	uint64_t src_cpu_ms,
 		dst_cpu_ms; /* of both QEMU without the guest's processors; 0 = not known */
