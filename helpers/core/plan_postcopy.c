@@ -19,28 +19,41 @@ static bool is_obstructed(const struct om_plan *plan, const struct om_opts *opts
 }
 
 /* What is limited before the switch is limited after it too. */
-static void limit_bandwidth(struct om_plan *plan, struct om_opts *opts)
+static void limit_bandwidth(struct om_plan *plan, struct om_opts *opts, const char *origin)
 {
 	uint64_t mibps = plan->limits.bandwidth_bytes_ps >> 20;
 
 	if (mibps && !om_params_get(&opts->params, "bandwidth.postcopy"))
 		om_params_set_number(&opts->params, "bandwidth.postcopy", OM_PARAM_U64, mibps,
-				     OURS);
+				     origin);
+}
+
+/* Post-copy is MIGRATE_OPTIONS' own: --bandwidth is for pre-copy alone, as with virsh, but the setting
+ * holds in all that is sent. */
+static void limit_own(struct om_plan *plan, struct om_opts *opts)
+{
+	const char *setting = om_knob_table[OM_KNOB_MIGRATE_BANDWIDTH_MIBPS].name;
+	const struct om_param *limit = om_params_get(&opts->params, "bandwidth");
+
+	if (limit && strcmp(limit->origin, setting) == 0)
+		limit_bandwidth(plan, opts, setting);
 }
 
 bool om_plan_arm_postcopy(struct om_plan *plan, const struct om_knobs *knobs, struct om_opts *opts,
 			  const struct om_facts *facts)
 {
+	bool wanted = om_knob_number(knobs, OM_KNOB_MIGRATE_POSTCOPY);
 	struct om_err why;
 
-	if (!om_knob_number(knobs, OM_KNOB_MIGRATE_POSTCOPY))
-		return false;
 	if (plan->never_switch) /* the operator's own --postcopy was given up, with a warning */
 		return false;
 	if (opts->flags & OM_FLAG_POSTCOPY) {
-		plan->limits.postcopy = !om_plan_policy_forbids(plan);
+		limit_own(plan, opts);
+		plan->limits.postcopy = wanted && !om_plan_policy_forbids(plan);
 		return false;
 	}
+	if (!wanted)
+		return false;
 	if (is_obstructed(plan, opts, facts, &why)) {
 		om_plan_info(plan,
 			     om_xasprintf("no post-copy, although MIGRATE_POSTCOPY is yes: %s",
@@ -49,7 +62,7 @@ bool om_plan_arm_postcopy(struct om_plan *plan, const struct om_knobs *knobs, st
 	}
 	plan->flags |= OM_FLAG_POSTCOPY;
 	plan->limits.postcopy = true;
-	limit_bandwidth(plan, opts);
+	limit_bandwidth(plan, opts, OURS);
 	return true;
 }
 

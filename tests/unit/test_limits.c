@@ -342,7 +342,7 @@ static uint64_t number_of(const struct om_attempt *attempt, const char *name)
 	return param ? param->number : UINT64_MAX;
 }
 
-static void the_limit_is_one_of_post_copy_too_where_we_arm_it(void **unused)
+static void the_limit_is_one_of_post_copy_too_unless_a_word_says_otherwise(void **unused)
 {
 	static const struct {
 		const char *setting, *options, *postcopy;
@@ -354,7 +354,12 @@ static void the_limit_is_one_of_post_copy_too_where_we_arm_it(void **unused)
 		{ "50", "--bandwidth 0", "yes", 0, UINT64_MAX, UINT64_MAX },
 		{ "50", "--postcopy-bandwidth 7", "yes", 50, 7, 7 },
 		{ "50", "", "no", 50, UINT64_MAX, UINT64_MAX },
-		{ "50", "--postcopy", "yes", 50, UINT64_MAX, UINT64_MAX },
+		{ "50", "--postcopy", "yes", 50, 50, UINT64_MAX },
+		{ "50", "--postcopy", "no", 50, 50, UINT64_MAX },
+		{ "0", "--postcopy", "yes", UINT64_MAX, UINT64_MAX, UINT64_MAX },
+		{ "50", "--postcopy --bandwidth 9", "yes", 9, UINT64_MAX, UINT64_MAX },
+		{ "50", "--postcopy --postcopy-bandwidth 7", "yes", 50, 7, UINT64_MAX },
+		{ "50", "--postcopy --postcopy-bandwidth 0", "yes", 50, 0, UINT64_MAX },
 	};
 	const struct om_facts facts = { .versions = { .dst_libvirt = 11004000 } };
 
@@ -394,7 +399,7 @@ int main(void)
 		cmocka_unit_test(an_owner_may_only_choose_what_does_less),
 		cmocka_unit_test(every_combination_keeps_to_the_rules),
 		cmocka_unit_test(each_limit_is_kept_and_told_with_its_origin),
-		cmocka_unit_test(the_limit_is_one_of_post_copy_too_where_we_arm_it),
+		cmocka_unit_test(the_limit_is_one_of_post_copy_too_unless_a_word_says_otherwise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
