@@ -175,7 +175,8 @@ void om_state_take_limits(struct om_state *state, const struct om_limits *limits
 void om_state_take_action(struct om_state *state, const struct om_action *action, const char *why,
 			  bool done, uint64_t elapsed_ms, uint64_t epoch_ms);
 /* The share that is done, from the one before: never less, at most 99. By time where the forecast
- * sees an end, else by what has no pass before it any more. */
+ * sees an end, else by what has no pass before it any more; in the first pass at most 90, as what comes
+ * after it may have no end. */
 uint32_t om_state_progress(uint32_t before, const struct om_sample *sample,
 			   const struct om_forecast *forecast);
 

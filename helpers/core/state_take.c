@@ -39,12 +39,15 @@ static uint32_t progress_by_bytes(const struct om_sample *s)
 uint32_t om_state_progress(uint32_t before, const struct om_sample *sample,
 			   const struct om_forecast *forecast)
 {
+	bool first_pass = sample->iteration <= 1 && !sample->postcopy && !sample->paused;
 	uint32_t percent;
 
 	if (forecast->known && forecast->eta_high_ms)
 		percent = share(sample->elapsed_ms, sample->elapsed_ms + forecast->eta_high_ms);
 	else
 		percent = progress_by_bytes(sample);
+	if (first_pass && percent > FIRST_PASS_MOST)
+		percent = FIRST_PASS_MOST;
 	percent = percent < before ? before : percent;
 	return percent < 99 ? percent : 99;
 }

@@ -39,6 +39,29 @@ static void the_first_pass_counts_for_90_percent_at_most(void **unused)
 	assert_int_equal(om_state_progress(0, &s, &unknown), 0);
 }
 
+/* The time of the first pass is known soon, what comes after it is not. */
+static void nor_is_it_more_where_an_end_is_foreseen_in_the_first_pass(void **unused)
+{
+	struct om_sample s = pass(1, 0);
+	struct om_forecast forecast = { .known = true, .eta_low_ms = 100, .eta_high_ms = 200 };
+	struct om_forecast endless = { .known = true };
+
+	(void)unused;
+	assert_int_equal(om_state_progress(0, &s, &forecast), 90);
+	assert_int_equal(om_state_progress(95, &s, &forecast), 95); /* never back */
+	forecast.eta_high_ms = 20000;
+	assert_int_equal(om_state_progress(0, &s, &forecast), 50);
+	forecast.eta_high_ms = 200;
+	s.paused = true; /* it is the only one */
+	assert_int_equal(om_state_progress(0, &s, &forecast), 99);
+	s.paused = false;
+	s.postcopy = true;
+	assert_int_equal(om_state_progress(0, &s, &forecast), 99);
+	s = pass(2, GIB);
+	assert_int_equal(om_state_progress(90, &s, &endless), 90);
+	assert_int_equal(om_state_progress(90, &s, &forecast), 99);
+}
+
 static void later_passes_without_a_forecast_add_nothing(void **unused)
 {
 	struct om_sample s = pass(2, 0);
@@ -295,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_and_disks_come_before_memory),
 		cmocka_unit_test(the_first_pass_counts_for_90_percent_at_most),
+		cmocka_unit_test(nor_is_it_more_where_an_end_is_foreseen_in_the_first_pass),
 		cmocka_unit_test(later_passes_without_a_forecast_add_nothing),
 		cmocka_unit_test(with_a_forecast_it_is_the_share_of_the_time),
 		cmocka_unit_test(disks_are_counted),
