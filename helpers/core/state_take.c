@@ -152,20 +152,37 @@ static const char *const action_names[] = {
 };
 static_assert(OM_ARRAY_LEN(action_names) == OM_ACTION_COUNT, "an action has no name");
 
-/* The oldest go where the newest has no room. */
+/* What has no room: the oldest limit, of which there may be many; else the oldest of all. Anything else
+ * was done to the guest, and is to be seen afterwards. */
+static char *least_action(char *list)
+{
+	for (char *entry = list, *next; entry; entry = next) {
+		if (om_str_starts(entry, action_names[OM_ACTION_DOWNTIME]))
+			return entry;
+		next = strstr(entry, "; ");
+		next = next ? next + 2 : NULL;
+	}
+	return list;
+}
+
+static void drop_action(char *list, char *entry)
+{
+	const char *next = strstr(entry, "; ");
+
+	if (next)
+		memmove(entry, next + 2, strlen(next + 2) + 1);
+	else
+		*(entry > list ? entry - 2 : entry) = '\0';
+}
+
 static void add_action(struct om_state *state, const char *entry)
 {
 	char *list = state->actions;
 	size_t need = strlen(entry) + strlen("; ") + 1;
 	struct om_text to = { .text = list, .size = sizeof(state->actions) };
 
-	while (*list && strlen(list) + need > sizeof(state->actions)) {
-		const char *next = strstr(list, "; ");
-		size_t rest = next ? strlen(next + 2) : 0;
-
-		memmove(list, next ? next + 2 : list + strlen(list), rest);
-		list[rest] = '\0';
-	}
+	while (*list && strlen(list) + need > sizeof(state->actions))
+		drop_action(list, least_action(list));
 	to.len = strlen(list);
 	om_text_add(&to, "%s%s", *list ? "; " : "", entry);
 }

@@ -181,6 +181,10 @@ silent() {
 	! grep -qE "^\[VMM\].*$1" "$OUT"
 }
 
+# What the log says of more than limits: started by the watch, or asked for.
+# shellcheck disable=SC2034 # for the tests that read this file
+HARM=' *migrate: (pass [0-9]+: (post-copy|pause): |the copy was cancelled and begins again with |onemigrate (postcopy|pause) )'
+
 # Bytes that left a node by both legs since `count` was called.
 count() {
 	lab bytes >"$T/bytes"

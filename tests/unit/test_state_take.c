@@ -255,6 +255,49 @@ static void of_many_actions_the_newest_are_kept(void **unused)
 	assert_true(strlen(state.actions) > sizeof(state.actions) / 2);
 }
 
+static void limits_make_room_for_what_was_done_to_the_guest(void **unused)
+{
+	static const char kept[] = "throttle at 1.0 s; pause at 2.0 s; post-copy at 3.0 s";
+	struct om_state state = { .uuid = "" };
+	struct om_action action = { .kind = OM_ACTION_DOWNTIME, .downtime_ms = 30 };
+	static const enum om_action_kind kinds[] = { OM_ACTION_THROTTLE, OM_ACTION_SUSPEND,
+						     OM_ACTION_POSTCOPY };
+
+	(void)unused;
+	om_state_take_action(&state, &action, "", true, 100, 0);
+	for (size_t i = 0; i < OM_ARRAY_LEN(kinds); i++)
+		om_state_take_action(&state, &(struct om_action){ .kind = kinds[i] }, "", true,
+				     (i + 1) * 1000, 0);
+	for (uint32_t i = 0; i < 30; i++) {
+		action.downtime_ms = 100 + i;
+		om_state_take_action(&state, &action, "", true, 4000 + i * 100, 0);
+		assert_non_null(strstr(state.actions, kept));
+		assert_true(strlen(state.actions) < sizeof(state.actions));
+	}
+	assert_true(om_str_starts(state.actions, kept)); /* the first limit is gone */
+	assert_non_null(strstr(state.actions, "; downtime 129 ms at 6.9 s"));
+	assert_true(strlen(state.actions) > sizeof(state.actions) - 40);
+	/* No limit is left: the oldest goes. */
+	for (uint32_t i = 0; i < 30; i++)
+		om_state_take_action(&state, &(struct om_action){ .kind = OM_ACTION_SUSPEND }, "",
+				     true, 10000 + i * 1000, 0);
+	assert_true(om_str_starts(state.actions, "pause at 2"));
+	assert_true(strlen(state.actions) < sizeof(state.actions));
+	assert_non_null(strstr(state.actions, "; pause at 39.0 s"));
+	/* The only limit is the last one. */
+	om_str_copy(state.actions, sizeof(state.actions), "end at 1.0 s");
+	while (strlen(state.actions) + strlen("; end at 1.0 s; downtime 9 ms at 1.0 s") <
+	       sizeof(state.actions))
+		strcat(state.actions, "; end at 1.0 s");
+	action.downtime_ms = 9;
+	for (uint32_t i = 1; i < 4; i++) {
+		om_state_take_action(&state, &action, "", true, i * 1000, 0);
+		assert_null(strstr(state.actions, "; ;"));
+	}
+	assert_non_null(strstr(state.actions, "end at 1.0 s; downtime 9 ms at 3.0 s"));
+	assert_null(strstr(state.actions, "at 2.0 s"));
+}
+
 static void files_and_disks_come_before_memory(void **unused)
 {
 	struct om_state state = { .phase = OM_PHASE_PREPARE };
@@ -328,6 +371,7 @@ int main(void)
 		cmocka_unit_test(actions_are_listed_and_decisions_dated),
 		cmocka_unit_test(the_path_is_that_of_the_attempt),
 		cmocka_unit_test(of_many_actions_the_newest_are_kept),
+		cmocka_unit_test(limits_make_room_for_what_was_done_to_the_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

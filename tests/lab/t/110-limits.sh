@@ -14,12 +14,12 @@ last() {
 		grep -oE "\"$2\":(\"[^\"]*\"|[0-9]+)" | sed 's/^[^:]*://; s/^"//; s/"$//'
 }
 
-# Without post-copy, throttle or a pause above what is said, by what the state tells.
+# Without post-copy, throttle or a pause above what is said, by what the state and the log tell.
 only_limits() {
 	local actions
 	actions=$(last "$1" actions)
 	echo "$actions"
-	[[ $actions != *post-copy* && $actions != *throttle* && $actions != *pause* ]]
+	[[ $actions != *post-copy* && $actions != *throttle* && $actions != *pause* ]] && silent "$HARM"
 }
 
 between() {

@@ -20,7 +20,7 @@ no_harm() {
 	local actions
 	actions=$(last node01 actions)
 	echo "$actions"
-	[[ $actions != *post-copy* && $actions != *throttle* && $actions != *pause* ]]
+	[[ $actions != *post-copy* && $actions != *throttle* && $actions != *pause* ]] && silent "$HARM"
 }
 
 at_most() {
