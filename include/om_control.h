@@ -8,6 +8,7 @@
 
 #include "om_err.h"
 #include "om_limits.h"
+#include "om_outcome.h"
 
 #include <stddef.h>
 
@@ -82,18 +83,35 @@ bool om_control_parse_answer(struct om_control_answer *answer, const char *line)
 
 /* What is known of the migration when a request is to be carried out. */
 struct om_control_facts {
-	bool ended;	     /* libvirt's call has returned, or there is no job */
-	bool on_dest;	     /* it succeeded */
-	bool stopping;	     /* it is being cancelled */
-	bool postcopy;	     /* the switch was made */
-	bool postcopy_known; /* the two fields below tell something */
-	bool postcopy_armed; /* started with VIR_MIGRATE_POSTCOPY */
-	bool never_switch;   /* armed, but a switch would lose the guest */
-	bool paused;	     /* the guest does not run */
+	bool ended;	      /* libvirt's call has returned, or there is no job */
+	bool on_dest;	      /* it succeeded */
+	bool stopping;	      /* it is being cancelled */
+	bool postcopy;	      /* the switch was made */
+	bool postcopy_broken; /* and its link has failed since: it waits for nothing any more */
+	bool postcopy_known;  /* the two fields below tell something */
+	bool postcopy_armed;  /* started with VIR_MIGRATE_POSTCOPY */
+	bool never_switch;    /* armed, but a switch would lose the guest */
+	bool paused;	      /* the guest does not run */
 };
 /* May it be carried out? False: the answer says why not. */
 bool om_control_judge(const struct om_control_request *request,
 		      const struct om_control_facts *facts,
 		      struct om_control_answer *answer) OM_MUST_CHECK;
+
+/* ---- where no helper watches it (core/control_seen.c) ---- */
+
+struct om_control_facts om_control_facts_of(const struct om_side *side);
+/*
+ * Once libvirt has taken the request (NULL: somebody else's cancel): is what libvirt of this host
+ * says of the VM an end of it? True: the answer says which. That the VM is not here any more proves
+ * nothing.
+ */
+bool om_control_seen(const struct om_control_request *request, const struct om_side *side,
+		     struct om_control_answer *answer) OM_MUST_CHECK;
+/* The VM is not here any more. True where the state is that of a migration which has taken it to the
+ * destination, and ended since then: the answer says so. */
+struct om_state;
+bool om_control_went(const struct om_state *state, uint64_t since_epoch_ms,
+		     struct om_control_answer *answer) OM_MUST_CHECK;
 
 #endif

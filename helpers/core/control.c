@@ -278,8 +278,11 @@ static bool judge_postcopy(const struct om_control_facts *facts, struct om_contr
 static bool judge_pause(const struct om_control_facts *facts, struct om_control_answer *answer)
 {
 	if (facts->postcopy)
-		return om_control_say(answer, OM_CONTROL_REFUSED,
-				      "it is in post-copy: the guest runs on the destination");
+		return om_control_say(
+			answer, OM_CONTROL_REFUSED,
+			facts->postcopy_broken
+				? "it is in post-copy, which is broken"
+				: "it is in post-copy: the guest runs on the destination");
 	if (facts->paused)
 		return om_control_say(answer, OM_CONTROL_REFUSED, "the guest is paused already");
 	return true;
@@ -297,6 +300,11 @@ static bool judge_set(const struct om_control_request *request,
 bool om_control_judge(const struct om_control_request *request,
 		      const struct om_control_facts *facts, struct om_control_answer *answer)
 {
+	if (request->verb == OM_CONTROL_CANCEL && facts->postcopy_broken && !facts->ended)
+		return om_control_say(
+			answer, OM_CONTROL_IN_POSTCOPY,
+			"post-copy is broken, and cannot be cancelled: each host has a part of the "
+			"guest's memory; do not destroy the VM on either host");
 	if (request->verb == OM_CONTROL_CANCEL && facts->postcopy && !facts->ended)
 		return om_control_say(
 			answer, OM_CONTROL_IN_POSTCOPY,

@@ -158,11 +158,9 @@ static bool ask_helper(const struct target *target, const struct om_control_requ
 static void say_none(const struct target *target, const struct om_direct_end *end,
 		     struct om_control_answer *answer)
 {
-	if (target->known && target->state.phase == OM_PHASE_DONE && !end->present)
-		om_control_say(answer, OM_CONTROL_TOO_LATE,
-			       "too late: the migration has ended, the VM went to %s",
-			       target->state.dst);
-	else if (target->known)
+	if (target->known && !end->present && om_control_went(&target->state, 0, answer))
+		return;
+	if (target->known)
 		om_control_say(answer, OM_CONTROL_NO_SUCH,
 			       "no migration of it is under way on this host; the last one: %s",
 			       *target->state.result ? target->state.result
@@ -187,9 +185,23 @@ static void say_silent(const struct target *target, const struct om_control_requ
 		       end.answer.text);
 }
 
+/* The VM has left this host since; the process that migrates it may have told where it is. */
+static bool has_gone(const struct target *target, const struct om_direct_end *end,
+		     uint64_t since_epoch_ms, struct om_control_answer *answer)
+{
+	struct target now = { .vm = target->vm };
+
+	if (end->present || !target->known)
+		return false;
+	om_state_each(collect, &now);
+	return now.known && om_str_eq_nocase(now.state.uuid, target->state.uuid) &&
+	       om_control_went(&now.state, since_epoch_ms, answer);
+}
+
 static void carry_out(const struct target *target, const struct om_control_request *request,
 		      const char *line, struct om_control_answer *answer)
 {
+	uint64_t since_epoch_ms = om_epoch_ms();
 	struct om_direct_end end;
 	char domain[128];
 
@@ -206,6 +218,8 @@ static void carry_out(const struct target *target, const struct om_control_reque
 	}
 	domain_name(target, domain, sizeof(domain));
 	om_direct(domain, request, DIRECT_LIMIT_MS, &end);
+	if (has_gone(target, &end, since_epoch_ms, answer))
+		return;
 	if (end.answer.result != OM_CONTROL_NO_SUCH)
 		*answer = end.answer;
 	else if (running(target))

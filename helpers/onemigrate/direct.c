@@ -36,67 +36,13 @@ static void look(struct job *job)
 			    job->side.state != OM_SIDE_UNREACHABLE;
 }
 
-/* True: `side` says how it ended, and the answer does. */
-static bool cancel_ended(struct job *job)
-{
-	switch (job->side.state) {
-	case OM_SIDE_ABSENT:
-		say(job, OM_CONTROL_TOO_LATE, "too late: the VM is not on this host any more");
-		return true;
-	case OM_SIDE_POSTCOPY:
-	case OM_SIDE_POSTCOPY_FAILED:
-		say(job, OM_CONTROL_IN_POSTCOPY,
-		    "too late: it is in post-copy, which cannot be cancelled");
-		return true;
-	case OM_SIDE_RUNNING:
-	case OM_SIDE_ROLLED_BACK:
-		say(job, OM_CONTROL_DONE,
-		    job->request ? "cancelled; the VM runs on this host"
-				 : "the VM runs on this host");
-		return !job->side.job;
-	case OM_SIDE_PAUSED:
-		say(job, OM_CONTROL_DONE,
-		    job->request ? "cancelled; the VM is paused on this host"
-				 : "the VM is paused on this host");
-		return !job->side.job;
-	default: /* stopped for a switch-over, or no answer: somebody is at it */
-		return false;
-	}
-}
-
-static bool postcopy_begun(struct job *job)
-{
-	if (job->side.state == OM_SIDE_POSTCOPY)
-		say(job, OM_CONTROL_DONE,
-		    "in post-copy: the guest runs on the destination, the rest of its memory "
-		    "follows");
-	else if (job->side.state == OM_SIDE_ABSENT)
-		say(job, OM_CONTROL_DONE, "done, and the VM is not on this host any more");
-	else
-		return false;
-	return true;
-}
-
-static bool guest_paused(struct job *job)
-{
-	if (job->side.state == OM_SIDE_INCOMING || job->side.state == OM_SIDE_PAUSED)
-		say(job, OM_CONTROL_DONE,
-		    "the guest stands still from now until it runs on the destination; should the "
-		    "migration fail, libvirt starts it again");
-	else if (job->side.state == OM_SIDE_ABSENT)
-		say(job, OM_CONTROL_DONE, "done, and the VM is not on this host any more");
-	else
-		return false;
-	return true;
-}
-
-static void wait_until(struct job *job, bool (*ended)(struct job *job))
+static void wait_for_end(struct job *job)
 {
 	const char *name;
 
 	for (;;) {
 		look(job);
-		if (ended(job))
+		if (om_control_seen(job->request, &job->side, &job->end->answer))
 			return;
 		if (om_now_ms() >= job->until_ms)
 			break;
@@ -115,8 +61,8 @@ static void cancel(struct job *job)
 	struct om_err err = { 0 };
 	bool taken = om_vir_abort(job->vir, &err);
 
-	wait_until(job, cancel_ended);
-	if (!taken && job->end->answer.result == OM_CONTROL_UNPROVEN)
+	wait_for_end(job);
+	if (!taken && job->end->present && job->end->answer.result == OM_CONTROL_UNPROVEN)
 		say(job, OM_CONTROL_UNPROVEN, err.msg);
 }
 
@@ -125,7 +71,7 @@ static void start_postcopy(struct job *job)
 	struct om_err err = { 0 };
 
 	if (om_vir_start_postcopy(job->vir, &err))
-		wait_until(job, postcopy_begun);
+		wait_for_end(job);
 	else
 		say(job, OM_CONTROL_REFUSED, err.msg);
 }
@@ -135,7 +81,7 @@ static void pause_guest(struct job *job)
 	struct om_err err = { 0 };
 
 	if (om_vir_suspend(job->vir, OM_VIR_MON, &err))
-		wait_until(job, guest_paused);
+		wait_for_end(job);
 	else
 		say(job, OM_CONTROL_REFUSED, err.msg);
 }
@@ -151,11 +97,7 @@ static bool moves(const struct job *job)
 
 static bool is_possible(struct job *job)
 {
-	struct om_control_facts facts = {
-		.postcopy = job->side.state == OM_SIDE_POSTCOPY ||
-			    job->side.state == OM_SIDE_POSTCOPY_FAILED,
-		.paused = job->side.state == OM_SIDE_PAUSED || job->side.state == OM_SIDE_INCOMING,
-	};
+	struct om_control_facts facts = om_control_facts_of(&job->side);
 
 	if (job->side.state == OM_SIDE_UNREACHABLE)
 		return say(job, OM_CONTROL_UNPROVEN, "libvirt of this host does not answer");
@@ -202,7 +144,7 @@ static void work(struct job *job, const char *domain)
 	else if (job->request)
 		act(job);
 	else
-		wait_until(job, cancel_ended);
+		wait_for_end(job);
 }
 
 _Noreturn static void child(int fd, const char *domain, const struct om_control_request *request,

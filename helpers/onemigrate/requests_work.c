@@ -180,6 +180,7 @@ static bool carry_out(struct om_session *s, struct om_request *request)
 		return om_mover_request(s, request);
 	om_vir_side(s->vir, OM_VIR_MON, &side);
 	facts.postcopy = om_vir_events(s->vir)->source_postcopy;
+	facts.postcopy_broken = side.state == OM_SIDE_POSTCOPY_FAILED;
 	facts.paused = side.state == OM_SIDE_PAUSED || side.state == OM_SIDE_INCOMING;
 	if (!om_control_judge(&request->what, &facts, &request->answer))
 		return false;

@@ -2,6 +2,7 @@
 #include "om_cmocka.h"
 
 #include "om_control.h"
+#include "om_state.h"
 #include "om_util.h"
 
 #include <stdio.h>
@@ -223,6 +224,12 @@ static const struct judged cases[] = {
 	{ "cancel", { .ended = true, .on_dest = true }, OM_CONTROL_TOO_LATE, "on the destination" },
 	{ "cancel", { .postcopy = true }, OM_CONTROL_IN_POSTCOPY, "part of its memory" },
 	{ "cancel", { .postcopy = true, .ended = true, .on_dest = true }, OM_CONTROL_TOO_LATE, "" },
+	{ "cancel", { .postcopy = true, .postcopy_broken = true }, OM_CONTROL_IN_POSTCOPY,
+	  "post-copy is broken, and cannot be cancelled: each host has a part of the guest's memory; do not "
+	  "destroy the VM on either host" },
+	{ "cancel", { .postcopy = true, .postcopy_broken = true, .ended = true, .on_dest = true }, OM_CONTROL_TOO_LATE, "" },
+	{ "postcopy", { .postcopy = true, .postcopy_broken = true }, OM_CONTROL_REFUSED, "already" },
+	{ "pause", { .postcopy = true, .postcopy_broken = true }, OM_CONTROL_REFUSED, "broken" },
 	{ "set bandwidth=1", { 0 }, GO, "" },
 	{ "set bandwidth=1", { .postcopy = true }, GO, "" },
 	{ "set bandwidth=1 downtime-max=1", { .postcopy = true }, OM_CONTROL_REFUSED, "only bandwidth=" },
@@ -261,6 +268,89 @@ static void what_cannot_be_done_is_refused_with_a_reason(void **unused)
 	}
 }
 
+/* ---- where no helper watches it ---- */
+
+struct seen {
+	const char *line; /* "": only looked at */
+	struct om_side side;
+	enum om_control_result result; /* GO: not over yet */
+	const char *text;
+};
+
+/* clang-format off */
+static const struct seen seen_cases[] = {
+	{ "cancel", { .state = OM_SIDE_RUNNING }, OM_CONTROL_DONE, "cancelled; the VM runs on this host" },
+	{ "cancel", { .state = OM_SIDE_RUNNING, .job = true }, GO, "" },
+	{ "cancel", { .state = OM_SIDE_ROLLED_BACK }, OM_CONTROL_DONE, "cancelled; the VM runs" },
+	{ "cancel", { .state = OM_SIDE_PAUSED }, OM_CONTROL_DONE, "cancelled; the VM is paused" },
+	{ "cancel", { .state = OM_SIDE_PAUSED, .job = true }, GO, "" },
+	{ "cancel", { .state = OM_SIDE_INCOMING }, GO, "" },
+	{ "cancel", { .state = OM_SIDE_UNREACHABLE }, GO, "" },
+	{ "cancel", { .state = OM_SIDE_POSTCOPY }, OM_CONTROL_IN_POSTCOPY, "it ends when that has been sent" },
+	{ "cancel", { .state = OM_SIDE_POSTCOPY_FAILED }, OM_CONTROL_IN_POSTCOPY, "do not destroy the VM on either host" },
+	{ "cancel", { .state = OM_SIDE_ABSENT }, OM_CONTROL_UNPROVEN, "not on this host any more" },
+	{ "", { .state = OM_SIDE_RUNNING }, OM_CONTROL_DONE, "the VM runs on this host" },
+	{ "", { .state = OM_SIDE_PAUSED }, OM_CONTROL_DONE, "the VM is paused on this host" },
+	{ "", { .state = OM_SIDE_ABSENT }, OM_CONTROL_UNPROVEN, "not on this host any more" },
+	{ "postcopy", { .state = OM_SIDE_POSTCOPY }, OM_CONTROL_DONE, "in post-copy: the guest runs on the destination" },
+	{ "postcopy", { .state = OM_SIDE_POSTCOPY_FAILED }, GO, "" },
+	{ "postcopy", { .state = OM_SIDE_RUNNING }, GO, "" },
+	{ "postcopy", { .state = OM_SIDE_ABSENT }, OM_CONTROL_UNPROVEN, "not on this host any more" },
+	{ "pause", { .state = OM_SIDE_PAUSED }, OM_CONTROL_DONE, "stands still" },
+	{ "pause", { .state = OM_SIDE_INCOMING }, OM_CONTROL_DONE, "stands still" },
+	{ "pause", { .state = OM_SIDE_RUNNING, .job = true }, GO, "" },
+	{ "pause", { .state = OM_SIDE_ABSENT }, OM_CONTROL_UNPROVEN, "not on this host any more" },
+};
+/* clang-format on */
+
+static void only_what_libvirt_says_is_an_end(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(seen_cases); i++) {
+		const struct seen *c = &seen_cases[i];
+		struct om_control_request request = parsed(*c->line ? c->line : "cancel");
+		struct om_control_answer answer = { .result = GO };
+		bool over = om_control_seen(*c->line ? &request : NULL, &c->side, &answer);
+
+		if (over != (c->result != GO) ||
+		    (over && (answer.result != c->result || !strstr(answer.text, c->text))))
+			fail_msg("case %zu, '%s': %d, %d '%s'", i, c->line, over, answer.result,
+				 answer.text);
+	}
+}
+
+static void facts_follow_from_libvirts_state(void **unused)
+{
+	(void)unused;
+	for (int state = 0; state < OM_SIDE_COUNT; state++) {
+		struct om_side side = { .state = (enum om_side_state)state };
+		struct om_control_facts facts = om_control_facts_of(&side);
+
+		assert_int_equal(facts.postcopy,
+				 state == OM_SIDE_POSTCOPY || state == OM_SIDE_POSTCOPY_FAILED);
+		assert_int_equal(facts.postcopy_broken, state == OM_SIDE_POSTCOPY_FAILED);
+		assert_int_equal(facts.paused,
+				 state == OM_SIDE_PAUSED || state == OM_SIDE_INCOMING);
+	}
+}
+
+/* That of an earlier migration proves nothing of this one. */
+static void a_vm_that_is_gone_went_where_its_own_migration_says(void **unused)
+{
+	struct om_state state = { .phase = OM_PHASE_DONE, .updated_epoch_ms = 1000, .dst = "b" };
+	struct om_control_answer answer;
+
+	(void)unused;
+	assert_false(om_control_went(&state, 1001, &answer));
+	assert_true(om_control_went(&state, 1000, &answer));
+	assert_int_equal(answer.result, OM_CONTROL_TOO_LATE);
+	assert_string_equal(answer.text, "too late: the migration has ended, the VM went to b");
+	for (int phase = 0; phase < OM_PHASE_COUNT; phase++) {
+		state.phase = (enum om_phase)phase;
+		assert_int_equal(om_control_went(&state, 0, &answer), phase == OM_PHASE_DONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +363,9 @@ int main(void)
 		cmocka_unit_test(an_answer_survives_the_wire),
 		cmocka_unit_test(each_result_has_an_exit_status_of_its_own),
 		cmocka_unit_test(what_cannot_be_done_is_refused_with_a_reason),
+		cmocka_unit_test(only_what_libvirt_says_is_an_end),
+		cmocka_unit_test(facts_follow_from_libvirts_state),
+		cmocka_unit_test(a_vm_that_is_gone_went_where_its_own_migration_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
