@@ -43,7 +43,15 @@ struct om_limits {
 					and by what follows */
 	enum om_throttling throttling;
 	uint64_t bandwidth_bytes_ps; /* the operator's limit; 0 = none */
+	uint32_t own_ms;	     /* the domain's own downtime limit; 0 = not known */
 };
+
+/* The domain's own downtime limit: libvirt's default where it is not known. */
+uint32_t om_limits_own_ms(const struct om_limits *limits);
+/* The downtime that is reached without asking: under stock, which sets no limit, the domain's own. */
+uint32_t om_limits_in_force_ms(const struct om_limits *limits);
+/* The deadline, where it has an effect; 0 = none, as always under stock. */
+uint64_t om_limits_deadline_ms(const struct om_limits *limits);
 
 /* How long the guest may stand still at all: 0 = no longer than by the soft limit. */
 uint32_t om_limits_pause_ms(const struct om_limits *limits);

@@ -89,7 +89,6 @@ struct om_plan {
 	uint32_t timeout_s;
 	enum om_timeout_action timeout_action;
 	uint32_t downtime_start_ms; /* the lowest limit that is set */
-	uint32_t downtime_own_ms;   /* the domain's own; 0 = not known */
 	struct om_limits limits;
 	struct om_transport transport; /* of the first attempt */
 	uint64_t populated_bytes;      /* as in the facts */

@@ -52,7 +52,7 @@ struct om_state {
 	uint64_t disk_remaining_bytes, disk_total_bytes;	/* local disks that are copied */
 	uint64_t files_remaining_bytes, files_total_bytes; /* sent before them, holes included */
 	uint64_t rate_bytes_ps, dirty_bytes_ps;
-	uint32_t downtime_limit_ms; /* set last */
+	uint32_t downtime_limit_ms; /* set last; where none is, under stock, the domain's own */
 	uint32_t throttle_percent;
 
 	/* What is expected: holds where forecast is 1. */
@@ -63,7 +63,7 @@ struct om_state {
 	uint32_t need_downtime_ms; /* the least limit that would end it; 0 = any does */
 	uint64_t need_bytes_ps;	   /* or this bandwidth */
 
-	/* What the operator allows; "" = not known yet. */
+	/* What the operator allows, as far as the policy lets it have an effect; "" = not known yet. */
 	char policy[16];
 	uint32_t downtime_max_ms, pause_max_ms;
 	uint64_t deadline_epoch_ms; /* 0 = none */

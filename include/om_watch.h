@@ -57,7 +57,7 @@ enum om_reach {
 struct om_watch {
 	struct om_limits limits;
 	uint32_t start_ms; /* the lowest limit that is set */
-	uint32_t own_ms;   /* the domain's own, as before the migration */
+	uint32_t own_ms;   /* the domain's own, or libvirt's default */
 	bool queues;	   /* several connections, which hold more of what is not compressed */
 	bool postcopy_after_precopy;
 	uint64_t timeout_ms; /* of --timeout; 0 = none */

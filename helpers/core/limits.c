@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+#define LIBVIRT_DOWNTIME_MS 300
+
 static const char *const policy_names[] = {
 	[OM_POLICY_AUTO] = "auto",
 	[OM_POLICY_GENTLE] = "gentle",
@@ -26,6 +28,22 @@ bool om_policy_may_harm(enum om_policy policy)
 bool om_policy_ends_at_deadline(enum om_policy policy)
 {
 	return policy == OM_POLICY_AUTO || policy == OM_POLICY_GENTLE;
+}
+
+uint32_t om_limits_own_ms(const struct om_limits *limits)
+{
+	return limits->own_ms ? limits->own_ms : LIBVIRT_DOWNTIME_MS;
+}
+
+uint32_t om_limits_in_force_ms(const struct om_limits *limits)
+{
+	return limits->policy == OM_POLICY_STOCK ? om_limits_own_ms(limits)
+						 : limits->downtime_max_ms;
+}
+
+uint64_t om_limits_deadline_ms(const struct om_limits *limits)
+{
+	return limits->policy == OM_POLICY_STOCK ? 0 : limits->deadline_ms;
 }
 
 uint32_t om_limits_pause_ms(const struct om_limits *limits)

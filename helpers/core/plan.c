@@ -202,7 +202,6 @@ static void set_behaviour(struct om_plan *plan, const struct om_opts *opts,
 	plan->timeout_s = opts->timeout_s;
 	plan->timeout_action = opts->timeout_action;
 	plan->populated_bytes = facts->populated_bytes;
-	plan->downtime_own_ms = facts->max_downtime_ms;
 	plan->downtime_start_ms = plan->limits.downtime_max_ms < OM_DOWNTIME_START_MS
 					  ? plan->limits.downtime_max_ms
 					  : OM_DOWNTIME_START_MS;

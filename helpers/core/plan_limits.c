@@ -65,6 +65,7 @@ void om_plan_set_limits(struct om_plan *plan, const struct om_knobs *knobs,
 
 	limits->throttling = throttling(knobs, opts);
 	om_limits_set_policy(limits, (enum om_policy)om_knob_number(knobs, OM_KNOB_MIGRATE_POLICY));
+	limits->own_ms = facts->max_downtime_ms;
 	limits->downtime_max_ms = soft_limit(knobs, facts);
 	limits->pause_max_ms = hard_limit(plan, knobs);
 	limits->deadline_ms = left_ms ? facts->begun_ms + left_ms : 0;
@@ -124,11 +125,12 @@ static void say_standstill(struct line *line, const struct om_plan *plan,
 	const enum om_knob_id soft = OM_KNOB_MIGRATE_DOWNTIME_MAX_MS,
 			      hard = OM_KNOB_MIGRATE_PAUSE_MAX_MS;
 	const struct om_limits *limits = &plan->limits;
-	bool domains = limits->downtime_max_ms != om_knob_number(knobs, soft);
+	bool domains = limits->policy == OM_POLICY_STOCK ||
+		       limits->downtime_max_ms != om_knob_number(knobs, soft);
 	bool raised = limits->pause_max_ms > om_knob_number(knobs, hard);
 
 	say(line, domains || differs(knobs, soft), domains ? "domain" : origin(knobs, soft),
-	    "downtime %u ms", limits->downtime_max_ms);
+	    "downtime %u ms", om_limits_in_force_ms(limits));
 	if (limits->pause_max_ms)
 		say(line, differs(knobs, hard), raised ? "as the downtime" : origin(knobs, hard),
 		    "pause %u ms", limits->pause_max_ms);
@@ -136,6 +138,17 @@ static void say_standstill(struct line *line, const struct om_plan *plan,
 		say(line, differs(knobs, hard),
 		    om_plan_policy_forbids(plan) ? "MIGRATE_POLICY" : origin(knobs, hard),
 		    "pause never");
+}
+
+static void say_deadline(struct line *line, const struct om_plan *plan,
+			 const struct om_knobs *knobs)
+{
+	const enum om_knob_id id = OM_KNOB_MIGRATE_DEADLINE;
+	const struct om_limits *limits = &plan->limits;
+
+	say(line, limits->deadline_ms, origin(knobs, id), "deadline %s%s",
+	    limits->deadline_ms ? om_knob_text(knobs, id) : "none",
+	    limits->deadline_ms && !om_limits_deadline_ms(limits) ? " without effect" : "");
 }
 
 static void say_postcopy(struct line *line, const struct om_plan *plan,
@@ -187,14 +200,12 @@ static void say_bandwidth(struct line *line, const struct om_plan *plan,
 void om_plan_tell_limits(struct om_plan *plan, const struct om_knobs *knobs,
 			 const struct om_opts *opts)
 {
-	const enum om_knob_id deadline = OM_KNOB_MIGRATE_DEADLINE;
 	struct line line = { .differs = false };
 
 	say(&line, differs(knobs, OM_KNOB_MIGRATE_POLICY), origin(knobs, OM_KNOB_MIGRATE_POLICY),
 	    "policy %s", om_policy_name(plan->limits.policy));
 	say_standstill(&line, plan, knobs);
-	say(&line, plan->limits.deadline_ms, origin(knobs, deadline), "deadline %s",
-	    plan->limits.deadline_ms ? om_knob_text(knobs, deadline) : "none");
+	say_deadline(&line, plan, knobs);
 	say_postcopy(&line, plan, knobs);
 	say_throttle(&line, plan, knobs, opts);
 	say_bandwidth(&line, plan, knobs, opts);

@@ -123,8 +123,12 @@ char *om_plan_print(const struct om_plan *plan)
 	for (size_t i = 0; i < OM_ARRAY_LEN(flag_names); i++)
 		if (plan->flags & flag_names[i].flag)
 			add(&t, " %s", flag_names[i].name);
-	add(&t, "\ndowntime limit: %u ms, at most %u ms\n", plan->downtime_start_ms,
-	    plan->limits.downtime_max_ms);
+	if (plan->limits.policy == OM_POLICY_STOCK)
+		add(&t, "\ndowntime limit: the domain's own, %u ms\n",
+		    om_limits_in_force_ms(&plan->limits));
+	else
+		add(&t, "\ndowntime limit: %u ms, at most %u ms\n", plan->downtime_start_ms,
+		    plan->limits.downtime_max_ms);
 	if (plan->limits_text)
 		add(&t, "%s\n", plan->limits_text);
 	if (plan->postcopy_after_precopy)

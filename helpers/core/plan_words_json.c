@@ -98,9 +98,10 @@ static void json_limits(struct om_buf *buf, const struct om_plan *plan)
 		    ",\"limits\":{\"policy\":\"%s\",\"downtime_max_ms\":%" PRIu32
 		    ",\"pause_max_ms\":%" PRIu32 ",\"downtime_start_ms\":%" PRIu32
 		    ",\"postcopy\":%s,\"auto_converge\":%s,\"bandwidth_bytes_ps\":%" PRIu64 ",",
-		    om_policy_name(limits->policy), limits->downtime_max_ms, limits->pause_max_ms,
-		    plan->downtime_start_ms, limits->postcopy ? "true" : "false",
-		    limits->throttle ? "true" : "false", limits->bandwidth_bytes_ps);
+		    om_policy_name(limits->policy), om_limits_in_force_ms(limits),
+		    limits->pause_max_ms, plan->downtime_start_ms,
+		    limits->postcopy ? "true" : "false", limits->throttle ? "true" : "false",
+		    limits->bandwidth_bytes_ps);
 	json_text(buf, "words", om_plan_words_limits(plan) + strlen("limits: "));
 	om_buf_addf(buf, ",\"timeout_s\":%" PRIu32 "}", plan->timeout_s);
 }

@@ -219,7 +219,7 @@ static void run_cases(struct outcomes *o, const struct om_predict_facts *f, cons
 		o->count[end->how]++;
 		o->throttled += end->throttled;
 		o->beyond_soft += end->how == OM_PREDICT_SWITCHED &&
-				  end->pause_ms > f->limits.downtime_max_ms + STOP_HIGH_MS;
+				  end->pause_ms > om_limits_in_force_ms(&f->limits) + STOP_HIGH_MS;
 	}
 }
 
@@ -291,7 +291,8 @@ static void tell_need(struct om_prediction *p, const struct om_predict_facts *f,
 		      const struct outcomes *o)
 {
 	double hot = quantile(o, hot_of, 0.5), b = (double)p->bandwidth_low_bytes_ps;
-	double allowed = fmax(f->limits.pause_max_ms, f->limits.downtime_max_ms) / 1000;
+	double allowed = fmax(om_limits_pause_ms(&f->limits), om_limits_in_force_ms(&f->limits)) /
+			 1000;
 	size_t len = strlen(p->action);
 
 	snprintf(p->action + len, sizeof(p->action) - len,
@@ -320,7 +321,7 @@ static void tell_action(struct om_prediction *p, const struct om_predict_facts *
 	else if (o->beyond_soft * 2 > switched)
 		snprintf(p->action, sizeof(p->action),
 			 "a pause of more than %" PRIu32 " ms, as nothing gentler ends it",
-			 f->limits.downtime_max_ms);
+			 om_limits_in_force_ms(&f->limits));
 	else
 		snprintf(p->action, sizeof(p->action), "none");
 	if (how == OM_PREDICT_GIVEN_UP || how == OM_PREDICT_ENDLESS)

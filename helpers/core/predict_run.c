@@ -342,7 +342,7 @@ void om_predict_run(struct om_predict_end *end, const struct om_predict_case *c,
 	struct om_plan plan;
 
 	memset(end, 0, sizeof(*end));
-	y.limit_ms = facts->limits.downtime_max_ms;
+	y.limit_ms = om_limits_in_force_ms(&facts->limits);
 	y.paused_at = y.now;
 	y.auto_converge = facts->auto_converge;
 	begin_copy(&y, OM_THROTTLE_INITIAL / 100.0);

@@ -56,13 +56,13 @@ void om_state_take_limits(struct om_state *state, const struct om_limits *limits
 			  uint64_t epoch_ms)
 {
 	bool may_harm = om_policy_may_harm(limits->policy);
+	uint64_t deadline_ms = om_limits_deadline_ms(limits);
 
 	om_str_copy(state->policy, sizeof(state->policy), om_policy_name(limits->policy));
-	state->downtime_max_ms = limits->downtime_max_ms;
+	state->downtime_max_ms = om_limits_in_force_ms(limits);
 	state->pause_max_ms = om_limits_pause_ms(limits);
 	/* The one clock plus the difference on the other; a deadline may be over. */
-	state->deadline_epoch_ms = limits->deadline_ms ? epoch_ms + (limits->deadline_ms - now_ms)
-						       : 0;
+	state->deadline_epoch_ms = deadline_ms ? epoch_ms + (deadline_ms - now_ms) : 0;
 	state->postcopy_allowed = may_harm && limits->postcopy;
 	state->throttle_allowed = limits->throttle;
 	state->bandwidth_bytes_ps = limits->bandwidth_bytes_ps;
@@ -99,6 +99,8 @@ void om_state_take(struct om_state *state, const struct om_sample *sample,
 	state->dirty_bytes_ps = sample->dirty_bytes_ps;
 	state->throttle_percent = sample->throttle_percent;
 	state->downtime_limit_ms = watch->limit_ms;
+	if (!watch->limit_ms && watch->limits.policy == OM_POLICY_STOCK) /* which sets none */
+		state->downtime_limit_ms = om_limits_in_force_ms(&watch->limits);
 	take_forecast(state, watch->forecast.known ? &watch->forecast : &nothing);
 	om_state_take_limits(state, &watch->limits, sample->now_ms, epoch_ms);
 }

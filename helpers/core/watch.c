@@ -10,8 +10,7 @@
 #define THROTTLE_MOST 80.0
 #define HOPELESS_PASSES_DONE 3 /* before anything is given up or begun anew */
 #define SWITCH_LATE_MS 5000    /* a switch-over that has not come by then is taken back */
-#define LIBVIRT_DOWNTIME_MS 300
-#define LINK_LOSS 0.03 /* of its bandwidth; measured in the lab: mostly below 0.02 */
+#define LINK_LOSS 0.03	       /* of its bandwidth; measured in the lab: mostly below 0.02 */
 
 static bool sends_by_several(const struct om_plan *plan)
 {
@@ -25,7 +24,7 @@ void om_watch_init(struct om_watch *watch, const struct om_plan *plan)
 	watch->limits = plan->limits;
 	watch->model.populated = (double)plan->populated_bytes;
 	watch->start_ms = plan->downtime_start_ms;
-	watch->own_ms = plan->downtime_own_ms ? plan->downtime_own_ms : LIBVIRT_DOWNTIME_MS;
+	watch->own_ms = om_limits_own_ms(&plan->limits);
 	watch->queues = sends_by_several(plan) && !(plan->flags & OM_FLAG_COMPRESSED);
 	watch->postcopy_after_precopy = plan->postcopy_after_precopy && !plan->never_switch;
 	watch->timeout_ms = (uint64_t)plan->timeout_s * 1000;
@@ -62,7 +61,7 @@ struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *f
 
 static uint32_t soft_ms(const struct om_watch *w)
 {
-	return w->limits.downtime_max_ms;
+	return om_limits_in_force_ms(&w->limits);
 }
 
 /* More than the soft limit: an operator can change the policy of a migration that runs. */
@@ -80,8 +79,10 @@ uint32_t om_watch_hard_ms(const struct om_watch *w)
 
 /* The limit that may be set: the state of the devices takes its time as well, and the link can be a
  * little slower in the stop than just before it. */
-static double settable_ms(double ms, bool hard)
+static double settable_ms(const struct om_watch *w, double ms, bool hard)
 {
+	if (w->limits.policy == OM_POLICY_STOCK) /* none is set: QEMU goes by the domain's own */
+		return ms;
 	return ms - fmin(ms / 10, OVERHEAD_MS * 1.5 + (hard ? ms * LINK_LOSS : 0));
 }
 
@@ -89,7 +90,7 @@ double om_watch_hard_reach_ms(const struct om_watch *w)
 {
 	uint32_t hard_ms = om_watch_hard_ms(w);
 
-	return settable_ms(hard_ms, hard_ms > soft_ms(w));
+	return settable_ms(w, hard_ms, hard_ms > soft_ms(w));
 }
 
 double om_watch_reach_ms(const struct om_watch *w)
@@ -99,7 +100,7 @@ double om_watch_reach_ms(const struct om_watch *w)
 
 double om_watch_soft_reach_ms(const struct om_watch *w)
 {
-	return settable_ms(soft_ms(w), false);
+	return settable_ms(w, soft_ms(w), false);
 }
 
 /* The time that these bytes take on the link. */

@@ -196,6 +196,23 @@ struct value_row {
 	size_t warnings;
 };
 
+static void under_stock_the_domains_own_limit_is_in_force(void **unused)
+{
+	struct om_limits limits = { .downtime_max_ms = 500, .own_ms = 120, .deadline_ms = 7 };
+
+	(void)unused;
+	for (int policy = 0; policy < OM_POLICY_COUNT; policy++) {
+		bool stock = policy == OM_POLICY_STOCK;
+
+		limits.policy = (enum om_policy)policy;
+		assert_int_equal(om_limits_in_force_ms(&limits), stock ? 120 : 500);
+		assert_int_equal(om_limits_deadline_ms(&limits), stock ? 0 : 7);
+	}
+	limits.policy = OM_POLICY_STOCK;
+	limits.own_ms = 0; /* libvirt's default */
+	assert_int_equal(om_limits_in_force_ms(&limits), 300);
+}
+
 static void check_value(const struct value_row *row)
 {
 	const struct om_facts facts = { .begun_ms = 70000, .max_downtime_ms = row->own_ms };
@@ -314,6 +331,21 @@ static void each_limit_is_kept_and_told_with_its_origin(void **unused)
 		  .limits = { 0, DOWNTIME },
 		  .told = "auto-converge yes (onemigraterc), ",
 		  .info = true },
+		/* stock sets no limit: the domain's own holds, and no deadline ends it */
+		{ { SET("POLICY", "stock"), SET("DEADLINE", "10m") },
+		  .limits = { 0, 500, 0, 70000 + 600000 },
+		  .told = "policy stock (onemigraterc), downtime 300 ms (domain), pause never "
+			  "(MIGRATE_POLICY), deadline 10m without effect (onemigraterc), ",
+		  .info = true },
+		{ { SET("POLICY", "stock"), SET("DOWNTIME_MAX_MS", "900") },
+		  .own_ms = 120,
+		  .limits = { 0, 900, 0 },
+		  .told = "downtime 120 ms (domain), pause never (MIGRATE_POLICY), deadline none, ",
+		  .info = true },
+		{ { SET("POLICY", "guaranteed"), SET("DEADLINE", "10m") },
+		  .limits = { 0, DOWNTIME, 70000 + 600000 },
+		  .told = "deadline 10m (onemigraterc), ",
+		  .info = true },
 		{ { SET("POLICY", "guaranteed") },
 		  .limits = { 0, DOWNTIME },
 		  .told = "policy guaranteed (onemigraterc), downtime 500 ms, pause 2000 ms, "
@@ -398,6 +430,7 @@ int main(void)
 		cmocka_unit_test(a_deadline_ends_what_does_not_have_to_end_well),
 		cmocka_unit_test(an_owner_may_only_choose_what_does_less),
 		cmocka_unit_test(every_combination_keeps_to_the_rules),
+		cmocka_unit_test(under_stock_the_domains_own_limit_is_in_force),
 		cmocka_unit_test(each_limit_is_kept_and_told_with_its_origin),
 		cmocka_unit_test(the_limit_is_one_of_post_copy_too_unless_a_word_says_otherwise),
 	};

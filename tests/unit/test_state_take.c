@@ -208,6 +208,31 @@ static void a_sample_becomes_a_state(void **unused)
 	assert_int_equal(state.iteration, 2);
 }
 
+static void under_stock_the_limits_in_force_are_told(void **unused)
+{
+	struct om_state state = { .percent = 3 };
+	struct om_sample s = pass(1, GIB);
+	struct om_watch watch = { .limits = { .policy = OM_POLICY_STOCK,
+					      .downtime_max_ms = 500,
+					      .own_ms = 320,
+					      .deadline_ms = 160000 } };
+	char text[2048];
+
+	(void)unused;
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.downtime_limit_ms, 320);
+	assert_int_equal(state.downtime_max_ms, 320);
+	assert_int_equal(state.deadline_epoch_ms, 0);
+	om_state_print_text(&state, text, sizeof(text));
+	assert_non_null(strstr(text, "limit at present 320 ms"));
+	assert_non_null(strstr(text, "stock: downtime 320 ms, no post-copy\n"));
+	watch.limits.policy = OM_POLICY_AUTO; /* it has yet to set one */
+	om_state_take(&state, &s, &watch, 1784629432000);
+	assert_int_equal(state.downtime_limit_ms, 0);
+	assert_int_equal(state.downtime_max_ms, 500);
+	assert_int_equal(state.deadline_epoch_ms, 1784629492000);
+}
+
 static void actions_are_listed_and_decisions_dated(void **unused)
 {
 	struct om_state state = { .eta_high_ms = 9, .downtime_low_ms = 7, .downtime_high_ms = 8 };
@@ -368,6 +393,7 @@ int main(void)
 		cmocka_unit_test(post_copy_goes_by_what_is_left),
 		cmocka_unit_test(it_never_goes_back_and_never_reaches_100),
 		cmocka_unit_test(a_sample_becomes_a_state),
+		cmocka_unit_test(under_stock_the_limits_in_force_are_told),
 		cmocka_unit_test(actions_are_listed_and_decisions_dated),
 		cmocka_unit_test(the_path_is_that_of_the_attempt),
 		cmocka_unit_test(of_many_actions_the_newest_are_kept),

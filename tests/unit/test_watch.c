@@ -982,10 +982,43 @@ static void pauses_that_were_measured_are_foreseen(void **unused)
 	}
 }
 
+/* Its plateau is 400 ms on the link: between the domain's own limit and the soft one. */
+static void what_stock_expects_is_what_the_domains_own_limit_lets_happen(void **unused)
+{
+	static const struct {
+		enum om_policy policy;
+		uint32_t own_ms;
+		bool ends;
+	} rows[] = {
+		{ OM_POLICY_STOCK, 300, false },
+		{ OM_POLICY_STOCK, 450, true },
+		{ OM_POLICY_STOCK, 5000, true },
+		{ OM_POLICY_GENTLE, 300, true },
+	};
+	const struct guest guest = { .memory = 400, .hot = 80, .dirty = 160 };
+	uint64_t need_bytes_ps[OM_ARRAY_LEN(rows)];
+
+	(void)unused;
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_plan plan = { .limits = { .policy = rows[i].policy,
+						    .own_ms = rows[i].own_ms } };
+		struct om_watch watch = begin(plan);
+		const struct om_forecast *f = &watch.forecast;
+		struct end e;
+
+		e = migrate(&watch, &guest, 9000);
+		need_bytes_ps[i] = f->need_bytes_ps;
+		if ((f->eta_high_ms > 0) != rows[i].ends && !e.ended)
+			fail_msg("row %zu: an end in %u ms", i, (unsigned int)f->eta_high_ms);
+	}
+	assert_true(need_bytes_ps[0] > need_bytes_ps[1] && need_bytes_ps[1] > need_bytes_ps[2]);
+}
+
 static void stock_has_the_limit_of_its_own(void **unused)
 {
-	struct om_plan plan = { .limits = { .policy = OM_POLICY_STOCK, .pause_max_ms = 2000 },
-				.downtime_own_ms = 300 };
+	struct om_plan plan = {
+		.limits = { .policy = OM_POLICY_STOCK, .pause_max_ms = 2000, .own_ms = 300 }
+	};
 	struct om_watch watch = begin(plan);
 	struct om_action action;
 
@@ -1441,6 +1474,7 @@ int main(void)
 		cmocka_unit_test(a_limit_that_could_not_be_set_is_set_again),
 		cmocka_unit_test(an_end_that_is_refused_is_not_asked_for_all_the_time),
 		cmocka_unit_test(a_deadline_says_what_was_missing),
+		cmocka_unit_test(what_stock_expects_is_what_the_domains_own_limit_lets_happen),
 		cmocka_unit_test(stock_has_the_limit_of_its_own),
 		cmocka_unit_test(a_dead_link_is_no_end_in_ages),
 		cmocka_unit_test(a_guest_that_is_paused_is_expected_on_the_destination),
