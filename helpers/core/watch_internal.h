@@ -61,7 +61,7 @@ struct om_action om_watch_start_postcopy(struct om_watch *w, const char *why);
 bool om_watch_postcopy_is_better(const struct om_watch *w);
 
 /* watch_print.c */
-/* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s" */
+/* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s", "needs 524 ms of downtime or ..." */
 void om_watch_print_need(const struct om_watch *w, char *text, size_t size);
 /* What was missing for an end in time. */
 void om_watch_print_missing(const struct om_watch *w, char *text, size_t size);

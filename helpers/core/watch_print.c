@@ -13,23 +13,36 @@ static void print_rate(double bytes_ps, char text[32])
 		 mbit < 1000 ? mbit : mbit / 1000);
 }
 
+/* "524 ms", "2.3 s". What is needed is rounded up and what is allowed is not, so that the one is never told
+ * to be as much as the other. */
+static const char *print_pause(double ms, bool up, char text[32])
+{
+	if (ms < 1000)
+		snprintf(text, 32, "%.0f ms", up ? fmin(999, ceil(ms)) : ms);
+	else
+		snprintf(text, 32, "%.1f s", (up ? ceil(ms / 100) : floor(ms / 100)) / 10);
+	return text;
+}
+
 void om_watch_print_need(const struct om_watch *w, char *text, size_t size)
 {
 	double need = w->forecast.need_downtime_ms, least = om_watch_link_ms(w, w->least_bytes);
-	char rate[32];
+	char rate[32], pause[32], limit[32], allowed[32];
 
+	print_pause(om_watch_hard_ms(w), false, allowed);
 	if (w->refused && om_watch_plateau_ms(w) <= om_watch_hard_reach_ms(w)) {
 		snprintf(text, size,
-			 "needs more than %.1f s of downtime as QEMU reckons, %.1f s as measured; "
-			 "allowed %.1f s",
-			 w->limit_ms / 1000.0, need / 1000, om_watch_hard_ms(w) / 1000.0);
+			 "needs more than %s of downtime as QEMU reckons, %s as measured; "
+			 "allowed %s",
+			 print_pause(w->limit_ms, false, limit), print_pause(need, true, pause),
+			 allowed);
 		return;
 	}
 	if (w->model.pass_count < 3)
 		need = fmax(need, least);
 	print_rate((double)w->forecast.need_bytes_ps, rate);
-	snprintf(text, size, "needs %.1f s of downtime or %s; allowed %.1f s", need / 1000, rate,
-		 om_watch_hard_ms(w) / 1000.0);
+	snprintf(text, size, "needs %s of downtime or %s; allowed %s",
+		 print_pause(need, true, pause), rate, allowed);
 }
 
 void om_watch_print_missing(const struct om_watch *w, char *text, size_t size)

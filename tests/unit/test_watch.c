@@ -678,7 +678,7 @@ static void a_switch_over_that_is_refused_for_good_is_told_and_gently_given_up(v
 	assert_int_equal(e.kinds[OM_ACTION_SAY], 0);
 	/* Not before four counts have left it all. */
 	assert_in_range(e.passes, 4 + 17 + 16, 4 + 17 + 16 + 3);
-	assert_non_null(strstr(e.last.why, "; allowed 0.5 s"));
+	assert_non_null(strstr(e.last.why, "; allowed 500 ms"));
 }
 
 static void an_end_is_asked_for_once(void **unused)
@@ -747,7 +747,7 @@ static void what_it_needs_is_told_again_for_new_limits(void **unused)
 	watch.model = (struct om_model){ .pass_count = 0 };
 	e = migrate(&watch, &guest, 30000);
 	assert_int_equal(e.kinds[OM_ACTION_SAY], 1);
-	assert_non_null(strstr(e.last.why, "; allowed 0.5 s"));
+	assert_non_null(strstr(e.last.why, "; allowed 500 ms"));
 }
 
 /* The number behind `before` in the text. */
@@ -759,6 +759,32 @@ static double number_in(const char *text, const char *before)
 	if (!at || sscanf(at + strlen(before), "%lf", &number) != 1)
 		fail_msg("'%s' is not in '%s'", before, text);
 	return number;
+}
+
+/* Its plateau is 460 ms, which takes a limit of more than the 500 ms that are allowed. */
+static void what_it_needs_is_never_told_to_be_what_is_allowed(void **unused)
+{
+	struct end e = run(OM_POLICY_GENTLE,
+			   (struct guest){ .memory = 400, .hot = 92, .dirty = 200 });
+	struct om_watch watch;
+
+	(void)unused;
+	assert_int_equal(e.kinds[OM_ACTION_ABORT], 1);
+	assert_true(number_in(e.last.why, "needs ") > 500 && number_in(e.last.why, "needs ") < 560);
+	assert_non_null(strstr(e.last.why, " ms of downtime or "));
+	assert_non_null(strstr(e.last.why, "; allowed 500 ms"));
+	/* Nor with a little more than 2 s, and what is allowed is never nothing. */
+	watch = in_second_pass(plan_of(OM_POLICY_AUTO), 20);
+	watch.least_bytes = 204.0 * MIB;
+	watch.tell_need = true;
+	e.last = step(&watch, busy(2, 10001, 20, 0));
+	assert_non_null(strstr(e.last.why, "needs 2.1 s of downtime or "));
+	assert_non_null(strstr(e.last.why, "; allowed 2.0 s"));
+	watch = in_second_pass(plan_of(OM_POLICY_GENTLE), 20);
+	watch.limits.downtime_max_ms = 30;
+	watch.tell_need = true;
+	e.last = step(&watch, busy(2, 10001, 20, 0));
+	assert_non_null(strstr(e.last.why, "; allowed 30 ms"));
 }
 
 static void what_it_needs_is_what_would_end_it(void **unused)
@@ -1461,6 +1487,7 @@ int main(void)
 		cmocka_unit_test(a_switch_over_that_was_asked_for_gets_its_time),
 		cmocka_unit_test(once_qemu_has_stopped_the_guest_nothing_is_done),
 		cmocka_unit_test(what_it_needs_is_told_again_for_new_limits),
+		cmocka_unit_test(what_it_needs_is_never_told_to_be_what_is_allowed),
 		cmocka_unit_test(what_it_needs_is_what_would_end_it),
 		cmocka_unit_test(a_pause_that_fails_is_not_tried_again_and_the_limits_hold),
 		cmocka_unit_test(a_deadline_that_is_near_makes_it_hurry),
