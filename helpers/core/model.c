@@ -40,12 +40,28 @@ static bool goes_by(const struct om_model *m, const struct om_sample *s, double 
 				: drain > ALL_GOES_BY * wire;
 }
 
+/* Bytes of memory for one on the wire, of what was compressed; 1 for what was not. */
+static double packing(const struct om_model *m)
+{
+	return m->drain_wire > 0 ? fmax(1, m->drain / m->drain_wire) : 1;
+}
+
+/* The wire carries less where more is compressed, and is as good as before. What drains is not known of an
+ * interval with a count in it. */
+static double pace_of(const struct om_model *m, const struct om_sample *s, double wire,
+		      double drain)
+{
+	if (s->iteration <= 1)
+		return wire;
+	return drain > 0 ? fmax(wire, drain) : wire * packing(m);
+}
+
 /* Rates of the interval between two samples. */
 static void take_rates(struct om_model *m, const struct om_sample *s)
 {
 	double ms = (double)(s->now_ms - m->last.now_ms);
 	bool same_pass = s->iteration == m->last.iteration;
-	double wire, drain = 0;
+	double wire, drain = 0, pace;
 
 	if (!m->last.iteration || ms < SHORTEST_MS || s->processed_bytes < m->last.processed_bytes)
 		return;
@@ -58,11 +74,16 @@ static void take_rates(struct om_model *m, const struct om_sample *s)
 		m->wire_bytes += s->processed_bytes - m->last.processed_bytes;
 		m->wire_ms += s->now_ms - m->last.now_ms;
 	}
-	m->speed = fmax(wire, drain);
+	if (drain > 0 && s->iteration > 1) {
+		m->drain = average(m->drain, drain, ms, FAST_MS);
+		m->drain_wire = average(m->drain_wire, wire, ms, FAST_MS);
+	}
+	pace = pace_of(m, s, wire, drain);
+	m->speed = fmax(pace, drain);
+	m->pace_fast = average(m->pace_fast, pace, ms, FAST_MS);
+	m->pace_slow = average(m->pace_slow, pace, ms, SLOW_MS);
 	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
 	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);
-	if (drain > 0 && s->iteration > 1)
-		m->drain = average(m->drain, drain, ms, FAST_MS);
 }
 
 double om_model_bandwidth(const struct om_model *m)
@@ -85,8 +106,8 @@ double om_model_unsent(const struct om_model *m)
 
 bool om_model_healthy(const struct om_model *m)
 {
-	return m->wire_slow > 0 && m->wire_fast >= HEALTHY_PART * m->wire_slow &&
-	       m->speed >= HEALTHY_PART * HEALTHY_PART * m->wire_slow;
+	return m->pace_slow > 0 && m->pace_fast >= HEALTHY_PART * m->pace_slow &&
+	       m->speed >= HEALTHY_PART * HEALTHY_PART * m->pace_slow;
 }
 
 struct om_model om_model_without_dip(const struct om_model *m)

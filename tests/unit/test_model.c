@@ -12,6 +12,7 @@
 struct feed {
 	struct om_model model;
 	double now_ms, sent, remaining, hot, rate, total;
+	double packing; /* bytes of memory for one on the wire; 0 = 1 */
 	uint32_t pass;
 };
 
@@ -49,7 +50,7 @@ static void pass_on(struct feed *f, double left, double link)
 		double bytes = fmin(link / 4, f->remaining - left);
 
 		f->now_ms += bytes / link * 1000;
-		f->sent += bytes;
+		f->sent += bytes / (f->packing > 0 ? f->packing : 1);
 		f->remaining -= bytes;
 		if (f->remaining > left)
 			sample(f);
@@ -504,9 +505,54 @@ static void passes_are_kept_newest_first(void **unused)
 	assert_null(om_model_pass(&f.model, OM_MODEL_PASSES));
 }
 
+/* The wire carries a fifth from the second pass on, of memory that goes as fast as before. */
+static void a_wire_that_carries_less_of_what_drains_as_before_is_healthy(void **unused)
+{
+	struct feed f = begin(300, 400);
+
+	(void)unused;
+	pass(&f, 100 * MIB);
+	f.packing = 5;
+	pass(&f, 100 * MIB);
+	assert_true(om_model_healthy(&f.model));
+	/* And where each interval has a count in it, so that none tells what drains. */
+	for (int i = 0; i < 60; i++) {
+		pass(&f, f.remaining - 5 * MIB);
+		assert_true(om_model_healthy(&f.model));
+	}
+	assert_true(f.model.wire_fast < 0.3 * LINK);
+	/* It is not where both fall, */
+	pass_on(&f, f.remaining - 40 * MIB, LINK / 4);
+	assert_false(om_model_healthy(&f.model));
+	/* nor where the wire of what is not compressed does. */
+	f = begin(300, 400);
+	pass(&f, 100 * MIB);
+	pass(&f, 100 * MIB);
+	pass_on(&f, f.remaining - 40 * MIB, LINK / 4);
+	assert_false(om_model_healthy(&f.model));
+}
+
+/* Whatever becomes of the link: what is not compressed is judged by the wire alone. */
+static void without_compression_the_pace_is_that_of_the_wire(void **unused)
+{
+	static const double links[] = { LINK, LINK / 3, LINK, LINK / 10, LINK / 2, LINK };
+	struct feed f = begin(300, 400);
+
+	(void)unused;
+	for (int i = 0; i < 60; i++) {
+		double left = i % 7 ? f.remaining - 6 * MIB : f.remaining / 2;
+
+		pass_on(&f, fmax(0, left), links[i / 7 % 6]);
+		near(f.model.pace_fast, f.model.wire_fast, 1e-6, "the fast pace");
+		near(f.model.pace_slow, f.model.wire_slow, 1e-6, "the slow pace");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wire_that_carries_less_of_what_drains_as_before_is_healthy),
+		cmocka_unit_test(without_compression_the_pace_is_that_of_the_wire),
 		cmocka_unit_test(bandwidth_and_curve_are_found_in_three_passes),
 		cmocka_unit_test(what_the_wire_carried_is_kept),
 		cmocka_unit_test(after_one_pass_the_slowest_guest_is_taken),

@@ -31,6 +31,8 @@ static struct om_watch at(struct now now)
 				     .iteration = 4 },
 			   .wire_fast = 100 * MIB,
 			   .wire_slow = 100 * MIB,
+			   .pace_fast = 100 * MIB,
+			   .pace_slow = 100 * MIB,
 			   .speed = 100 * MIB,
 			   .hot = now.hot_mib * MIB,
 			   .turnover = now.rate_mibps / now.hot_mib,
