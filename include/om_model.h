@@ -66,6 +66,8 @@ const struct om_pass *om_model_pass(const struct om_model *model, uint32_t ago);
 
 /* Bytes of guest memory per second that the link carries; 0 = not known. */
 double om_model_bandwidth(const struct om_model *model);
+/* Bytes of it for one on the wire: 1 where it is not compressed, or where that is not known. */
+double om_model_packing(const struct om_model *model);
 /* What remains and is not memory that the guest never wrote, which takes no time. */
 double om_model_unsent(const struct om_model *model);
 /* The last second was as good as those before; nothing is decided for ever on a bad one. */
@@ -84,7 +86,7 @@ double om_model_after(const struct om_model *model, double remaining, double ms)
 /* The least that ever remains, with passes as short as can be: the bytes that the guest keeps dirty
  * at this bandwidth. */
 double om_model_plateau(const struct om_model *model, double bandwidth);
-/* The bandwidth at which the plateau fits `pause_ms`; 0 = any. */
+/* The bandwidth, of memory too, at which the plateau fits `pause_ms`; 0 = any. */
 double om_model_bandwidth_for(const struct om_model *model, double pause_ms);
 
 struct om_projection {

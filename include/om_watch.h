@@ -45,7 +45,7 @@ struct om_forecast {
 	uint64_t eta_low_ms, eta_high_ms; /* until the guest runs on the destination alone; high 0 =
 					      no end in sight */
 	uint32_t need_downtime_ms;	  /* the least limit that would end it; 0 = any does */
-	uint64_t need_bytes_ps;		  /* or this bandwidth, with the limits as they are */
+	uint64_t need_bytes_ps; /* or this much on the wire, with the limits as they are */
 };
 
 /* How far the watch may go at present. */

@@ -40,8 +40,7 @@ static bool goes_by(const struct om_model *m, const struct om_sample *s, double 
 				: drain > ALL_GOES_BY * wire;
 }
 
-/* Bytes of memory for one on the wire, of what was compressed; 1 for what was not. */
-static double packing(const struct om_model *m)
+double om_model_packing(const struct om_model *m)
 {
 	return m->drain_wire > 0 ? fmax(1, m->drain / m->drain_wire) : 1;
 }
@@ -53,7 +52,7 @@ static double pace_of(const struct om_model *m, const struct om_sample *s, doubl
 {
 	if (s->iteration <= 1)
 		return wire;
-	return drain > 0 ? fmax(wire, drain) : wire * packing(m);
+	return drain > 0 ? fmax(wire, drain) : wire * om_model_packing(m);
 }
 
 /* Rates of the interval between two samples. */

@@ -96,7 +96,8 @@ void om_watch_foresee(struct om_watch *w)
 	if (b <= 0)
 		return;
 	f->need_downtime_ms = (uint32_t)fmin(om_watch_plateau_ms(w) * MARGIN, UINT32_MAX);
-	f->need_bytes_ps = whole(om_model_bandwidth_for(m, om_watch_hard_reach_ms(w)));
+	f->need_bytes_ps =
+		whole(om_model_bandwidth_for(m, om_watch_hard_reach_ms(w)) / om_model_packing(m));
 	if (!m->last.postcopy) {
 		m->last.paused ? foresee_paused(w) : foresee_precopy(w);
 		return;

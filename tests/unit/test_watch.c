@@ -808,6 +808,32 @@ static void what_it_needs_is_what_would_end_it(void **unused)
 	assert_true(number_in(e.last.why, "needs ") > 6.5);
 }
 
+/* 100 MiB/s of memory, for which the wire carries so much less. */
+static uint64_t needed_on_the_wire(uint64_t packing)
+{
+	struct om_watch watch = begin(plan_of(OM_POLICY_AUTO));
+	uint64_t ms = 1, sent = 0;
+
+	for (uint32_t pass = 1; pass < 6; pass++)
+		for (uint64_t left = pass == 1 ? 800 : 300; left > 50; left -= 25, ms += 250) {
+			struct om_sample s = busy(pass, ms, left, 0);
+
+			sent += 25 * MIB / (pass > 1 ? packing : 1);
+			s.processed_bytes = sent;
+			step(&watch, s);
+		}
+	return watch.forecast.need_bytes_ps;
+}
+
+static void what_it_needs_of_the_link_is_told_as_the_link_carries_it(void **unused)
+{
+	double plain = (double)needed_on_the_wire(1), packed = (double)needed_on_the_wire(4);
+
+	(void)unused;
+	assert_true(plain > 50 * MIB);
+	assert_true(packed > 0.23 * plain && packed < 0.27 * plain);
+}
+
 static void a_pause_that_fails_is_not_tried_again_and_the_limits_hold(void **unused)
 {
 	struct om_watch watch = begin((struct om_plan){
@@ -1487,6 +1513,7 @@ int main(void)
 		cmocka_unit_test(a_switch_over_that_was_asked_for_gets_its_time),
 		cmocka_unit_test(once_qemu_has_stopped_the_guest_nothing_is_done),
 		cmocka_unit_test(what_it_needs_is_told_again_for_new_limits),
+		cmocka_unit_test(what_it_needs_of_the_link_is_told_as_the_link_carries_it),
 		cmocka_unit_test(what_it_needs_is_never_told_to_be_what_is_allowed),
 		cmocka_unit_test(what_it_needs_is_what_would_end_it),
 		cmocka_unit_test(a_pause_that_fails_is_not_tried_again_and_the_limits_hold),
