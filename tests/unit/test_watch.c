@@ -1387,101 +1387,6 @@ static void nothing_is_done_once_post_copy_has_begun(void **unused)
 	assert_int_equal(step(&watch, s).kind, OM_ACTION_NONE);
 }
 
-/* ---- every short sequence ---- */
-
-static const struct om_sample alphabet[] = {
-	{ .iteration = 0 },
-	{ .iteration = 1, .remaining_bytes = 900 * MIB, .processed_bytes = 100 * MIB },
-	{ .iteration = 2,
-	  .remaining_bytes = 10 * MIB,
-	  .processed_bytes = 990 * MIB,
-	  .rate_bytes_ps = 100 * MIB,
-	  .dirty_bytes_ps = MIB },
-	{ .iteration = 2,
-	  .remaining_bytes = 500 * MIB,
-	  .processed_bytes = 900 * MIB,
-	  .rate_bytes_ps = 100 * MIB,
-	  .dirty_bytes_ps = 90 * MIB },
-	{ .iteration = 3,
-	  .remaining_bytes = 30 * MIB,
-	  .processed_bytes = 999 * MIB,
-	  .rate_bytes_ps = 100 * MIB,
-	  .dirty_bytes_ps = 30 * MIB },
-	{ .iteration = 4,
-	  .remaining_bytes = UINT64_MAX / 4,
-	  .processed_bytes = UINT64_MAX / 4,
-	  .rate_bytes_ps = 1,
-	  .dirty_bytes_ps = UINT64_MAX / 200 },
-	{ .iteration = 9, .postcopy = true },
-};
-#define LETTERS OM_ARRAY_LEN(alphabet)
-#define LENGTH 4
-
-struct seen {
-	unsigned int postcopy, suspend;
-	bool in_postcopy;
-};
-
-static void check_action(struct om_action action, struct seen *seen, const struct om_plan *plan)
-{
-	if (action.kind != OM_ACTION_NONE && seen->in_postcopy)
-		fail_msg("an action after post-copy began");
-	if (action.kind != OM_ACTION_NONE && !action.why[0])
-		fail_msg("an action without a reason");
-	seen->postcopy += action.kind == OM_ACTION_POSTCOPY;
-	seen->suspend += action.kind == OM_ACTION_SUSPEND;
-	if (action.kind == OM_ACTION_POSTCOPY)
-		seen->in_postcopy = true;
-	/* A guest that was paused may still be let run by post-copy, as with virsh. */
-	if (seen->postcopy > 1 || seen->suspend > 1)
-		fail_msg("a last resort twice");
-	if (seen->postcopy && !plan->postcopy_after_precopy &&
-	    plan->timeout_action != OM_TIMEOUT_POSTCOPY)
-		fail_msg("post-copy that nobody asked for");
-	if (action.kind == OM_ACTION_DOWNTIME &&
-	    (action.downtime_ms > plan->limits.downtime_max_ms || action.downtime_ms == 0))
-		fail_msg("a limit of %u ms", action.downtime_ms);
-}
-
-static void try_sequence(const struct om_plan *plan, unsigned int number, unsigned int length)
-{
-	struct om_watch watch;
-	struct seen seen = { 0 };
-
-	om_watch_init(&watch, plan);
-	for (unsigned int i = 0; i < length; i++, number /= LETTERS) {
-		struct om_sample s = alphabet[number % LETTERS];
-
-		s.now_ms = i * 700;
-		check_action(om_watch_step(&watch, &s), &seen, plan);
-		seen.in_postcopy |= s.postcopy;
-	}
-}
-
-static void every_short_sequence_of_samples_keeps_the_rules(void **unused)
-{
-	static const uint32_t ceilings_ms[] = { 1, 30, 31, 300, 5000 };
-	unsigned int all = 1;
-
-	(void)unused;
-	for (unsigned int length = 1; length <= LENGTH; length++) {
-		all *= LETTERS;
-		for (unsigned int number = 0; number < all; number++)
-			for (unsigned int way = 0; way < 6 * OM_ARRAY_LEN(ceilings_ms); way++) {
-				uint32_t ceiling_ms = ceilings_ms[way / 6];
-				struct om_plan plan = {
-					.limits.downtime_max_ms = ceiling_ms,
-					.downtime_start_ms = ceiling_ms < 30 ? ceiling_ms : 30,
-					.postcopy_after_precopy = way % 2,
-					.timeout_s = 1,
-					.timeout_action = (enum om_timeout_action)(way / 2 % 3),
-				};
-
-				try_sequence(&plan, number, length);
-			}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1545,7 +1450,6 @@ int main(void)
 		cmocka_unit_test(the_timeout_counts_from_the_first_attempt),
 		cmocka_unit_test(the_next_attempt_does_not_say_again_what_it_would_need),
 		cmocka_unit_test(nothing_is_done_once_post_copy_has_begun),
-		cmocka_unit_test(every_short_sequence_of_samples_keeps_the_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
