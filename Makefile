@@ -106,9 +106,9 @@ edge: $(EDGET)
 	@tests/run_cmocka $^
 golden: $(B)/tests/golden_plan
 	@tests/golden/run $<
-# SIM_FULL=1: twenty times as many guests; SIM_BRIEF=1: no tables
+# Guests of each class: SIM_BRIEF=1 (make check): few, and no tables; SIM_FULL=1: five times as many
 sim: $(B)/sim
-	@$< -n $(if $(SIM_FULL),200,10) $(if $(SIM_BRIEF),-q)
+	@$< -n $(if $(SIM_FULL),1000,$(if $(SIM_BRIEF),10,200)) $(if $(SIM_BRIEF),-q)
 fuzz-replay: $(FUZZ:%=$(B)/tests/fuzz_%)
 	@tests/fuzz/replay $^
 shell: all $(B)/tests/onedriver

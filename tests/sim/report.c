@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OVER_PERCENT 15	  /* what a dip in the switch-over explains */
 #define SHALLOW_PERCENT 1 /* a dip of 20 s is by and by taken for what the link carries */
 
 struct row {
@@ -42,11 +43,11 @@ static double mean(const double *values, size_t count)
 	return count ? sum / (double)count : NAN;
 }
 
-/* Above the hard limit by more than what a dip of the link in the switch-over explains. */
+/* Above the hard limit by more than what is explained. */
 static bool over_hard(const struct sim_result *r)
 {
 	return r->outcome == SIM_ENDED && r->end.clean &&
-	       r->end.limit_pause_ms > SIM_HARD_MS * 1.15;
+	       r->end.limit_pause_ms > SIM_HARD_MS * (1 + OVER_PERCENT / 100.0);
 }
 
 static bool gentle(const struct sim_policy *p)
@@ -197,7 +198,7 @@ static const struct row *counterpart(const struct row *rows, size_t count, const
 	return best;
 }
 
-static void judge_front(enum sim_class class, const struct row *rows, size_t count)
+static void judge_front(const char *label, const struct row *rows, size_t count)
 {
 	char better[2000] = "";
 	size_t used = 0;
@@ -216,11 +217,12 @@ static void judge_front(enum sim_class class, const struct row *rows, size_t cou
 	}
 	sim_verdict(!used,
 		    "%s: no competitor is better by 5 %% in one without being worse in another%s",
-		    sim_class_name(class), better);
+		    label, better);
 }
 
-static void judge_class(enum sim_class class, const struct row *rows, size_t count)
+static void judge_class(enum sim_class class, size_t guests, const struct row *rows, size_t count)
 {
+	char label[64];
 	size_t over = 0, forbidden = 0, needless = 0, runs = 0;
 
 	for (size_t i = 0; i < count; i++)
@@ -230,20 +232,21 @@ static void judge_class(enum sim_class class, const struct row *rows, size_t cou
 			needless += rows[i].needless;
 			runs += rows[i].runs;
 		}
-	sim_verdict(!over, "%s: no pause above the hard limit (%zu)", sim_class_name(class), over);
-	sim_verdict(!forbidden, "%s: no action that is not allowed (%zu)", sim_class_name(class),
-		    forbidden);
+	snprintf(label, sizeof(label), "%s, %zu guests", sim_class_name(class), guests);
+	sim_verdict(!over, "%s: no pause of more than %d %% above the hard limit (%zu)", label,
+		    OVER_PERCENT, over);
+	sim_verdict(!forbidden, "%s: no action that is not allowed (%zu)", label, forbidden);
 	if (class == SIM_IDLE)
-		sim_verdict(!needless, "%s: no irreversible step that was not needed (%zu)",
-			    sim_class_name(class), needless);
+		sim_verdict(!needless, "%s: no irreversible step that was not needed (%zu)", label,
+			    needless);
 	if (class == SIM_DIPS)
 		sim_verdict(!needless, "%s: no irreversible step for the sake of a dip (%zu)",
-			    sim_class_name(class), needless);
+			    label, needless);
 	if (class == SIM_SHALLOW)
 		sim_verdict(100 * needless <= SHALLOW_PERCENT * runs,
 			    "%s: hardly an irreversible step for the sake of a dip (%zu of %zu)",
-			    sim_class_name(class), needless, runs);
-	judge_front(class, rows, count);
+			    label, needless, runs);
+	judge_front(label, rows, count);
 }
 
 static size_t rows_of(const struct sim_choice *choice, const struct sim_policy *policies,
@@ -268,7 +271,7 @@ static void do_class(enum sim_class class, const struct sim_choice *choice)
 	if (choice->table)
 		print_class(class, choice->guests, rows, count);
 	if (!choice->policy && choice->guests)
-		judge_class(class, rows, count);
+		judge_class(class, choice->guests, rows, count);
 	for (size_t i = 0; i < count; i++)
 		free_row(&rows[i]);
 }
