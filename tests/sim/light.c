@@ -106,8 +106,8 @@ void sim_light(void)
 		judge_shipped(&w, "a light guest");
 		sim_verdict(w.over_ms <= WINDOW_MS,
 			    "a guest that dirties at %.1f of the link ends within 1.1 times "
-			    "stock's time (%.3f)",
-			    bound[i], w.total_ratio);
+			    "stock's time and %d ms (%.3f)",
+			    bound[i], WINDOW_MS, w.total_ratio);
 		sim_verdict(w.pause_ms <= STOCK_LIMIT_MS + OVERHEAD_MS + 1,
 			    "a guest that dirties at %.1f of the link is paused no longer than "
 			    "the domain's limit (%.0f ms)",
@@ -120,6 +120,6 @@ void sim_light(void)
 	w = all_guests(0.95);
 	sim_verdict(w.over_ms <= WINDOW_MS,
 		    "a guest at 0.95 of the link ends wherever stock's does, within 1.1 times its "
-		    "time (%.3f)",
-		    w.total_ratio);
+		    "time and %d ms (%.3f)",
+		    WINDOW_MS, w.total_ratio);
 }
