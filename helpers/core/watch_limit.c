@@ -24,6 +24,9 @@
 /* The end may come so much later, as a part of the whole, for the sake of a shorter stop. */
 #define SLACK_SOFT 0.08
 #define SLACK_HARD 0.8
+/* And no more than this, however long the copy is: eight counts of a guest that could be stopped for the default of
+ * the hard limit. */
+#define SLACK_MOST_MS 16000.0
 #define AROUND_MS 1000.0 /* before and after the copy; measured in the lab: 1300 */
 
 /* Where the soft limit would do by now, no more is used of the hard one. */
@@ -127,8 +130,8 @@ static double latest_end_ms(const struct om_watch *w)
 	double slack = w->reach == OM_REACH_HARD ? SLACK_HARD : SLACK_SOFT;
 	double deadline_ms = om_watch_elapsed_ms(w) + om_watch_deadline_left_ms(w);
 
-	return w->best_end_ms +
-	       fmax(1, fmin(w->best_end_ms * slack, (deadline_ms - w->best_end_ms) / 2));
+	return w->best_end_ms + fmax(1, fmin(fmin(w->best_end_ms * slack, SLACK_MOST_MS),
+					     (deadline_ms - w->best_end_ms) / 2));
 }
 
 /* The end of a stop that begins now. */

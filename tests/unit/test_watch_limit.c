@@ -397,6 +397,24 @@ static void of_the_time_until_a_deadline_half_is_waited_at_the_most(void **unuse
 	assert_true(asks_for_the_switch_over(&w));
 }
 
+/* A copy of hours is not made longer by half an hour for it. */
+static void no_more_than_16_s_are_waited_however_long_it_took(void **unused)
+{
+	struct om_watch w = walking(0);
+	double latest_ms;
+
+	(void)unused;
+	w.begun_ms = 0;
+	w.model.last.now_ms = 3600 * 1000;
+	w.best_end_ms = 3600 * 1000 - 13000; /* a stop that begins now ends 14.5 s after it */
+	assert_true(om_watch_waits(&w, &latest_ms));
+	assert_in_range((uint64_t)latest_ms, 1500, 2500);
+	assert_true(
+		asks_for_the_switch_over(&w)); /* it leaves nearly the least, and more would do */
+	w.best_end_ms += 10000;
+	assert_false(asks_for_the_switch_over(&w));
+}
+
 static void who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit(void **unused)
 {
 	struct om_watch w = walking(1);
@@ -537,6 +555,7 @@ int main(void)
 		cmocka_unit_test(where_every_pass_leaves_it_all_no_less_is_waited_for),
 		cmocka_unit_test(who_leaves_more_after_the_least_is_waited_for),
 		cmocka_unit_test(of_the_time_until_a_deadline_half_is_waited_at_the_most),
+		cmocka_unit_test(no_more_than_16_s_are_waited_however_long_it_took),
 		cmocka_unit_test(who_turns_quiet_is_not_stopped_for_longer_than_the_soft_limit),
 		cmocka_unit_test(a_limit_that_stays_is_taken_back_in_a_long_pass_alone),
 		cmocka_unit_test(what_is_asked_for_more_loudly_is_foreseen_as_it_is),
