@@ -169,7 +169,8 @@ static bool is_made(const struct om_item *item, const struct om_item *there)
 {
 	return item->kind == there->kind &&
 	       (item->kind == OM_ITEM_DIR ||
-		(item->kind == OM_ITEM_LINK && strcmp(item->target, there->target) == 0));
+		(item->kind == OM_ITEM_LINK && item->target && there->target &&
+		 strcmp(item->target, there->target) == 0));
 }
 
 static void check_listed(struct om_disks *disks, const struct om_disks_facts *facts)

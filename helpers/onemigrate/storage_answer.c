@@ -126,6 +126,11 @@ bool om_storage_answer_list(char *words[], char *answer, size_t size)
 
 		om_text_add(&to, "%s%s %" PRIu64 " %s", i ? " " : "", kinds[items[i].kind],
 			    items[i].size_bytes, name);
+		if (items[i].kind == OM_ITEM_LINK) {
+			OM_AUTOFREE char *target = om_survey_word(items[i].target);
+
+			om_text_add(&to, " %s", target);
+		}
 	}
 	om_items_free(items, count);
 	return to.len + 1 < size || refuse(answer, size, "there are too many files");
@@ -141,14 +146,24 @@ static bool parse_kind(enum om_item_kind *kind, const char *word)
 	return false;
 }
 
-/* Takes three words. */
+/* Takes three words, or four of a link. */
 static bool parse_item(struct om_item *item, char **rest)
 {
 	char *kind = strsep(rest, " "), *size = strsep(rest, " "), *name = strsep(rest, " ");
+	char *target;
 
-	return name && parse_kind(&item->kind, kind) &&
-	       om_parse_u64(size, 0, UINT64_MAX, &item->size_bytes) && om_survey_unword(name) &&
-	       *name && (item->name = om_xstrdup(name));
+	if (!name || !parse_kind(&item->kind, kind) ||
+	    !om_parse_u64(size, 0, UINT64_MAX, &item->size_bytes) || !om_survey_unword(name) ||
+	    !*name)
+		return false;
+	item->name = om_xstrdup(name);
+	if (item->kind != OM_ITEM_LINK)
+		return true;
+	target = strsep(rest, " ");
+	if (!target || !om_survey_unword(target))
+		return false;
+	item->target = om_xstrdup(target);
+	return true;
 }
 
 bool om_storage_list_parse(const char *text, struct om_item **items, size_t *count)

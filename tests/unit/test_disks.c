@@ -541,6 +541,8 @@ static void what_exists_there_is_not_overwritten(void **state)
 	w.there[1].target = text("y");
 	is_refused("link is in " DIR " on node02 already");
 	assert_true(w.disk_plan.refused[0].exists);
+	w.there[1].target = NULL; /* it is not known where it leads */
+	is_refused("link is in " DIR " on node02 already");
 	w.there[1] = (struct om_item){ .name = text("f"), .kind = OM_ITEM_FILE };
 	is_refused("f is in " DIR " on node02 already");
 	w.there[1].name = text("disk.0");

@@ -83,17 +83,14 @@ steer_files() {
 	runs_on && cancel
 }
 
+# The guest stands still for the rest of the copy, if that is what an operator wants, and runs again where it ends.
 steer_disks() {
-	local pid
 	answers 0 'in force: .*400 ms' set 31 downtime-max=400 &&
 		answers 0 'the disks keep the bandwidth' set 31 bandwidth=5 &&
-		answers 5 'not started with post-copy' postcopy 31 || return 1
-	# The guest is not stopped for whole disks.
-	answers 5 'nothing was changed|without success|cancelled' pause 31 >"$T/steer.pause" 2>&1 &
-	pid=$!
-	sleep 1
-	runs_on && cancel || return 1
-	wait "$pid" || { cat "$T/steer.pause"; return 1; }
+		answers 5 'not started with post-copy' postcopy 31 &&
+		answers 0 'the guest stands still on node01' pause 31 &&
+		[[ $(lab exec node01 -- virsh -q domstate one-31) == paused ]] &&
+		cancel && runs_on
 }
 
 terminate() {
@@ -199,6 +196,14 @@ remember
 settings "${SLOW[@]}"
 during "cancelled in a directory that was there before" copying_disks cancel
 during "the connection is lost in such a directory" sending kill_ssh
+lab exec node02 --user "$USER_OF_LAB" -- bash -c "cd $STORE/110/31 && mkdir disk.2.snap && ln -s . disk.2.snap/disk.2.snap"
+remember
+during "cancelled where a directory and a link are there as they should be" copying_disks cancel
+lab exec node02 --user "$USER_OF_LAB" -- ln -sfn elsewhere "$STORE/110/31/disk.2.snap/disk.2.snap"
+remember
+drive 31
+check "a link that leads elsewhere: refused" back_as_before
+check "the sentence names it" said 'Error migrating VM 31: .*disk\.2\.snap/disk\.2\.snap is in .* already'
 lab exec node02 -- rm -r "$STORE/110/31"
 
 # ---- the network is cut while files are sent
