@@ -199,10 +199,11 @@ static void list_destination(struct om_session *s, struct om_storage *st)
 	st->facts.dst_items_known = there && there->kind == OM_FILE_MISSING;
 	if (!there || there->kind != OM_FILE_DIR)
 		return;
-	st->facts.dst_items_known = om_storage_call(s, answer, OM_STORAGE_LIST_MAX, &err,
-						    "storage-list %s %s", dir, s->req.vm_id) &&
-				    om_storage_list_parse(answer, &st->dst_items,
-							  &st->dst_item_count);
+	st->facts.dst_items_known =
+		om_storage_call(s, answer, OM_STORAGE_LIST_MAX, &err, "storage-list %s %s", dir,
+				s->req.vm_id) &&
+		(om_storage_list_parse(answer, &st->dst_items, &st->dst_item_count) ||
+		 om_err_set(&err, OM_E_REFUSED, "its list cannot be read"));
 	if (!st->facts.dst_items_known)
 		om_log(OM_LOG_DEBUG, "what is in %s on %s is not known: %s", st->dst_dir,
 		       s->args.dst, err.msg);
