@@ -96,6 +96,8 @@ bool remote_proc(const char *const argv[], const char *input, uint32_t timeout_m
 	int status = 0;
 	bool ok;
 
+	om_buf_add(&answer->out, "", 0); /* a text, where not a byte comes too */
+	om_buf_add(&answer->err, "", 0);
 	if (pid < 0)
 		return om_err_set(err, OM_E_INPUT, "%s cannot be started: %s", argv[0],
 				  strerror(errno));

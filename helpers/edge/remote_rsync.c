@@ -148,11 +148,11 @@ static bool send(struct transfer *t, struct om_err *err)
 		return om_err_wrap(err, "rsync");
 	if (answer.status == 0)
 		return true;
-	if (answer.err.text && strstr(answer.err.text, "No space left on device"))
+	if (strstr(answer.err.text, "No space left on device"))
 		return fail(t, "no space is left there", err);
-	om_str_sanitize(answer.err.text ? om_str_strip(answer.err.text) : answer.err.text);
+	om_str_sanitize(om_str_strip(answer.err.text));
 	return om_err_set(err, OM_E_SOURCE, "%s: rsync failed (%d): %.300s", t->file->src,
-			  answer.status, answer.err.text ? answer.err.text : "");
+			  answer.status, answer.err.text);
 }
 
 /* rsync's other end expands what a shell would. */

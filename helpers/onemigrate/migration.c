@@ -340,6 +340,7 @@ void om_session_settle(struct om_session *s, const struct om_run_ops *ops)
 			end.verdict = om_run_settle(ops, &context);
 			om_run_put_snapshots(ops, end.verdict);
 			om_storage_load(s);
+			set_asking(s, false); /* it has a time of its own */
 			om_storage_undo(s, end.verdict);
 		} else {
 			end.verdict = om_run_look(ops, &end.repeated);

@@ -187,10 +187,11 @@ static void free_files(struct sending *sending)
 static void progress(void *ctx, const struct om_remote_progress *p)
 {
 	struct om_session *s = ((struct sending *)ctx)->s;
+	/* A file may have grown since all of them were measured. */
+	uint64_t total = p->done_bytes > p->total_bytes ? p->done_bytes : p->total_bytes;
 
-	s->storage->files_bytes = p->total_bytes;
-	om_storage_progress(s, false, p->done_bytes, p->total_bytes - p->done_bytes,
-			    p->total_bytes);
+	s->storage->files_bytes = total;
+	om_storage_progress(s, false, p->done_bytes, total - p->done_bytes, total);
 }
 
 /* In a directory that was there before, a file that came is told from others by its identity. One whose

@@ -90,7 +90,8 @@ static void sweep(struct om_session *s, const char *name)
 		om_log(OM_LOG_DEBUG, "%s", err.msg);
 }
 
-static bool drop(struct om_session *s, struct om_made *m, struct om_err *err)
+/* A host that does not answer takes its time for each question: the watchdog gives all of it less than that. */
+static bool drop(struct om_session *s, struct om_made *m, uint64_t until_ms, struct om_err *err)
 {
 	bool ok = m->gone || m->known || identify(s, m, err);
 	int tries = m->kind == OM_MADE_DIR ? EMPTY_TRIES : 1;
@@ -101,6 +102,8 @@ static bool drop(struct om_session *s, struct om_made *m, struct om_err *err)
 		if (m->kind == OM_MADE_DIR)
 			sweep(s, m->name);
 		ok = drop_identity(s, m->name, &m->identity, err);
+		if (!ok && om_now_ms() > until_ms)
+			break;
 		if (!ok && tries > 1)
 			usleep(EMPTY_MS * 1000);
 	}
@@ -111,7 +114,7 @@ static bool drop(struct om_session *s, struct om_made *m, struct om_err *err)
 static void drop_all(struct om_session *s)
 {
 	struct om_storage *st = s->storage;
-	uint64_t begun_ms = om_now_ms();
+	uint64_t until_ms = om_now_ms() + LIMIT_MS;
 	size_t dropped = 0;
 
 	for (size_t i = st->made_count; i-- > 0;) {
@@ -119,9 +122,9 @@ static void drop_all(struct om_session *s)
 		struct om_err err = { 0 };
 		bool was_gone = m->gone;
 
-		if (om_now_ms() - begun_ms > LIMIT_MS)
+		if (om_now_ms() > until_ms)
 			om_err_set(&err, OM_E_SOURCE, "there is no more time for it");
-		else if (drop(s, m, &err)) {
+		else if (drop(s, m, until_ms, &err)) {
 			dropped += !was_gone;
 			continue;
 		}

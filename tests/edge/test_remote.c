@@ -91,7 +91,7 @@ static int set_up(void **unused)
 				  (int)((unsigned int)(getpid() * 7 + tries * 611) % 12000));
 	while (!listens(port) && --tries);
 	snprintf(config, sizeof(config), "%s/config", dir);
-	shell("printf '%%s\\n' 'Host jump' 'ProxyJump there' 'Host strict' 'StrictHostKeyChecking yes' 'UserKnownHostsFile "
+	shell("printf '%%s\\n' 'Host quiet' 'LogLevel QUIET' 'Host jump' 'ProxyJump there' 'Host strict' 'StrictHostKeyChecking yes' 'UserKnownHostsFile "
 	      "/dev/null' 'Host *' 'HostName 127.0.0.1' 'Port %d' 'UserKnownHostsFile %s/known' 'IdentityFile %s/id' "
 	      "'StrictHostKeyChecking accept-new' 'GlobalKnownHostsFile none' >%s",
 	      port, dir, dir, config);
@@ -187,6 +187,25 @@ static bool put(struct om_remote_ops *ops, const char *src, const char *dst, boo
 static void nothing_is_left_there(void)
 {
 	shell("test -z \"$(find %s -name '.onemigrate-put.*')\"", dir);
+}
+
+/* ssh is told to say nothing, and has something to say. */
+static void a_failure_without_a_word_is_a_failure(void **unused)
+{
+	struct om_remote_want want = wish(SSH, "quiet");
+	struct om_remote_ops ops;
+	struct om_err err = { 0 };
+
+	(void)unused;
+	shell("echo text >%s/said", dir);
+	assert_true(om_remote_open(&ops, &want, &err));
+	assert_true(put(&ops, "said", "to/said", false, &err));
+	shell("mv %s/id.pub %s/id.away", dir, dir);
+	assert_false(put(&ops, "said", "to/unsaid", false, &err));
+	shell("mv %s/id.away %s/id.pub && rm %s/to/said", dir, dir, dir);
+	assert_string_not_equal(err.msg, "");
+	ops.close(ops.ctx);
+	nothing_is_left_there();
 }
 
 #define ODD "a 'b' \"c\" $(touch no)\n;d"
@@ -412,6 +431,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_script_s_output_and_status_come_back),
+		cmocka_unit_test(a_failure_without_a_word_is_a_failure),
 		cmocka_unit_test(files_and_trees_arrive_as_they_are),
 		cmocka_unit_test(the_first_that_fails_ends_it_and_what_is_in_place_is_told),
 		cmocka_unit_test(a_file_that_changes_is_refused),
