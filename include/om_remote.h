@@ -36,7 +36,7 @@ struct om_remote_want {
 	const char *address; /* where to connect instead, a name or an address; NULL: to `host` */
 	bool strict;	     /* no sshd on `address`: refused, instead of `host` with one WARN */
 	enum om_remote_compression compression;
-	uint32_t limit_mibps;	  /* of all that is put; 0: none */
+	uint64_t limit_mibps;	  /* of all that is put; 0: none, as is more than 1 TiB/s */
 	uint32_t connect_ms;	  /* for one TCP connection to be made; 0: 10 s */
 	const char *remotes_dir;  /* the product's tree on the other host; NULL: /var/tmp/one */
 	const char *ssh_config;	  /* ssh's -F; NULL: the user's and the system's */

@@ -7,6 +7,7 @@
 #include "om_ssh.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -131,7 +132,7 @@ static void make_argv(struct om_strv *argv, const char *program, const struct om
 	add_option(argv, "--address", want->address);
 	add_option(argv, "--remotes-dir", want->remotes_dir);
 	add_option(argv, "--ssh-config", want->ssh_config);
-	snprintf(text, sizeof(text), "%u", want->limit_mibps);
+	snprintf(text, sizeof(text), "%" PRIu64, want->limit_mibps);
 	add_option(argv, "--bandwidth", text);
 	snprintf(text, sizeof(text), "%u", want->connect_ms);
 	add_option(argv, "--connect-timeout", text);

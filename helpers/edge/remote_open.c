@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIMIT_MOST_MIBPS (1 << 20) /* onemigrate-ssh takes no more */
+
 struct remote {
 	struct om_remote_want want; /* its texts belong to this */
 	struct remote_child child;
@@ -94,6 +96,8 @@ static struct remote *make(const struct om_remote_want *want)
 	struct remote *r = om_xcalloc(1, sizeof(*r));
 
 	r->want = *want;
+	if (want->limit_mibps > LIMIT_MOST_MIBPS)
+		r->want.limit_mibps = 0;
 	r->want.host = copy(want->host);
 	r->want.address = copy(want->address);
 	r->want.remotes_dir = copy(want->remotes_dir);

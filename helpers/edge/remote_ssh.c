@@ -85,7 +85,7 @@ bool remote_ssh_start(struct remote_ssh *ssh, const struct om_remote_want *want,
 		      size_t size, struct om_err *err)
 {
 	*ssh = (struct remote_ssh){ .host = om_xstrdup(want->host),
-				    .limit_mibps = want->limit_mibps,
+				    .limit_mibps = (uint32_t)want->limit_mibps,
 				    .always_packed = want->compression == OM_REMOTE_COMPRESS_ALWAYS,
 				    .stop = want->stop };
 	for (size_t i = 0; om_proc_ssh[i]; i++)

@@ -102,12 +102,15 @@ uint64_t om_vir_bandwidth_mibps(struct om_vir *vir)
 
 #define NOT_LIMITED ((unsigned long)(INT64_MAX >> 20)) /* as libvirt has it */
 
+/* 1 TiB/s: more stands for "not limited" (`virsh migrate-setspeed VM 10000000`). */
+#define LIMIT_MOST_MIBPS (UINT64_C(1) << 20)
+
 uint64_t om_vir_bandwidth_limit_mibps(struct om_vir *vir)
 {
 	uint64_t mibps = om_vir_bandwidth_mibps(vir);
 
 	virResetLastError();
-	return mibps < NOT_LIMITED ? mibps : 0;
+	return mibps <= LIMIT_MOST_MIBPS ? mibps : 0;
 }
 
 bool om_vir_set_bandwidth(struct om_vir *vir, uint64_t mibps, bool postcopy, struct om_err *err)

@@ -224,8 +224,7 @@ static bool open_remote(struct om_session *s, struct om_remote_ops *remote, stru
 				      .host = s->args.dst,
 				      .address = fast ? addr : NULL,
 				      .strict = s->shared->strict && s->shared->fast_configured,
-				      .limit_mibps = (uint32_t)(plan->limits.bandwidth_bytes_ps >>
-								20),
+				      .limit_mibps = plan->limits.bandwidth_bytes_ps >> 20,
 				      .compression = (enum om_remote_compression)om_knob_number(
 					      &s->knobs, OM_KNOB_MIGRATE_FILE_COMPRESSION),
 				      .remotes_dir = getenv("SCRIPTS_REMOTE_DIR"),

@@ -283,6 +283,24 @@ static void the_first_that_fails_ends_it_and_what_is_in_place_is_told(void **unu
 	}
 }
 
+static void a_limit_that_no_host_reaches_is_none(void **unused)
+{
+	(void)unused;
+	shell("echo fast >%s/fast", dir);
+	for (enum way way = CHILD; way < WAYS; way++) {
+		struct om_remote_want want = wish(way, "there");
+		struct om_remote_ops ops;
+		struct om_err err = { 0 };
+
+		shell("rm -rf %s/to && mkdir %s/to", dir, dir);
+		want.limit_mibps = (UINT64_C(1) << 32) + 10000000;
+		assert_true(om_remote_open(&ops, &want, &err));
+		assert_string_equal(ops.how, way == SSH ? "ssh" : "onemigrate-ssh");
+		assert_true(put(&ops, "fast", "to/fast", false, &err));
+		ops.close(ops.ctx);
+	}
+}
+
 static void *change(void *path)
 {
 	for (int i = 0; i < 3000 && !stop; i++) {
@@ -434,6 +452,7 @@ int main(void)
 		cmocka_unit_test(a_failure_without_a_word_is_a_failure),
 		cmocka_unit_test(files_and_trees_arrive_as_they_are),
 		cmocka_unit_test(the_first_that_fails_ends_it_and_what_is_in_place_is_told),
+		cmocka_unit_test(a_limit_that_no_host_reaches_is_none),
 		cmocka_unit_test(a_file_that_changes_is_refused),
 		cmocka_unit_test(a_stop_ends_what_runs),
 		cmocka_unit_test(where_the_program_cannot_serve_ssh_does),

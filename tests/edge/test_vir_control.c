@@ -76,6 +76,10 @@ static void what_libvirt_calls_its_most_limits_nothing(void **unused)
 	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 77);
 	own_speed = INT64_MAX >> 20;
 	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 0);
+	own_speed = 10000000; /* nor what people give for it */
+	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 0);
+	own_speed = 1 << 20;
+	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 1 << 20);
 	own_speed = 77;
 	fake.call_code = VIR_ERR_OPERATION_INVALID;
 	assert_int_equal(om_vir_bandwidth_limit_mibps(vir), 0);
