@@ -8,6 +8,8 @@
 #include "om_net.h"
 #include "om_util.h"
 
+struct om_versions; /* om_opts.h */
+
 #define OM_DOM_MAX_BYTES (16u << 20) /* a real one is below 100 KiB */
 
 enum om_disk_kind { OM_DISK_FILE, OM_DISK_BLOCK, OM_DISK_NETWORK, OM_DISK_EMPTY, OM_DISK_OTHER };
@@ -70,9 +72,9 @@ void om_dom_free(struct om_dom *dom);
 /* The QEMU that its machine type came with ("pc-q35-10.0"), as libvirt counts versions: the guest runs in that
  * one or in a newer one. 0 = the type does not tell ("pc-q35-rhel9.4.0"). */
 uint64_t om_dom_machine_version(const struct om_dom *dom);
-/* Of that and of what its host has installed the older one: where nobody can see in which of them, or between
- * them, the guest runs. */
-uint64_t om_dom_least_qemu(const struct om_dom *dom, uint64_t installed);
+/* Where nobody can see which QEMU the guest runs in: it is one between that of its machine type and what its
+ * host has installed. versions->src_qemu is the latter before, and the older of both after. */
+void om_dom_qemu_unseen(const struct om_dom *dom, struct om_versions *versions);
 
 /* In om_survey.cpu_why, before the name. */
 #define OM_CPU_MODEL_UNKNOWN "libvirt does not know the CPU model "

@@ -133,6 +133,9 @@ void om_opts_add_features(struct om_opts *opts, const char *auto_converge, const
 /* Versions as libvirt writes them: 11.3.0 is 11003000; 0 = not known. */
 struct om_versions {
 	uint64_t src_libvirt, dst_libvirt, src_qemu, dst_qemu;
+	/* Where nobody can see which QEMU the guest runs in: src_qemu is the least that it may be, and this
+	 * the most; 0: src_qemu is it. */
+	uint64_t src_qemu_most;
 };
 
 /*

@@ -39,7 +39,6 @@ const char *om_fast_defect(const struct om_fast *fast);
 
 struct om_facts {
 	struct om_versions versions;
-	bool src_qemu_unseen; /* versions.src_qemu is the least that the guest may run in */
 	enum om_fast_source fast_source;
 	struct om_fast fast;
 	bool mgmt_routed;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "om_dom.h"
+#include "om_opts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,11 +58,14 @@ uint64_t om_dom_machine_version(const struct om_dom *dom)
 	return (uint64_t)major * 1000000 + (uint64_t)minor * 1000;
 }
 
-uint64_t om_dom_least_qemu(const struct om_dom *dom, uint64_t installed)
+void om_dom_qemu_unseen(const struct om_dom *dom, struct om_versions *versions)
 {
-	uint64_t least = om_dom_machine_version(dom);
+	uint64_t machine = om_dom_machine_version(dom), installed = versions->src_qemu;
 
-	return least < installed ? least : installed;
+	versions->src_qemu = machine < installed ? machine : installed;
+	versions->src_qemu_most = machine > installed ? machine : installed;
+	if (!installed) /* it may be any */
+		versions->src_qemu_most = UINT64_MAX;
 }
 
 /*

@@ -252,7 +252,9 @@ static struct culprit rule_culprit(const struct rule *rule, const struct om_vers
 	case QEMU_FROM:
 		return culprit_of(v->src_qemu, v->dst_qemu, false, rule->version);
 	case SRC_QEMU_BELOW:
-		return culprit_of(v->src_qemu, 0, true, rule->version);
+		/* What asks for a newer one may be had where nobody can see it. */
+		return culprit_of(v->src_qemu_most ? v->src_qemu_most : v->src_qemu, 0, true,
+				  rule->version);
 	case ALWAYS:
 	case WHEN_COUNT:
 		break;
@@ -382,14 +384,15 @@ static bool refuse_parallel(const struct om_opts *opts, const struct om_versions
 			    struct om_err *err)
 {
 	struct culprit culprit = culprit_of(v->src_qemu, v->dst_qemu, true, VERSION(10, 1));
+	bool perhaps = v->src_qemu && v->src_qemu < VERSION(10, 1) &&
+		       v->src_qemu_most >= VERSION(10, 1);
 	char has[VERSION_TEXT];
 
 	print_version(has, culprit.version, true);
-	return om_err_set(
-		err, OM_E_INPUT,
-		"--parallel with %s needs QEMU 10.1 or newer on both hosts, and %s has %s",
-		name_of(opts, F_POSTCOPY), culprit.side ? culprit.side : "one of them",
-		culprit.side ? has : "an unknown version");
+	return om_err_set(err, OM_E_INPUT,
+			  "--parallel with %s needs QEMU 10.1 or newer on both hosts, and %s %s %s",
+			  name_of(opts, F_POSTCOPY), culprit.side ? culprit.side : "one of them",
+			  perhaps ? "may have" : "has", culprit.side ? has : "an unknown version");
 }
 
 static void give_up_postcopy(struct om_opts *opts, const struct om_versions *v)

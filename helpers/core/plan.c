@@ -228,14 +228,11 @@ static void take_warnings(struct om_plan *plan, const struct om_strv *warnings)
 bool om_plan_make(struct om_plan *plan, const struct om_req *req, const struct om_knobs *knobs,
 		  struct om_opts *opts, const struct om_facts *facts, struct om_err *err)
 {
-	struct om_versions certain = facts->versions;
 	bool armed;
 
 	memset(plan, 0, sizeof(*plan));
 	om_plan_drop_storage(plan, opts, facts);
-	if (facts->src_qemu_unseen) /* what asks for a newer one may be had */
-		certain.src_qemu = 0;
-	if (!om_opts_check(opts, &certain, &plan->never_switch, err)) {
+	if (!om_opts_check(opts, &facts->versions, &plan->never_switch, err)) {
 		om_plan_free(plan);
 		return false;
 	}

@@ -22,6 +22,16 @@ static bool is_in(uint64_t version, uint64_t from, uint64_t below)
 	return version >= from && version < below;
 }
 
+static uint64_t src_qemu_most(const struct om_versions *v)
+{
+	return v->src_qemu_most ? v->src_qemu_most : v->src_qemu;
+}
+
+static bool src_may_be_in(const struct om_versions *v, uint64_t from, uint64_t below)
+{
+	return src_qemu_most(v) >= from && v->src_qemu < below;
+}
+
 static bool goes_by(const struct om_transport_case *c, const char *scheme)
 {
 	const struct om_param *uri = om_params_get(&c->opts->params, "migrate_uri");
@@ -83,7 +93,7 @@ void om_transport_settle_features(struct om_opts *opts, const struct om_knobs *k
  * b93d897ea2f0, its issue 2720). */
 static const char *loses_old_packets(const struct om_versions *v)
 {
-	return is_in(v->src_qemu, 1, VERSION(9, 0, 0)) &&
+	return src_may_be_in(v, 1, VERSION(9, 0, 0)) &&
 			       is_in(v->dst_qemu, VERSION(9, 2, 0), VERSION(9, 2, 1))
 		       ? "QEMU 9.2.0 cannot read several connections of a QEMU below 9.0"
 		       : NULL;
@@ -94,8 +104,8 @@ static const char *loses_old_packets(const struct om_versions *v)
  * (QEMU commit cdc3970f8597). */
 static const char *loses_zeros(const struct om_versions *v)
 {
-	return is_in(v->src_qemu, VERSION(9, 0, 0), VERSION(9, 1, 3)) ||
-			       is_in(v->src_qemu, VERSION(9, 2, 0), VERSION(9, 2, 1))
+	return src_may_be_in(v, VERSION(9, 0, 0), VERSION(9, 1, 3)) ||
+			       src_may_be_in(v, VERSION(9, 2, 0), VERSION(9, 2, 1))
 		       ? "QEMU 9.0 to 9.1.2 and 9.2.0 lose pages that the guest clears, as they "
 			 "compress over several connections"
 		       : NULL;
@@ -159,7 +169,7 @@ const char *om_transport_connections_obstacle(const struct om_transport_case *c)
 		return "QEMU does not keep several connections within a bandwidth limit";
 	/* Nobody tests old ones against new ones. */
 	if (!om_transport_both_from(v->src_qemu, v->dst_qemu, VERSION(8, 0, 0)) &&
-	    v->src_qemu != v->dst_qemu)
+	    (v->src_qemu != v->dst_qemu || src_qemu_most(v) != v->dst_qemu))
 		return "several connections between a QEMU below 8.0 and another one are not safe";
 	if ((c->flags & OM_FLAG_TLS) && v->src_qemu < VERSION(10, 0, 0) &&
 	    v->dst_qemu >= VERSION(10, 0, 0))

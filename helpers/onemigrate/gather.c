@@ -118,12 +118,11 @@ bool om_session_gather(struct om_session *s, struct om_err *err)
 	if (ask_postcopy)
 		s->facts.postcopy_obstacle = postcopy_obstacle(s);
 	om_vir_versions(s->vir, &s->facts.versions);
-	s->facts.src_qemu_unseen = s->args.local;
+	s->facts.versions.src_qemu_most = 0;
 	if (s->args.local) { /* the guest's process is not among those of this host */
-		s->facts.versions.src_qemu = om_dom_least_qemu(&s->dom, s->facts.versions.src_qemu);
+		om_dom_qemu_unseen(&s->dom, &s->facts.versions);
 	} else if (om_qemu_is_replaced("/proc", s->dom.uuid)) {
-		s->facts.src_qemu_unseen = true;
-		s->facts.versions.src_qemu = om_dom_machine_version(&s->dom);
+		om_dom_qemu_unseen(&s->dom, &s->facts.versions);
 		om_log(OM_LOG_DEBUG, "the guest runs in a QEMU that was replaced since: %s",
 		       s->facts.versions.src_qemu ? "its machine type tells the least version"
 						  : "its version is not known");

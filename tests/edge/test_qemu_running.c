@@ -3,6 +3,7 @@
 #include "state_dir.h"
 
 #include "om_dom.h"
+#include "om_opts.h"
 #include "om_qemu_running.h"
 
 #include <fcntl.h>
@@ -130,16 +131,28 @@ static void the_machine_type_tells_the_least_version(void **unused)
 	}
 }
 
-static void unseen_it_is_the_older_of_both(void **unused)
+static void unseen_it_is_between_machine_type_and_installed(void **unused)
 {
-	struct om_dom dom = { .machine = (char *)(uintptr_t) "pc-q35-7.2" };
+	static const struct {
+		const char *machine;
+		uint64_t installed, least, most;
+	} rows[] = {
+		{ "pc-q35-7.2", 10000013, 7002000, 10000013 },
+		{ "pc-q35-7.2", 7002000, 7002000, 7002000 },
+		{ "pc-q35-7.2", 7001000, 7001000, 7002000 },
+		{ "pc-q35-7.2", 0, 0, UINT64_MAX },
+		{ NULL, 10000013, 0, 10000013 }, /* it does not tell */
+	};
 
 	(void)unused;
-	assert_int_equal(om_dom_least_qemu(&dom, 10000013), 7002000);
-	assert_int_equal(om_dom_least_qemu(&dom, 7001000), 7001000);
-	assert_int_equal(om_dom_least_qemu(&dom, 0), 0);
-	dom.machine = NULL;
-	assert_int_equal(om_dom_least_qemu(&dom, 10000013), 0); /* it does not tell */
+	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
+		struct om_dom dom = { .machine = (char *)(uintptr_t)rows[i].machine };
+		struct om_versions versions = { .src_qemu = rows[i].installed };
+
+		om_dom_qemu_unseen(&dom, &versions);
+		assert_true(versions.src_qemu == rows[i].least);
+		assert_true(versions.src_qemu_most == rows[i].most);
+	}
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -150,7 +163,7 @@ int main(void)
 		TEST(an_upgrade_replaces_the_program_under_a_guest),
 		TEST(another_guest_is_not_this_one),
 		cmocka_unit_test(the_machine_type_tells_the_least_version),
-		cmocka_unit_test(unseen_it_is_the_older_of_both),
+		cmocka_unit_test(unseen_it_is_between_machine_type_and_installed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 #define HOUR UINT64_C(3600000)
 
 static char file[128];
-static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013 };
+static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013, 0 };
 
 static uint32_t read_of(const char *dst, const struct om_versions *v, uint64_t epoch_ms)
 {

@@ -68,9 +68,9 @@ static void check_combination(struct om_opts *opts, const struct om_versions *ve
 static void try_all(const char *text, const char *converge, const char *compressed)
 {
 	static const struct om_versions versions[] = {
-		{ 11003000, 11003000, 10001000, 10001000 },
-		{ 9000000, 9000000, 7002022, 7002022 },
-		{ 0, 0, 0, 0 },
+		{ 11003000, 11003000, 10001000, 10001000, 0 },
+		{ 9000000, 9000000, 7002022, 7002022, 0 },
+		{ 0, 0, 0, 0, 0 },
 	};
 	struct om_err err = { 0 };
 

@@ -4,7 +4,7 @@
  *   req.xml, or req (the name of a document in ../../req)   what OpenNebula asks for
  *   args    src_host=, dst_host=, auto_converge=, compressed=: replaces that of the document
  *   env     NAME=VALUE lines as of kvmrc; likewise datastore and vm, of the two templates
- *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), src_qemu_unseen, addr, name,
+ *   facts   key=value lines: src_libvirt, dst_libvirt, src_qemu, dst_qemu (11.3.0), src_qemu_most, addr, name,
  *           ifname (routed by it), speed_mbit, answer, own (yes, no), why, mgmt (interface),
  *           max_downtime_ms, bandwidth_mibps, obstacle (to post-copy); of the way of sending memory_mib, packed and
  *           zero (permille of what was sampled), src_cpu and dst_cpu (CPUS:FREE_PERMILLE), seen_mbps,
@@ -153,8 +153,8 @@ static void set_fact(void *ctx, const char *name, const char *value)
 		facts->versions.dst_libvirt = version(value);
 	} else if (strcmp(name, "src_qemu") == 0) {
 		facts->versions.src_qemu = version(value);
-	} else if (strcmp(name, "src_qemu_unseen") == 0) {
-		facts->src_qemu_unseen = strcmp(value, "yes") == 0;
+	} else if (strcmp(name, "src_qemu_most") == 0) {
+		facts->versions.src_qemu_most = version(value);
 	} else if (strcmp(name, "dst_qemu") == 0) {
 		facts->versions.dst_qemu = version(value);
 	} else if (strcmp(name, "addr") == 0) {

@@ -12,10 +12,10 @@ static struct om_err err;
 static bool never;
 
 /* Debian 12, Debian 13, and a pair that can do everything. */
-static const struct om_versions deb12 = { V(9, 0, 0), V(9, 0, 0), V(7, 2, 22), V(7, 2, 22) };
-static const struct om_versions deb13 = { V(11, 3, 0), V(11, 3, 0), V(10, 0, 13), V(10, 0, 13) };
-static const struct om_versions newest = { V(11, 3, 0), V(11, 3, 0), V(10, 1, 0), V(10, 1, 0) };
-static const struct om_versions unknown = { 0, 0, 0, 0 };
+static const struct om_versions deb12 = { V(9, 0, 0), V(9, 0, 0), V(7, 2, 22), V(7, 2, 22), 0 };
+static const struct om_versions deb13 = { V(11, 3, 0), V(11, 3, 0), V(10, 0, 13), V(10, 0, 13), 0 };
+static const struct om_versions newest = { V(11, 3, 0), V(11, 3, 0), V(10, 1, 0), V(10, 1, 0), 0 };
+static const struct om_versions unknown = { 0, 0, 0, 0, 0 };
 
 static int forget(void **state)
 {
@@ -122,7 +122,7 @@ static void zerocopy_needs_parallel_without_tls_and_compression(void **state)
 
 static void zerocopy_needs_libvirt_8_5_on_both_and_qemu_7_1_on_the_source(void **state)
 {
-	struct om_versions v = { V(8, 5, 0), V(8, 4, 0), V(7, 1, 0), V(6, 2, 0) };
+	struct om_versions v = { V(8, 5, 0), V(8, 4, 0), V(7, 1, 0), V(6, 2, 0), 0 };
 
 	(void)state;
 	fails("--zerocopy --parallel", &v,
@@ -136,7 +136,7 @@ static void zerocopy_needs_libvirt_8_5_on_both_and_qemu_7_1_on_the_source(void *
 
 static void multifd_compression_needs_parallel_and_libvirt_9_4(void **state)
 {
-	struct om_versions v = { V(9, 4, 0), V(9, 3, 0), 0, 0 };
+	struct om_versions v = { V(9, 4, 0), V(9, 3, 0), 0, 0, 0 };
 
 	(void)state;
 	fails_always("--comp-methods zlib", "--comp-methods zlib needs --parallel");
@@ -155,7 +155,7 @@ static void multifd_compression_needs_parallel_and_libvirt_9_4(void **state)
 
 static void xbzrle_and_mt_do_not_go_with_parallel_from_libvirt_9_4(void **state)
 {
-	struct om_versions v = { 0, V(9, 4, 0), 0, 0 };
+	struct om_versions v = { 0, V(9, 4, 0), 0, 0, 0 };
 
 	(void)state;
 	fails("--parallel --comp-methods xbzrle", &v,
@@ -167,7 +167,7 @@ static void xbzrle_and_mt_do_not_go_with_parallel_from_libvirt_9_4(void **state)
 	      "destination has 9.4.0");
 	passes("--parallel --comp-methods mt", &deb12);
 	passes("--parallel --comp-methods xbzrle", &deb12);
-	v = (struct om_versions){ V(9, 0, 0), V(9, 0, 0), V(7, 2, 0), V(10, 0, 0) };
+	v = (struct om_versions){ V(9, 0, 0), V(9, 0, 0), V(7, 2, 0), V(10, 0, 0), 0 };
 	fails("--parallel --comp-methods xbzrle", &v,
 	      "--parallel cannot be used with --comp-methods xbzrle on QEMU 10.0 and newer, and "
 	      "the "
@@ -198,7 +198,7 @@ static void what_the_features_ask_for_goes_by_their_name(void **state)
 
 static void mt_is_gone_from_qemu_9_1(void **state)
 {
-	struct om_versions v = { 0, 0, V(9, 0, 99), V(9, 1, 0) };
+	struct om_versions v = { 0, 0, V(9, 0, 99), V(9, 1, 0), 0 };
 
 	(void)state;
 	fails("--comp-methods mt", &v,
@@ -272,7 +272,7 @@ static void the_cache_of_xbzrle_is_a_power_of_two(void **state)
 
 static void switchover_bandwidth_needs_libvirt_11_1_on_both_and_qemu_8_2_on_the_source(void **state)
 {
-	struct om_versions v = { V(11, 1, 0), V(11, 0, 0), V(8, 2, 0), V(7, 2, 0) };
+	struct om_versions v = { V(11, 1, 0), V(11, 0, 0), V(8, 2, 0), V(7, 2, 0), 0 };
 	const char *text = "--available-switchover-bandwidth 500";
 
 	(void)state;
@@ -300,7 +300,7 @@ static void a_unix_uri_has_no_listen_address_and_needs_a_certificate_name(void *
 
 static void rdma_and_postcopy_part_with_qemu_10_2(void **state)
 {
-	struct om_versions v = { 0, 0, V(10, 1, 0), V(10, 1, 9) };
+	struct om_versions v = { 0, 0, V(10, 1, 0), V(10, 1, 9), 0 };
 
 	(void)state;
 	passes("--migrateuri rdma://x --postcopy", &v);
@@ -371,7 +371,8 @@ static void cannot(const char *text, const struct om_versions *v, const char *wh
 
 static void a_setting_arms_postcopy_only_where_it_is_right(void **state)
 {
-	static const struct om_versions good = { V(9, 0, 0), V(11, 4, 0), V(7, 2, 0), V(7, 2, 0) };
+	static const struct om_versions good = { V(9, 0, 0), V(11, 4, 0), V(7, 2, 0), V(7, 2, 0),
+						 0 };
 	struct om_versions v = good;
 
 	(void)state;
@@ -413,7 +414,7 @@ static void libvirt_11_2_and_11_3_are_no_destination_of_postcopy(void **state)
 	(void)state;
 	for (size_t i = 0; i < OM_ARRAY_LEN(rows); i++) {
 		/* The source's is no matter. */
-		const struct om_versions v = { V(11, 3, 0), rows[i].version, 0, 0 };
+		const struct om_versions v = { V(11, 3, 0), rows[i].version, 0, 0, 0 };
 
 		if (can("", &v) != rows[i].can)
 			fail_msg("row %zu: %s", i, err.msg);
@@ -435,7 +436,7 @@ static void the_flag_of_a_setting_never_makes_a_refused_combination(void **state
 	(void)state;
 	for (unsigned int n = 0; n < (1u << OM_ARRAY_LEN(flags)) * 4 * 25; n++) {
 		const struct om_versions v = { V(11, 4, 0), V(11, 4, 0), qemus[n / 1024 % 5],
-					       qemus[n / 1024 / 5 % 5] };
+					       qemus[n / 1024 / 5 % 5], 0 };
 		struct om_opts o = { .flags = OM_FLAG_LIVE };
 		struct om_err why = { 0 };
 

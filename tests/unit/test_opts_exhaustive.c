@@ -239,9 +239,9 @@ static void set_addresses(struct wish *w, unsigned int bits)
 }
 
 static const struct om_versions some_versions[] = {
-	{ 0, 0, 0, 0 },
-	{ V(9, 0), V(9, 0), V(7, 2), V(7, 2) },
-	{ V(11, 3), V(11, 3), V(10, 2), V(10, 2) },
+	{ 0, 0, 0, 0, 0 },
+	{ V(9, 0), V(9, 0), V(7, 2), V(7, 2), 0 },
+	{ V(11, 3), V(11, 3), V(10, 2), V(10, 2), 0 },
 };
 
 /* Either side of each limit, and unknown. */

@@ -10,6 +10,7 @@
 
 struct row {
 	uint64_t src, dst; /* QEMU */
+	uint64_t src_most; /* 0: src is it */
 	const char *options, *setting, *value;
 	enum om_compression method;
 	bool several;
@@ -19,7 +20,8 @@ struct row {
 /* Text-like memory on 1 Gbit/s, with processors to spare. */
 static bool choose(const struct row *row, struct om_transport *t, struct om_err *err)
 {
-	const struct om_versions versions = { 11003000, 11003000, row->src, row->dst };
+	const struct om_versions versions = { 11003000, 11003000, row->src, row->dst,
+					      row->src_most };
 	const struct om_transport_facts facts = {
 		.memory_bytes = UINT64_C(8) << 30,
 		.sampled = { .bytes = 1000000, .packed_bytes = 200000, .work_ns = 3000000 },
@@ -94,6 +96,37 @@ static void what_loses_memory_is_not_chosen(void **unused)
 	expect(rows, OM_ARRAY_LEN(rows));
 }
 
+/* From the machine type's to the installed one. */
+static void nor_what_may_lose_it_in_a_qemu_that_nobody_can_see(void **unused)
+{
+	static const char lost[] = "lose pages that the guest clears", unread[] = "cannot read";
+	static const char words[] = "--parallel --compressed --comp-methods zstd";
+	static const struct row rows[] = {
+		{ PAIR(8002000, 10000000), .src_most = 8002000, PACKED },
+		{ PAIR(8002000, 10000000), .src_most = 8002099, PACKED },
+		{ PAIR(8002000, 10000000), .src_most = 9001000 },
+		{ PAIR(8002000, 10000000), .src_most = 10000000 },
+		{ PAIR(9001000, 10000000), .src_most = 9001003 },
+		{ PAIR(9001003, 10000000), .src_most = 9001009, PACKED },
+		{ PAIR(9001003, 10000000), .src_most = 9002000 },
+		{ PAIR(9002001, 10000000), .src_most = 10000000, PACKED },
+		{ PAIR(8002000, 10000000), .src_most = UINT64_MAX },
+		{ PAIR(8002000, 9001000), .src_most = 9001000, ASKED("MIGRATE_COMPRESSION", "zstd"),
+		  .warning = lost },
+		{ PAIR(8002000, 9001000), .src_most = 9001000, .options = words, .warning = lost },
+		{ PAIR(8002000, 9001000), .src_most = 8002000, .options = words },
+		{ PAIR(0, 9001000), .src_most = 9001000, .options = words, .warning = lost },
+		{ PAIR(8002000, 9002000), .src_most = 9002000, .options = "--parallel",
+		  .warning = unread },
+		{ PAIR(7002000, 7002000), ASKED("MIGRATE_CONNECTIONS", "4"), PACKED },
+		{ PAIR(7002000, 7002000), .src_most = 8002000, ASKED("MIGRATE_CONNECTIONS", "4"),
+		  .warning = "below 8.0 and another one" },
+	};
+
+	(void)unused;
+	expect(rows, OM_ARRAY_LEN(rows));
+}
+
 static void what_goes_by_rdma_is_not_encrypted(void **unused)
 {
 	struct row row = { PAIR(10000000, 10000000), .options = "--migrateuri rdma://x",
@@ -142,7 +175,7 @@ static void each_setting_that_is_not_followed_is_told(void **unused)
 	};
 	const struct om_req req = { .dst_host = host };
 	const struct om_facts facts = {
-		.versions = { 11003000, 11003000, 10000000, 10000000 },
+		.versions = { 11003000, 11003000, 10000000, 10000000, 0 },
 		.transport = { .tls = OM_TLS_MISSING, .tls_why = "no certificates on node01" },
 	};
 
@@ -204,7 +237,7 @@ static bool choose_remembered(const struct remembered *r, struct om_transport *t
 
 #define NEW                                                                                        \
 	{                                                                                          \
-		11003000, 11003000, 10000000, 10000000                                             \
+		11003000, 11003000, 10000000, 10000000, 0                                          \
 	}
 #define FORGET " (to try again now: see FILES, refused, in onemigrate(8))"
 
@@ -257,10 +290,10 @@ static void no_sentence_is_cut(void **unused)
 {
 	static const struct om_versions pairs[] = {
 		NEW,
-		{ 9000000, 9000000, 7002000, 7002000 },
-		{ 11003000, 11003000, 8002002, 9002000 },
-		{ 11003000, 11003000, 9001002, 9001002 },
-		{ 11003000, 11003000, 7002000, 10000000 },
+		{ 9000000, 9000000, 7002000, 7002000, 0 },
+		{ 11003000, 11003000, 8002002, 9002000, 0 },
+		{ 11003000, 11003000, 9001002, 9001002, 0 },
+		{ 11003000, 11003000, 7002000, 10000000, 0 },
 		{ 0 },
 	};
 	static const char *const settings[][2] = {
@@ -325,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_loses_memory_is_not_chosen),
+		cmocka_unit_test(nor_what_may_lose_it_in_a_qemu_that_nobody_can_see),
 		cmocka_unit_test(what_goes_by_rdma_is_not_encrypted),
 		cmocka_unit_test(each_setting_that_is_not_followed_is_told),
 		cmocka_unit_test(a_refusal_that_is_remembered_has_a_way_out),

@@ -356,7 +356,7 @@ static void what_others_send_is_subtracted_once(void **unused)
 
 static uint32_t connections(const struct om_transport_facts *given)
 {
-	const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013 };
+	const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013, 0 };
 	struct om_transport_facts facts = *given;
 	struct om_transport t;
 	struct om_knobs knobs;
