@@ -76,10 +76,14 @@ static bool says(const struct om_attempt_end *end, const char *word)
 }
 
 /* The names of QEMU's commands and of its credentials are no language. */
+static bool credentials_refused(const struct om_attempt_end *end)
+{
+	return says(end, "object-add") || says(end, "credentials") || says(end, "ertificate");
+}
+
 static bool tls_refused(const struct om_attempt_end *end)
 {
-	return says(end, "object-add") || says(end, "credentials") || says(end, "ertificate") ||
-	       says(end, "TLS") || says(end, "tls.");
+	return credentials_refused(end) || says(end, "TLS") || says(end, "tls.");
 }
 
 /* Locking is refused by libvirt before it begins, or by the kernel at the first bytes. */
@@ -178,7 +182,9 @@ uint32_t om_plan_refused_at_once(const struct om_plan *plan, size_t attempt,
 				 const struct om_versions *versions,
 				 const struct om_attempt_end *end)
 {
-	uint32_t certain = plan->transport.tls_required ? OM_REFUSED_TLS : 0;
+	/* A connection that broke in the handshake ("GnuTLS recv failed") says nothing of the next one. */
+	bool stays = plan->transport.tls_required && credentials_refused(end);
+	uint32_t certain = stays ? OM_REFUSED_TLS : 0;
 
 	return om_plan_refused_for_all(plan, attempt, versions, end) & certain;
 }

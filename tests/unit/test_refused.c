@@ -15,7 +15,7 @@ static struct om_plan plan_for(const char *name, const char *value, uint32_t ref
 	const struct om_req req = { .dst_host = host };
 	const struct om_knob_source source = { name, value, OM_ORIGIN_RC };
 	struct om_facts facts = {
-		.versions = { 11003000, 11003000, 10000013, 10000013 },
+		.versions = { 11003000, 11003000, 10000013, 10000013, 0 },
 		.transport = { .memory_bytes = 8192 * MIB,
 			       .sampled = { .bytes = 1000000,
 					    .packed_bytes = 300000,
@@ -112,7 +112,7 @@ static void only_a_weaker_attempt_that_gets_further_proves_it(void **unused)
 /* No weaker attempt follows which could prove it. */
 static void encryption_that_is_required_is_refused_at_once(void **unused)
 {
-	static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013 };
+	static const struct om_versions versions = { 11003000, 11003000, 10000013, 10000013, 0 };
 	const struct om_attempt_end no_credentials = {
 		.vir_code = 1,
 		.vir_domain = 10,
@@ -121,9 +121,24 @@ static void encryption_that_is_required_is_refused_at_once(void **unused)
 	};
 	const struct om_attempt_end no_method = { .vir_code = 8,
 						  .text = "Unsupported compression method" };
+	static const char *const passing[] = {
+		"operation failed: job 'migration out' failed: GnuTLS recv failed: ",
+		"TLS handshake failed: Error in the pull function.",
+	};
+	struct om_attempt_end broken = { .vir_code = 9, .vir_domain = 10 };
+	const struct om_attempt_end other_host = {
+		.vir_code = 9,
+		.vir_domain = 10,
+		.text = "Certificate does not match the hostname node02",
+	};
 	struct om_plan plan = plan_for("MIGRATE_TLS", "required", 0);
 
 	(void)unused;
+	assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &other_host), OM_REFUSED_TLS);
+	for (size_t i = 0; i < OM_ARRAY_LEN(passing); i++) {
+		om_str_copy(broken.text, sizeof(broken.text), passing[i]);
+		assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &broken), 0);
+	}
 	assert_int_equal(om_plan_refused_at_once(&plan, 0, &versions, &no_credentials),
 			 OM_REFUSED_TLS);
 	/* A weaker attempt follows that. */
