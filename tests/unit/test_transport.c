@@ -75,7 +75,7 @@ static void zeros_among_pages_count_as_such(void **unused)
 
 /* ---- the choice ---- */
 
-static const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013 };
+static const struct om_versions trixie = { 11003000, 11003000, 10000013, 10000013, 0 };
 
 static struct om_transport_facts usual(unsigned int permille)
 {
@@ -497,7 +497,7 @@ static void zero_copy_is_for_fast_links(void **unused)
 
 static void xbzrle_where_nothing_else_helps(void **unused)
 {
-	struct given given = { .versions = { 9000000, 9000000, 7002000, 7002000 },
+	struct given given = { .versions = { 9000000, 9000000, 7002000, 7002000, 0 },
 			       .facts = usual(300) };
 	struct om_transport t;
 	struct om_err err;
@@ -576,6 +576,12 @@ static void a_refusal_leads_to_what_is_weaker(void **unused)
 		{ OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 67, 10,
 		  "Migration option 'multifd' is not supported by QEMU binary",
 		  OM_REFUSED_CONNECTIONS, OM_NEXT_TRANSPORT },
+		/* In any language. */
+		{ OM_FLAG_PARALLEL, OM_COMPRESSION_NONE, 67, 10,
+		  "nicht unterstuetzte Konfiguration: QEMU kennt das nicht", OM_REFUSED_CONNECTIONS,
+		  OM_NEXT_TRANSPORT },
+		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 55, 10,
+		  "Angeforderte Operation ist nicht gueltig", OM_REFUSED_ZSTD, OM_NEXT_TRANSPORT },
 		/* The domain's. */
 		{ OM_FLAG_COMPRESSED | OM_FLAG_PARALLEL, OM_COMPRESSION_ZSTD, 55, 10,
 		  "Requested operation is not valid: domain has active block job", 0,
