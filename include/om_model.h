@@ -48,9 +48,10 @@ struct om_model {
 	double wire_fast, wire_slow; /* bytes/s on the wire, over about 1 and 10 s; 0 = not known */
 	double drain;		     /* bytes/s of memory: what remains falls by it within a pass */
 	double drain_wire;	     /* what the wire carried of that */
-	double pace_fast,
-		pace_slow; /* memory per second after the first pass, else the wire, over 1 and 10 s */
-	double speed;	   /* of the last interval, either of both */
+	bool compressed;	     /* memory is; from whoever begins the attempt */
+	double pace_fast, pace_slow; /* the wire; where memory is compressed, after the first pass,
+					memory per second; over about 1 and 10 s */
+	double speed;		     /* of the last interval, either of both */
 	uint64_t wire_bytes, wire_ms; /* sent while nothing but the link was waited for, and when */
 	struct om_pass passes[OM_MODEL_PASSES];
 	uint32_t pass_count;  /* all ended ones; the newest is passes[(pass_count - 1) % ...] */

@@ -94,6 +94,9 @@ struct om_watch {
 void om_watch_init(struct om_watch *watch, const struct om_plan *plan);
 /* Likewise for the next attempt of the same migration; `watch` is that of the one before, or all 0. */
 void om_watch_init_again(struct om_watch *watch, const struct om_plan *plan);
+/* What of the plan this attempt has. Without it memory is taken to be sent as it is, as where a migration
+ * is only predicted. */
+void om_watch_attempt(struct om_watch *watch, const struct om_attempt *attempt);
 /* One sample; best taken right after a pass has ended, and every 250 ms. */
 struct om_action om_watch_step(struct om_watch *watch, const struct om_sample *sample);
 /* A sample of a migration that is being ended, or of which post-copy has been asked for: forecast alone. */

@@ -42,17 +42,20 @@ static bool goes_by(const struct om_model *m, const struct om_sample *s, double 
 
 double om_model_packing(const struct om_model *m)
 {
-	return m->drain_wire > 0 ? fmax(1, m->drain / m->drain_wire) : 1;
+	return m->compressed && m->drain_wire > 0 ? fmax(1, m->drain / m->drain_wire) : 1;
 }
 
 /* The wire carries less where more is compressed, and is as good as before. What drains is not known of an
- * interval with a count in it. */
+ * interval with a count in it. Where nothing is compressed, what drains faster is zeros, and tells
+ * nothing of the link; a moment of them among what is compressed must not tell much. */
 static double pace_of(const struct om_model *m, const struct om_sample *s, double wire,
 		      double drain)
 {
-	if (s->iteration <= 1)
+	double pace = drain > 0 ? fmax(wire, drain) : wire * om_model_packing(m);
+
+	if (s->iteration <= 1 || !m->compressed)
 		return wire;
-	return drain > 0 ? fmax(wire, drain) : wire * om_model_packing(m);
+	return m->pace_slow > 0 ? fmin(pace, GOES_BY * m->pace_slow) : pace;
 }
 
 /* Rates of the interval between two samples. */

@@ -2,8 +2,6 @@
 #include "watch_internal.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define THROTTLE_LEAST 20.0 /* percent, QEMU's own */
@@ -46,15 +44,13 @@ void om_watch_init_again(struct om_watch *watch, const struct om_plan *plan)
 	watch->told_need = told_need;
 }
 
-struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+void om_watch_attempt(struct om_watch *watch, const struct om_attempt *attempt)
 {
-	struct om_action action = { .kind = kind, .tell = tell };
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(action.why, sizeof(action.why), fmt, args);
-	va_end(args);
-	return action;
+	watch->limits.postcopy &= (attempt->flags & OM_FLAG_POSTCOPY) != 0;
+	watch->throttled = attempt->flags & OM_FLAG_AUTO_CONVERGE;
+	/* libvirt takes a method for the flag. */
+	watch->model.compressed = (attempt->flags & OM_FLAG_COMPRESSED) ||
+				  om_params_get(&attempt->params, "compression");
 }
 
 /* ---- what is allowed, and what it takes ---- */

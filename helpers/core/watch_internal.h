@@ -40,8 +40,6 @@ static inline struct om_action om_watch_no_action(void)
 {
 	return (struct om_action){ .kind = OM_ACTION_NONE };
 }
-struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
-	OM_PRINTF(3, 4);
 
 /* watch_limit.c */
 /* Sets the limit to `ms`, or to what may be set at present; nothing where that is set. */
@@ -61,6 +59,8 @@ struct om_action om_watch_start_postcopy(struct om_watch *w, const char *why);
 bool om_watch_postcopy_is_better(const struct om_watch *w);
 
 /* watch_print.c */
+struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+	OM_PRINTF(3, 4);
 /* "needs 3.2 s of downtime or 2.4 Gbit/s; allowed 2.0 s", "needs 524 ms of downtime or ..." */
 void om_watch_print_need(const struct om_watch *w, char *text, size_t size);
 /* What was missing for an end in time. */

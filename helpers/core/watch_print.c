@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the watch says of a migration that does not end. */
+/* What the watch says: why it acts, and of a migration that does not end. */
 #include "watch_internal.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+struct om_action om_watch_act(enum om_action_kind kind, bool tell, const char *fmt, ...)
+{
+	struct om_action action = { .kind = kind, .tell = tell };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(action.why, sizeof(action.why), fmt, args);
+	va_end(args);
+	return action;
+}
 
 static void print_rate(double bytes_ps, char text[32])
 {

@@ -167,8 +167,7 @@ static void memory(void *ctx, const struct om_attempt *attempt, struct om_attemp
 	struct om_sampler *sampler;
 
 	om_watch_init_again(&s->watch, &s->plan);
-	s->watch.limits.postcopy &= (attempt->flags & OM_FLAG_POSTCOPY) != 0;
-	s->watch.throttled = attempt->flags & OM_FLAG_AUTO_CONVERGE;
+	om_watch_attempt(&s->watch, attempt);
 	s->first_pass_ms = 0;
 	s->disks_begun_ms = 0;
 	s->guest_suspended = false;

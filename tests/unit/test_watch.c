@@ -809,10 +809,13 @@ static void what_it_needs_is_what_would_end_it(void **unused)
 }
 
 /* 100 MiB/s of memory, for which the wire carries so much less. */
-static uint64_t needed_on_the_wire(uint64_t packing)
+static uint64_t needed_on_the_wire(uint64_t packing, unsigned int flags)
 {
 	struct om_watch watch = begin(plan_of(OM_POLICY_AUTO));
+	struct om_attempt attempt = { .flags = flags };
 	uint64_t ms = 1, sent = 0;
+
+	om_watch_attempt(&watch, &attempt);
 
 	for (uint32_t pass = 1; pass < 6; pass++)
 		for (uint64_t left = pass == 1 ? 800 : 300; left > 50; left -= 25, ms += 250) {
@@ -827,11 +830,40 @@ static uint64_t needed_on_the_wire(uint64_t packing)
 
 static void what_it_needs_of_the_link_is_told_as_the_link_carries_it(void **unused)
 {
-	double plain = (double)needed_on_the_wire(1), packed = (double)needed_on_the_wire(4);
+	double plain = (double)needed_on_the_wire(1, OM_FLAG_COMPRESSED);
+	double packed = (double)needed_on_the_wire(4, OM_FLAG_COMPRESSED);
 
 	(void)unused;
+	/* Zeros go by unpacked, too: what is not compressed needs what it needs. */
+	assert_true(needed_on_the_wire(1, 0) == (uint64_t)plain);
+	assert_true(fabs((double)needed_on_the_wire(4, 0) - plain) < 0.1 * plain);
 	assert_true(plain > 50 * MIB);
 	assert_true(packed > 0.23 * plain && packed < 0.27 * plain);
+}
+
+/* A weaker attempt has less than the plan. */
+static void an_attempt_tells_what_is_in_force(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+	struct om_attempt attempt = { .flags = OM_FLAG_COMPRESSED | OM_FLAG_POSTCOPY };
+	struct om_watch watch;
+
+	(void)unused;
+	plan.flags = attempt.flags;
+	plan.limits.postcopy = true;
+	watch = begin(plan);
+	om_watch_attempt(&watch, &attempt);
+	assert_true(watch.model.compressed && watch.limits.postcopy && !watch.throttled);
+	attempt.flags = OM_FLAG_AUTO_CONVERGE;
+	watch = begin(plan);
+	om_watch_attempt(&watch, &attempt);
+	assert_false(watch.model.compressed || watch.limits.postcopy);
+	assert_true(watch.throttled);
+	/* --comp-methods alone compresses, too */
+	om_params_set_text(&attempt.params, "compression", "xbzrle", "MIGRATE_OPTIONS");
+	om_watch_attempt(&watch, &attempt);
+	assert_true(watch.model.compressed);
+	om_params_free(&attempt.params);
 }
 
 static void a_pause_that_fails_is_not_tried_again_and_the_limits_hold(void **unused)
@@ -1419,6 +1451,7 @@ int main(void)
 		cmocka_unit_test(once_qemu_has_stopped_the_guest_nothing_is_done),
 		cmocka_unit_test(what_it_needs_is_told_again_for_new_limits),
 		cmocka_unit_test(what_it_needs_of_the_link_is_told_as_the_link_carries_it),
+		cmocka_unit_test(an_attempt_tells_what_is_in_force),
 		cmocka_unit_test(what_it_needs_is_never_told_to_be_what_is_allowed),
 		cmocka_unit_test(what_it_needs_is_what_would_end_it),
 		cmocka_unit_test(a_pause_that_fails_is_not_tried_again_and_the_limits_hold),
