@@ -10,6 +10,7 @@
 #include "om_util.h"
 #include "session.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #define HELPER_LIMIT_MS 12000 /* likewise */
 #define DIRECT_LIMIT_MS 32000
 #define LOOK_LIMIT_MS 8000
+#define GONE_LIMIT_MS 5000 /* both sides are looked at before a migration is said to be done */
+#define GONE_STEP_MS 200
 
 static const char usage_exit[] =
 	"\n"
@@ -31,7 +34,7 @@ static const char *const usages[] = {
 		"Usage: onemigrate cancel VM\n"
 		"\n"
 		"Cancels a migration that runs, and waits until both hosts have said where the VM is\n"
-		"(at most 40 s; 72 s where the process that migrates does not answer).\n",
+		"(at most 40 s; 77 s where the process that migrates does not answer).\n",
 	[OM_CONTROL_SET] =
 		"Usage: onemigrate set VM WORD=VALUE...\n"
 		"\n"
@@ -185,17 +188,31 @@ static void say_silent(const struct target *target, const struct om_control_requ
 		       end.answer.text);
 }
 
-/* The VM has left this host since; the process that migrates it may have told where it is. */
+/* False: it is not known any more. */
+static bool look_again(const struct target *target, struct target *now)
+{
+	*now = (struct target){ .vm = target->vm };
+	om_state_each(collect, now);
+	return now->known && om_str_eq_nocase(now->state.uuid, target->state.uuid);
+}
+
+/* The VM has left this host since; the process that migrates it may tell where it is, soon. */
 static bool has_gone(const struct target *target, const struct om_direct_end *end,
 		     uint64_t since_epoch_ms, struct om_control_answer *answer)
 {
-	struct target now = { .vm = target->vm };
+	uint64_t until_ms = om_now_ms() + GONE_LIMIT_MS;
+	struct target now;
 
 	if (end->present || !target->known)
 		return false;
-	om_state_each(collect, &now);
-	return now.known && om_str_eq_nocase(now.state.uuid, target->state.uuid) &&
-	       om_control_went(&now.state, since_epoch_ms, answer);
+	while (look_again(target, &now)) {
+		if (om_control_went(&now.state, since_epoch_ms, answer))
+			return true;
+		if (!end->absent || !running(&now) || om_now_ms() >= until_ms)
+			break;
+		poll(NULL, 0, GONE_STEP_MS);
+	}
+	return false;
 }
 
 static void carry_out(const struct target *target, const struct om_control_request *request,

@@ -34,6 +34,7 @@ static void look(struct job *job)
 	om_vir_side(job->vir, OM_VIR_MON, &job->side);
 	job->end->present = job->side.state != OM_SIDE_ABSENT &&
 			    job->side.state != OM_SIDE_UNREACHABLE;
+	job->end->absent = job->side.state == OM_SIDE_ABSENT;
 }
 
 static void wait_for_end(struct job *job)

@@ -11,6 +11,7 @@
 struct om_direct_end {
 	struct om_control_answer answer;
 	bool present; /* the domain is on this host */
+	bool absent;  /* it is not; neither: libvirt does not say */
 };
 
 /* `domain` is a UUID or libvirt's name. OM_CONTROL_NO_SUCH: libvirt has no outgoing migration of it. */
