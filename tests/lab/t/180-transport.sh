@@ -208,7 +208,7 @@ for node in node01 node02; do
 	lab fault rate "$node" fast 200mbit
 done
 AUTO=("$FAST" "$UNSAFE" MIGRATE_DOWNTIME_MAX_MS=2000 MIGRATE_DEBUG=yes)
-lab guest start 35 --mem 160 --fill 96 --kind random --verify 48
+lab guest start 35 --mem 192 --fill 96 --kind random --verify 48
 settings "${AUTO[@]}"
 drive 35
 check "nothing set, random memory: the VM moves" moved 35 node02
@@ -217,7 +217,7 @@ check "its memory was read: nothing to be gained" packs_to 85 100
 check "by a single stream" grep -q '^sent by a single stream' "$T/plan"
 drive 35
 lab guest stop 35
-lab guest start 36 --mem 160 --fill 96 --kind text --verify 48
+lab guest start 36 --mem 192 --fill 96 --kind text --verify 48
 plan_of 36 node01 >"$T/plan"
 check "memory like text is told from it" packs_to 1 40
 drive 36
