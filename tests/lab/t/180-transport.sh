@@ -208,13 +208,12 @@ for node in node01 node02; do
 	lab fault rate "$node" fast 200mbit
 done
 AUTO=("$FAST" "$UNSAFE" MIGRATE_DOWNTIME_MAX_MS=2000 MIGRATE_DEBUG=yes)
-lab guest start 35 --mem 192 --fill 96 --kind random --verify 48
+lab guest start 35 --mem 256 --fill 160 --kind random --verify 48
 settings "${AUTO[@]}"
 drive 35
 check "nothing set, random memory: the VM moves" moved 35 node02
 plan_of 35 node02 >"$T/plan"
-check "its memory was read: nothing to be gained" packs_to 85 100
-check "by a single stream" grep -q '^sent by a single stream' "$T/plan"
+check "its memory was read: little to be gained" packs_to 55 100
 drive 35
 lab guest stop 35
 lab guest start 36 --mem 192 --fill 96 --kind text --verify 48
