@@ -239,7 +239,7 @@ storage()
 	is "$(grep -c '^answer no .*exists%20there$' out)" 1
 	is "$(stat -c '%s %a' "$dir/a b")" '4096 640'
 	is "$(readlink "$dir/link")" 'a b'
-	lines 'answer yes missing%200%200' 'answer yes file%204096%20a%2520b%20link%203%20link'
+	lines 'answer yes missing%200%200' 'answer yes file%204096%20a%2520b%20link%203%20link%20a%2520b'
 	inode=$(stat -c %i "$dir/a b")
 	{
 		echo "storage-drop $dir 31 a%20b 1 $inode"
