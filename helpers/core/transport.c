@@ -11,28 +11,22 @@
 #define VERSION(major, minor) ((major)*UINT64_C(1000000) + (minor)*UINT64_C(1000))
 
 #define WORTH 0.9 /* of the time of a single stream, for another way to be chosen */
-/* The same where the link was never seen: what its interface promises may not
- * be so, and several connections lengthen the switch-over (by 20 ms in the
- * lab). The next migration knows the link. */
+/* The same where the link was never seen: what its interface promises may not be so, and several connections
+ * lengthen the switch-over (by 20 ms in the lab). The next migration knows the link. */
 #define WORTH_UNSEEN 0.5
-/* The same for compression, which takes processors from guests and lets QEMU
- * underrate the link. */
+/* The same for compression, which takes processors from guests and lets QEMU underrate the link. */
 #define WORTH_PACKED 0.75
-/* Of the downtime that is allowed, for what is queued: of the default as much
- * as libvirt's own limit. */
+/* Of the downtime that is allowed, for what is queued: of the default as much as libvirt's own limit. */
 #define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
-#define SAMPLED_LEAST                                                                              \
-	(256u << 10) /* fewer that are not zero say too little   \
-                                    */
+#define SAMPLED_LEAST (256u << 10)	  /* fewer that are not zero say too little */
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
-/* Of a processor on each host, for two threads. With less the destination falls
- * behind compression, and the guest has to wait for it in the end: in the lab,
- * with hogs on both hosts, half of one still sent twice as fast as plain. */
+/* Of a processor on each host, for two threads. With less the destination falls behind compression, and the guest
+ * has to wait for it in the end: in the lab, with hogs on both hosts, half of one still sent twice as fast as
+ * plain. */
 #define PACKED_CPUS_LEAST 0.4
-/* And with less than this several connections gain nothing that is not packed.
- */
+/* And with less than this several connections gain nothing that is not packed. */
 #define PLAIN_CPUS_LEAST 0.8
 
 static void consider(struct om_transport_case *c, struct om_transport_way way)
@@ -92,8 +86,7 @@ static void choose_compression(struct om_transport_case *c)
 	consider(c, way);
 }
 
-/* A link that one stream does not fill; not where nothing at all is known of
- * it. */
+/* A link that one stream does not fill; not where nothing at all is known of it. */
 static void choose_connections(struct om_transport_case *c)
 {
 	struct om_transport_way way = { .connections = 0 };
@@ -111,8 +104,7 @@ static void choose_connections(struct om_transport_case *c)
 #define CACHE_MOST (UINT64_C(1) << 30)
 #define HOT_LEAST (UINT64_C(8) << 20)
 
-/* Only what is written again and again gains, and only where plain copying
- * would not catch up. */
+/* Only what is written again and again gains, and only where plain copying would not catch up. */
 static bool xbzrle_pays(const struct om_transport_case *c)
 {
 	const struct om_transport_facts *f = c->facts;
@@ -157,8 +149,7 @@ static void not_followed(struct om_transport *t, const char *setting, const char
 
 /* ---- the settings ---- */
 
-/* Where certificates are seen on both hosts, what is required is tried again:
- * they may have been put right. */
+/* Where certificates are seen on both hosts, what is required is tried again: they may have been put right. */
 static bool choose_tls(struct om_transport_case *c, struct om_transport *t, struct om_err *err)
 {
 	uint64_t asked = om_knob_number(c->knobs, OM_KNOB_MIGRATE_TLS);
@@ -174,8 +165,7 @@ static bool choose_tls(struct om_transport_case *c, struct om_transport *t, stru
 	if (!why && refused && asked == OM_CHOICE_TLS_OPPORTUNISTIC)
 		why = om_transport_refusal(c, OM_REFUSED_TLS);
 	if (!why && refused && c->facts->tls == OM_TLS_NOT_CHECKED)
-		why = "this pair of hosts has refused it within the last hour, and whether "
-		      "both "
+		why = "this pair of hosts has refused it within the last hour, and whether both "
 		      "have certificates is not known" OM_TRANSPORT_FORGET;
 	if (why && asked == OM_CHOICE_TLS_REQUIRED)
 		return om_err_set(err, OM_E_REFUSED,
@@ -241,14 +231,12 @@ static void obey_connections(struct om_transport_case *c, struct om_transport *t
 		snprintf(t->why, sizeof(t->why), "MIGRATE_CONNECTIONS is %s", number);
 }
 
-/* So much has to go by a connection before its pages come back, and the kernel
- * counts it all. */
+/* So much has to go by a connection before its pages come back, and the kernel counts it all. */
 #define LOCKABLE_LEAST (UINT64_C(512) << 10)
 #define ZEROCOPY_LINK_MBIT 24000
 #define ZEROCOPY_MEMORY (UINT64_C(16) << 30)
 
-/* By its interface where that is known: what earlier ones reached they reached
- * with copying. */
+/* By its interface where that is known: what earlier ones reached they reached with copying. */
 static bool is_fast_link(const struct om_transport_case *c)
 {
 	double link = c->facts->link_bytes_ps ? (double)c->facts->link_bytes_ps : c->link_ps;

@@ -9,7 +9,7 @@
 #define FRESH_MS (30 * 86400 * UINT64_C(1000))
 /* Less tells more of how a copy begins and ends than of its link. */
 #define LEAST_BYTES (UINT64_C(16) * 1000000)
-#define LEAST_MS 400
+#define LEAST_MS 200
 /* So much more with compression shows that the processors held the plain ones up. */
 #define PACKED_MORE 1.25
 #define FULL 0.9

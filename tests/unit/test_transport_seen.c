@@ -65,10 +65,10 @@ static void only_what_tells_of_the_link_counts(void **unused)
 	(void)unused;
 	assert_int_equal(told_by(good).seen_bytes_ps, 115 * MB);
 	assert_false(told_by(good).seen_least);
-	/* Half a second of sending, but not with so little. */
-	assert_int_equal(told_by(record_of(30, 500, 1)).seen_bytes_ps, 0);
-	assert_int_equal(told_by(record_of(115, 500, 1)).seen_bytes_ps, 115 * MB);
-	assert_int_equal(told_by(record_of(115, 300, 1)).seen_bytes_ps, 0);
+	/* A quarter of a second of sending, but not with so little. */
+	assert_int_equal(told_by(record_of(60, 250, 1)).seen_bytes_ps, 0);
+	assert_int_equal(told_by(record_of(115, 250, 1)).seen_bytes_ps, 115 * MB);
+	assert_int_equal(told_by(record_of(115, 150, 1)).seen_bytes_ps, 0);
 	record.disk_total_bytes = 1;
 	assert_int_equal(told_by(record).seen_bytes_ps, 0);
 	record = good;
