@@ -19,7 +19,8 @@
 /* Of the downtime that is allowed, for what is queued: of the default as much as libvirt's own limit. */
 #define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
-#define SAMPLED_LEAST (256u << 10)	  /* fewer that are not zero say too little */
+/* Fewer bytes that are not zero say too little: the mean of 32 pages is good to about a tenth. */
+#define SAMPLED_LEAST (128u << 10)
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 /* Of a processor on each host, for two threads. With less the destination falls behind compression, and the guest
@@ -68,10 +69,13 @@ static void choose_compression(struct om_transport_case *c)
 			      "compression";
 		return;
 	}
-	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST ||
-	    om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
+	if (om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > PACKED_MOST)
 		return;
+	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST) {
+		c->obstacle = "too little of what was read is not zero to judge by";
+		return;
+	}
 	way.connections = om_transport_connections(c, way.compression);
 	way.queue_ms = om_transport_queue_ms(c, &way);
 	while (!asked && way.connections > 1 && way.queue_ms > most_ms) {

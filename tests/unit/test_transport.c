@@ -301,6 +301,8 @@ static void never_against_what_must_remain(void **unused)
 static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
 {
 	struct given given = { .versions = trixie, .facts = usual(300) };
+	struct om_transport t;
+	struct om_err err;
 
 	(void)unused;
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
@@ -310,8 +312,14 @@ static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
 	given.value = "zstd";
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
 	given = (struct given){ .versions = trixie, .facts = usual(300) };
-	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (200u << 10);
-	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
+	given.facts.sampled.packed_bytes = 20u << 10;
+	given.facts.sampled.work_ns = 300000;
+	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (150u << 10);
+	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
+	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (100u << 10);
+	assert_true(choose(&given, &t, &err));
+	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
+	assert_non_null(strstr(t.why, "; too little of what was read is not zero"));
 }
 
 /* Shared with what computes there: each thread gets a part of a processor. */
