@@ -19,8 +19,8 @@
 /* Of the downtime that is allowed, for what is queued: of the default as much as libvirt's own limit. */
 #define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
-/* Fewer bytes that are not zero say too little: the mean of 32 pages is good to about a tenth. */
-#define SAMPLED_LEAST (128u << 10)
+/* Fewer that are not zero say too little: the mean of 16 pages is good to about an eighth. */
+#define SAMPLED_LEAST (64u << 10)
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 /* Of a processor on each host, for two threads. With less the destination falls behind compression, and the guest
