@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@
 #define SSHD "/usr/sbin/sshd"
 
 static char dir[] = "/tmp/test-remote-XXXXXX", config[64], program[4096];
-static pid_t sshd;
+static pid_t keeper;
+static int keeper_pipe = -1;
 static volatile int stop;
 
 static void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -43,16 +45,50 @@ static char *at(const char *name)
 	return om_xasprintf("%s/%s", dir, name);
 }
 
-static void start_sshd(int port)
+/* Ends sshd when the last writer of the pipe has gone, however the test program ended. Whoever reads what the tests
+ * print does not wait for a session that lives a little longer. */
+static void keep(int alive, char *const argv[])
 {
-	OM_AUTOFREE char *conf = at("sshd_config"), *log = at("log");
+	struct pollfd writers = { .fd = alive };
+	pid_t pid = fork();
 
-	sshd = fork();
-	if (sshd == 0) {
-		execl(SSHD, SSHD, "-D", "-f", conf, "-E", log, "-p", om_xasprintf("%d", port),
-		      (char *)NULL);
+	if (pid == 0) {
+		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+		dup2(STDOUT_FILENO, STDERR_FILENO);
+		execv(argv[0], argv);
 		_exit(127);
 	}
+	while (waitpid(pid, NULL, WNOHANG) == 0)
+		if (poll(&writers, 1, 50) > 0) {
+			kill(pid, SIGTERM);
+			waitpid(pid, NULL, 0);
+		}
+	_exit(0);
+}
+
+static void start_sshd(int port)
+{
+	OM_AUTOFREE char *conf = at("sshd_config"), *log = at("log"),
+			 *number = om_xasprintf("%d", port);
+	char *argv[] = { SSHD, "-D", "-f", conf, "-E", log, "-p", number, NULL };
+	int alive[2];
+
+	if (pipe2(alive, O_CLOEXEC) != 0)
+		fail_msg("pipe2: %s", strerror(errno));
+	keeper = fork();
+	if (keeper == 0) {
+		close(alive[1]);
+		keep(alive[0], argv);
+	}
+	close(alive[0]);
+	keeper_pipe = alive[1];
+}
+
+static void end_sshd(void)
+{
+	close(keeper_pipe);
+	keeper_pipe = -1;
+	waitpid(keeper, NULL, 0);
 }
 
 static bool listens(int port)
@@ -63,10 +99,11 @@ static bool listens(int port)
 	for (int i = 0; i < 60; i++) {
 		if (system(command) == 0)
 			return true;
-		if (waitpid(sshd, NULL, WNOHANG) == sshd)
-			return false;
+		if (waitpid(keeper, NULL, WNOHANG) == keeper)
+			break;
 		usleep(50000);
 	}
+	end_sshd();
 	return false;
 }
 
@@ -104,8 +141,7 @@ static int set_up(void **unused)
 static int tear_down(void **unused)
 {
 	(void)unused;
-	kill(sshd, SIGTERM);
-	waitpid(sshd, NULL, 0);
+	end_sshd();
 	shell("rm -rf %s", dir);
 	return 0;
 }
