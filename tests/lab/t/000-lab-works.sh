@@ -20,6 +20,22 @@ memory_on_fast_leg() {
 	((fast > 128 << 20 && mgmt * 99 < fast))
 }
 
+# HOST: how many there do nothing but compute.
+computing() {
+	lab exec "$1" -- pgrep -cfx 'sh -c while :; do :; done' || true
+}
+
+compute() {
+	[[ $(computing node01) == "$1" && $(computing node02) == "$2" ]]
+}
+
+# Those that go on computing are left for the lab's end.
+load_is_set() {
+	lab load node01 1 && lab load node02 2 && await compute 1 2 &&
+		lab load node02 1 && await compute 1 1 &&
+		lab load node01 0 && await compute 0 1
+}
+
 lab_begin "$@"
 lab guest start 31 --mem 256 --fill 128
 mapfile -t pids < <(awk '{ print $1 }' "/run/onemigrate-lab/$LAB"/pid.*)
@@ -34,6 +50,7 @@ check "it has not booted again and its memory is whole" lab guest verify 31
 check "over 99 % of the bytes went over the fast leg" memory_on_fast_leg
 check "the action document is well-formed" lab exec node01 -- \
 	ruby -r rexml/document -e 'REXML::Document.new(STDIN.read).root or exit 1' < <(lab action 31)
+check "a host computes as much as it is told to" load_is_set
 
 check "the lab goes down" lab down
 check "no directory and no mount is left" test -z "$(leftovers)"
