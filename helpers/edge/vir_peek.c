@@ -7,9 +7,11 @@
 #define PIECES 32
 #define ROUNDS 4		    /* where most is zero */
 #define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
-/* Memory that was swapped out: the guest waits for as long as a piece takes. */
+/* The guest waits for as long as a piece takes: once that may be a moment of its host, twice its memory may be
+ * swapped out. */
 #define SLOW_US 10000
-#define PAGE 4096u /* read first, so that a slow guest is found out cheaply */
+#define SLOW_TIMES 2
+#define PAGE 4096u /* what is read first, and after what was slow: it costs little to find out */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 /* Where an x86 machine may have no memory but devices, of which a read could be a command: below the
@@ -66,19 +68,37 @@ static uint64_t pick(const struct ranges *r, uint32_t n, uint64_t chance)
 	return place_of(r, at) & ~(uint64_t)4095;
 }
 
+struct reading {
+	virDomainPtr dom;
+	unsigned char *piece;
+	uint32_t size; /* of the next one */
+	uint64_t begun_us, worst_us;
+	unsigned int slow; /* so often */
+};
+
 /* False: it could not be read. */
-static bool read_piece(virDomainPtr dom, uint64_t start, uint32_t size, void *piece,
-		       uint64_t *worst_us)
+static bool read_piece(struct reading *r, uint64_t start)
 {
 	uint64_t before_us = now_us(), took_us;
 
-	if (virDomainMemoryPeek(dom, start, size, piece, VIR_MEMORY_PHYSICAL) < 0) {
+	if (virDomainMemoryPeek(r->dom, start, r->size, r->piece, VIR_MEMORY_PHYSICAL) < 0) {
 		virResetLastError();
 		return false;
 	}
 	took_us = now_us() - before_us;
-	*worst_us = took_us > *worst_us ? took_us : *worst_us;
+	if (took_us > SLOW_US) {
+		r->slow++;
+		r->size = PAGE;
+	} else if (took_us > r->worst_us) {
+		r->worst_us = took_us;
+	}
 	return true;
+}
+
+static bool may_go_on(const struct reading *r, uint32_t budget_ms)
+{
+	return r->slow < SLOW_TIMES &&
+	       now_us() - r->begun_us + r->worst_us <= budget_ms * UINT64_C(1000);
 }
 
 void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
@@ -86,23 +106,25 @@ void om_vir_peek(struct om_vir *vir, uint64_t memory_bytes, uint32_t budget_ms,
 {
 	OM_AUTODOMAIN dom = om_vir_lookup(vir, vir->conn[OM_VIR_MON] ? OM_VIR_MON : OM_VIR_SRC);
 	OM_AUTOFREE unsigned char *piece = om_xcalloc(1, PIECE);
-	uint64_t begun_us = now_us(), worst_us = 0;
-	struct ranges r = ranges_of(memory_bytes);
+	struct reading r = { .dom = dom, .piece = piece, .size = PAGE, .begun_us = now_us() };
+	struct ranges ranges = ranges_of(memory_bytes);
 
-	if (!dom || r.low + r.high < (uint64_t)PIECES * PIECE ||
-	    !read_piece(dom, pick(&r, 0, begun_us), PAGE, piece, &worst_us))
+	if (!dom || ranges.low + ranges.high < (uint64_t)PIECES * PIECE ||
+	    !read_piece(&r, pick(&ranges, 0, r.begun_us)))
 		return;
+	if (!r.slow)
+		r.size = PIECE;
 	/* In an order that is spread over the memory however early it ends: 32 and 13 have no divisor. */
 	for (uint32_t n = 0; n < PIECES * ROUNDS; n++) {
-		uint64_t chance = begun_us + n / PIECES;
+		uint64_t chance = r.begun_us + n / PIECES;
+		uint32_t size = r.size;
 
 		if (n % PIECES == 0 && sampled->bytes - sampled->zero_bytes >= ENOUGH)
 			return;
-		if (worst_us > SLOW_US ||
-		    now_us() - begun_us + worst_us > budget_ms * UINT64_C(1000) ||
-		    !read_piece(dom, pick(&r, n * 13 % PIECES, chance), PIECE, piece, &worst_us))
+		if (!may_go_on(&r, budget_ms) ||
+		    !read_piece(&r, pick(&ranges, n * 13 % PIECES, chance)))
 			return;
-		om_sampled_add(sampled, piece, PIECE);
+		om_sampled_add(sampled, piece, size);
 	}
 }
 
