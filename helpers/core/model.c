@@ -229,18 +229,19 @@ static void fit(struct om_model *m)
 	}
 }
 
-/* What of the pass was not spent on sending. Counting the pages of a guest of 1 TiB takes a second,
- * in which it goes on writing. What a dip of the link adds is not to be taken for it: the least one
- * counts, and grows slowly, and none is longer than the memory is large. */
-static void note_count_time(struct om_model *m, const struct om_pass *pass)
+/* What was not spent on sending, of the time from the last sample before the count to the one behind it:
+ * the rest of the pass has no count in it, and a dip of the link there is not to be taken for one.
+ * Counting the pages of a guest of 1 TiB takes a second, in which it goes on writing. A dip can come
+ * just then as well: the least one counts, and grows slowly, and none is longer than the memory is
+ * large. */
+static void note_count_time(struct om_model *m, const struct om_pass *pass, uint64_t now_ms)
 {
-	const struct om_pass *before = om_model_pass(m, 0);
 	double sent_ms, count_ms;
 
-	if (!before || m->drain <= 0)
+	if (!m->pass_count || m->drain <= 0)
 		return;
-	sent_ms = (before->after - pass->left) * 1000 / m->drain;
-	count_ms = fmax(0, (double)pass->ms - sent_ms);
+	sent_ms = ((double)m->last.remaining_bytes - pass->left) * 1000 / m->drain;
+	count_ms = fmax(0, (double)(now_ms - m->last.now_ms) - sent_ms);
 	count_ms = fmin(count_ms, COUNT_MS + COUNT_TIB_MS * (double)m->last.total_bytes / TIB);
 	if (m->pass_count == 1 || count_ms < m->count_ms)
 		m->count_ms = count_ms;
@@ -259,7 +260,7 @@ static void take_pass(struct om_model *m, const struct om_sample *s)
 	pass.left = (double)m->last.remaining_bytes -
 		    pass.rate * (double)(s->now_ms - m->last.now_ms) / 1000;
 	pass.left = fmin(fmax(0, pass.left), pass.after);
-	note_count_time(m, &pass);
+	note_count_time(m, &pass, s->now_ms);
 	m->passes[m->pass_count++ % OM_MODEL_PASSES] = pass;
 	m->pass_begun_ms = s->now_ms;
 }

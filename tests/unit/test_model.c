@@ -409,6 +409,21 @@ static void a_link_that_is_dead_in_the_second_pass_is_a_dip_too(void **unused)
 	assert_true(f.model.count_ms < 150);
 }
 
+/* Long before the end of the pass, and far too short to make it unsteady. */
+static void a_short_dip_amid_the_second_pass_is_no_count(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	pass(&f, 0);
+	for (int i = 0; i < 2; i++)
+		interval(&f, LINK / 4, LINK / 4);
+	interval(&f, LINK / 40, LINK / 40);
+	pass(&f, 0);
+	assert_int_equal(f.model.pass_count, 2);
+	assert_true(f.model.count_ms < 20);
+}
+
 /* What lasts is no dip: the link is slower now. */
 static void a_link_that_stays_slow_is_steady_again(void **unused)
 {
@@ -610,6 +625,7 @@ int main(void)
 		cmocka_unit_test(counting_takes_time_in_which_the_guest_goes_on),
 		cmocka_unit_test(a_dip_is_not_taken_for_the_time_of_a_count),
 		cmocka_unit_test(a_link_that_is_dead_in_the_second_pass_is_a_dip_too),
+		cmocka_unit_test(a_short_dip_amid_the_second_pass_is_no_count),
 		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),
