@@ -82,10 +82,12 @@ static void take_rates(struct om_model *m, const struct om_sample *s)
 	}
 	pace = pace_of(m, s, wire, drain);
 	m->speed = fmax(pace, drain);
+	m->wire_now = wire;
 	m->pace_fast = average(m->pace_fast, pace, ms, FAST_MS);
 	m->pace_slow = average(m->pace_slow, pace, ms, SLOW_MS);
 	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
 	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);
+	m->wire_best = fmax(m->wire_fast, average(m->wire_best, wire, ms, SLOW_MS));
 }
 
 double om_model_bandwidth(const struct om_model *m)
@@ -114,9 +116,13 @@ bool om_model_healthy(const struct om_model *m)
 
 struct om_model om_model_without_dip(const struct om_model *m)
 {
+	double best = fmax(m->wire_best, m->wire_now);
 	struct om_model good = *m;
 
 	good.wire_fast = fmax(m->wire_fast, m->wire_slow);
+	/* These averages are slow to tell that a dip is over; what is little more than they is noise. */
+	if (good.wire_fast < STEADY_PART * best)
+		good.wire_fast = best;
 	return good;
 }
 

@@ -424,6 +424,41 @@ static void a_short_dip_amid_the_second_pass_is_no_count(void **unused)
 	assert_true(f.model.count_ms < 20);
 }
 
+static double without_dip(const struct feed *f)
+{
+	struct om_model good = om_model_without_dip(&f->model);
+
+	return om_model_bandwidth(&good);
+}
+
+static void go_on(struct feed *f, double link, int intervals)
+{
+	for (int i = 0; i < intervals; i++)
+		interval(f, link / 4, link / 4);
+}
+
+static void a_link_that_is_good_again_is_so_at_once(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	f.remaining = f.total = 1e6 * MIB; /* all of it in one pass */
+	go_on(&f, LINK, 40);
+	go_on(&f, LINK / 5, 60);
+	assert_true(without_dip(&f) < 0.5 * LINK);
+	go_on(&f, LINK, 1);
+	near(without_dip(&f), LINK, 0.02, "after a quarter of a second");
+	/* Two seconds tell as much as ten do: the next dip is as short a while. */
+	go_on(&f, LINK, 8);
+	go_on(&f, LINK / 5, 8);
+	assert_true(without_dip(&f) > 0.7 * LINK);
+	/* Noise is none of it. */
+	go_on(&f, LINK, 100);
+	for (int i = 0; i < 20; i++)
+		go_on(&f, LINK * (i % 2 ? 1.1 : 0.9), 1);
+	near(without_dip(&f), LINK, 0.02, "with noise");
+}
+
 /* What lasts is no dip: the link is slower now. */
 static void a_link_that_stays_slow_is_steady_again(void **unused)
 {
@@ -626,6 +661,7 @@ int main(void)
 		cmocka_unit_test(a_dip_is_not_taken_for_the_time_of_a_count),
 		cmocka_unit_test(a_link_that_is_dead_in_the_second_pass_is_a_dip_too),
 		cmocka_unit_test(a_short_dip_amid_the_second_pass_is_no_count),
+		cmocka_unit_test(a_link_that_is_good_again_is_so_at_once),
 		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),
