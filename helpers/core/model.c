@@ -18,7 +18,7 @@
 #define COUNT_GROWTH 0.2
 #define COUNT_MS 100.0	 /* at the most, and beside it */
 #define COUNT_TIB_MS 4e3 /* for 1 TiB: four times what it takes */
-#define STEADY_PART 0.75 /* of the best bandwidth of the last passes */
+#define STEADY_PART 0.85 /* of the bandwidth: less is a dip and no noise */
 #define STEADY_PASSES 3
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
@@ -133,13 +133,24 @@ const struct om_pass *om_model_pass(const struct om_model *m, uint32_t ago)
 	return &m->passes[(m->pass_count - 1 - ago) % OM_MODEL_PASSES];
 }
 
+/* Zeros slow the wire as well; what they do not explain is a dip. Nor is it known how well memory that was
+ * sent compressed could be. */
+static bool first_was_steady(const struct om_model *m, double good)
+{
+	return m->compressed ||
+	       (double)m->wire_bytes * 1000 >= HEALTHY_PART * good * (double)m->wire_ms;
+}
+
 bool om_model_steady(const struct om_model *m)
 {
 	const struct om_pass *last = om_model_pass(m, 0), *before = om_model_pass(m, 1), *pass;
-	double best = 0, ms;
+	struct om_model good = om_model_without_dip(m);
+	double best, ms;
 
-	if (!before) /* the first pass has zeros, of which nothing is known */
-		return true;
+	if (!before)
+		return first_was_steady(m, om_model_bandwidth(&good));
+	/* What lasts for so many passes is no dip. */
+	best = m->pass_count <= STEADY_PASSES ? om_model_bandwidth(&good) : 0;
 	for (uint32_t ago = 0; ago < STEADY_PASSES && (pass = om_model_pass(m, ago)); ago++)
 		best = fmax(best, pass->rate);
 	ms = fmax(1, (double)last->ms - m->count_ms);

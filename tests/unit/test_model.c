@@ -459,6 +459,51 @@ static void a_link_that_is_good_again_is_so_at_once(void **unused)
 	near(without_dip(&f), LINK, 0.02, "with noise");
 }
 
+static void a_pass_that_lost_a_fifth_of_its_time_is_not_steady(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	pass(&f, 0);
+	go_on(&f, LINK, 4);
+	interval(&f, 0, 0);
+	interval(&f, 0, 0);
+	pass(&f, 0);
+	assert_false(om_model_steady(&f.model));
+}
+
+/* From the end of the first pass to that of the second: neither ended as fast as the link is. */
+static void a_dip_over_the_whole_second_pass_is_one(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	go_on(&f, LINK, 32);
+	pass_on(&f, 0, LINK / 2);
+	pass_on(&f, 0, LINK / 2);
+	assert_int_equal(f.model.pass_count, 2);
+	assert_false(om_model_steady(&f.model));
+}
+
+static void a_first_pass_is_not_steady_in_a_dip(void **unused)
+{
+	struct feed f = begin(300, 30);
+
+	(void)unused;
+	go_on(&f, LINK, 4);
+	go_on(&f, LINK / 10, 100);
+	pass(&f, 0);
+	assert_false(om_model_steady(&f.model));
+	f = begin(300, 30); /* nor must a slow link be one, or zeros */
+	pass_on(&f, 0, LINK / 10);
+	assert_true(om_model_steady(&f.model));
+	f = begin(300, 30);
+	for (int i = 0; i < 10; i++)
+		interval(&f, LINK / 4 * 0.7, LINK / 4 * 1.5);
+	pass(&f, 0);
+	assert_true(om_model_steady(&f.model));
+}
+
 /* What lasts is no dip: the link is slower now. */
 static void a_link_that_stays_slow_is_steady_again(void **unused)
 {
@@ -662,6 +707,9 @@ int main(void)
 		cmocka_unit_test(a_link_that_is_dead_in_the_second_pass_is_a_dip_too),
 		cmocka_unit_test(a_short_dip_amid_the_second_pass_is_no_count),
 		cmocka_unit_test(a_link_that_is_good_again_is_so_at_once),
+		cmocka_unit_test(a_pass_that_lost_a_fifth_of_its_time_is_not_steady),
+		cmocka_unit_test(a_dip_over_the_whole_second_pass_is_one),
+		cmocka_unit_test(a_first_pass_is_not_steady_in_a_dip),
 		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),

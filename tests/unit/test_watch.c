@@ -423,6 +423,30 @@ static void a_bad_second_of_the_network_decides_nothing(void **unused)
 	survive_dips(&plan);
 }
 
+/* What a dip adds to a pass is no property of the guest, which pre-copy ends soon. */
+static void a_short_dip_starts_no_post_copy(void **unused)
+{
+	struct om_plan plan = plan_of(OM_POLICY_AUTO);
+
+	(void)unused;
+	plan.limits.postcopy = true;
+	for (double dirty = 20; dirty <= 50; dirty += 10)
+		for (double ms = 200; ms <= 1600; ms *= 2)
+			for (double from = 500; from < 16000; from += 100) {
+				struct om_watch watch = begin(plan);
+				struct guest guest = { .memory = 1000,
+						       .hot = 250,
+						       .dirty = dirty,
+						       .dip_from_ms = from,
+						       .dip_until_ms = from + ms };
+				struct end e = migrate(&watch, &guest, 60000);
+
+				if (!e.ended || e.last.kind != OM_ACTION_NONE)
+					fail_msg("%.0f MiB/s, %.0f ms from %.0f ms on: %s", dirty,
+						 ms, from, e.last.why);
+			}
+}
+
 /* 60 of 100 MiB/s, of which another migration takes half, or a little less or more. */
 static struct end beside_another(enum om_policy policy, double share, double from_ms, double ms)
 {
@@ -1436,6 +1460,7 @@ int main(void)
 		cmocka_unit_test(post_copy_has_to_be_worth_it),
 		cmocka_unit_test(a_deadline_is_for_post_copy_only_where_that_meets_it),
 		cmocka_unit_test(a_bad_second_of_the_network_decides_nothing),
+		cmocka_unit_test(a_short_dip_starts_no_post_copy),
 		cmocka_unit_test(half_the_link_for_some_seconds_decides_nothing),
 		cmocka_unit_test(half_the_link_for_good_is_what_there_is),
 		cmocka_unit_test(what_was_not_armed_is_not_started),
