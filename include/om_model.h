@@ -46,7 +46,7 @@ struct om_model {
 	struct om_sample last; /* the last good one; iteration 0 = none */
 	uint64_t pass_begun_ms;
 	double wire_fast, wire_slow; /* bytes/s on the wire, over about 1 and 10 s; 0 = not known */
-	double wire_now, wire_best;  /* of the last interval; the best of these, falling in 10 s */
+	double wire_now;	     /* of the last interval alone */
 	double drain;		     /* bytes/s of memory: what remains falls by it within a pass */
 	double drain_wire;	     /* what the wire carried of that */
 	bool compressed;	     /* memory is; from whoever begins the attempt */
@@ -75,8 +75,9 @@ double om_model_unsent(const struct om_model *model);
 /* The last second was as good as those before; nothing is decided for ever on a bad one. */
 bool om_model_healthy(const struct om_model *model);
 
-/* The same with the link as good as it was in the last seconds, or is at this moment: what a dip has left
- * of its bandwidth does not tell what comes of the migration. One that stays slow is told as such, soon. */
+/* The same with the link as good as it was in the last seconds, or as usual where it is so at this moment: what
+ * a dip has left of its bandwidth does not tell what comes of the migration. One that stays slow is told as
+ * such, soon. */
 struct om_model om_model_without_dip(const struct om_model *model);
 
 /* The last pass was sent as fast as the best of the last ones, and as the link without a dip; one with a

@@ -18,7 +18,8 @@
 #define COUNT_GROWTH 0.2
 #define COUNT_MS 100.0	 /* at the most, and beside it */
 #define COUNT_TIB_MS 4e3 /* for 1 TiB: four times what it takes */
-#define STEADY_PART 0.85 /* of the bandwidth: less is a dip and no noise */
+#define NOISE_PART 0.85	 /* of a bandwidth: less is a dip and no noise */
+#define STEADY_PART 0.75 /* of the best bandwidth of the last passes */
 #define STEADY_PASSES 3
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
@@ -87,7 +88,6 @@ static void take_rates(struct om_model *m, const struct om_sample *s)
 	m->pace_slow = average(m->pace_slow, pace, ms, SLOW_MS);
 	m->wire_fast = average(m->wire_fast, wire, ms, FAST_MS);
 	m->wire_slow = average(m->wire_slow, wire, ms, SLOW_MS);
-	m->wire_best = fmax(m->wire_fast, average(m->wire_best, wire, ms, SLOW_MS));
 }
 
 double om_model_bandwidth(const struct om_model *m)
@@ -116,13 +116,15 @@ bool om_model_healthy(const struct om_model *m)
 
 struct om_model om_model_without_dip(const struct om_model *m)
 {
-	double best = fmax(m->wire_best, m->wire_now);
+	double usual = m->wire_ms ? (double)m->wire_bytes * 1000 / (double)m->wire_ms : 0, again;
 	struct om_model good = *m;
 
 	good.wire_fast = fmax(m->wire_fast, m->wire_slow);
-	/* These averages are slow to tell that a dip is over; what is little more than they is noise. */
-	if (good.wire_fast < STEADY_PART * best)
-		good.wire_fast = best;
+	/* These averages are slow to tell that a dip is over. A single interval tells of nothing beyond what is
+	 * usual: QEMU keeps to a limit in bursts. */
+	again = fmin(m->wire_now, usual);
+	if (good.wire_fast < NOISE_PART * again)
+		good.wire_fast = again;
 	return good;
 }
 
@@ -145,16 +147,18 @@ bool om_model_steady(const struct om_model *m)
 {
 	const struct om_pass *last = om_model_pass(m, 0), *before = om_model_pass(m, 1), *pass;
 	struct om_model good = om_model_without_dip(m);
-	double best, ms;
+	double link = om_model_bandwidth(&good), best = 0, rate, ms;
 
 	if (!before)
-		return first_was_steady(m, om_model_bandwidth(&good));
-	/* What lasts for so many passes is no dip. */
-	best = m->pass_count <= STEADY_PASSES ? om_model_bandwidth(&good) : 0;
+		return first_was_steady(m, link);
 	for (uint32_t ago = 0; ago < STEADY_PASSES && (pass = om_model_pass(m, ago)); ago++)
 		best = fmax(best, pass->rate);
 	ms = fmax(1, (double)last->ms - m->count_ms);
-	return (before->after - last->left) * 1000 / ms >= STEADY_PART * best;
+	rate = (before->after - last->left) * 1000 / ms;
+	/* The ends of the first passes may all lie in one dip; what lasts longer is none. */
+	if (m->pass_count <= STEADY_PASSES && rate < NOISE_PART * fmax(best, link))
+		return false;
+	return rate >= STEADY_PART * best;
 }
 
 /* Of a hot set of `hot` bytes of which `left` are unsent, so much is dirty `ms` after a count. */
