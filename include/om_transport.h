@@ -19,8 +19,9 @@ struct om_sampled {
 	uint64_t zero_bytes;   /* pages of zeros, which are not sent */
 	uint64_t packed_bytes; /* what the others come to with zstd at its first level */
 	uint64_t work_ns;      /* and the time that one processor takes for that, about */
+	uint32_t used_places;  /* of which not all was zero */
 };
-/* Adds `size` bytes of memory, whole pages of 4 KiB. Estimates: matches as LZ finds them, and the
+/* Adds `size` bytes of memory of one place, whole pages of 4 KiB. Estimates: matches as LZ finds them, and the
  * entropy of what matches nothing. */
 void om_sampled_add(struct om_sampled *sampled, const void *memory, size_t size);
 /* Of what is not zero, so many per mille are left; 1000 = nothing was measured, or nothing gained. */

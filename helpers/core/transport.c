@@ -19,8 +19,9 @@
 /* Of the downtime that is allowed, for what is queued: of the default as much as libvirt's own limit. */
 #define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
-/* Fewer that are not zero say too little: the mean of 16 pages is good to about an eighth. */
+/* Less that is not zero says too little: so many bytes, and places. */
 #define SAMPLED_LEAST (64u << 10)
+#define PLACES_LEAST 4
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)
 /* Of a processor on each host, for two threads. With less the destination falls behind compression, and the guest
@@ -72,7 +73,8 @@ static void choose_compression(struct om_transport_case *c)
 	if (om_transport_compression_obstacle(c, OM_COMPRESSION_ZSTD) ||
 	    om_sampled_permille(&f->sampled) > PACKED_MOST)
 		return;
-	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST) {
+	if (f->sampled.bytes - f->sampled.zero_bytes < SAMPLED_LEAST ||
+	    f->sampled.used_places < PLACES_LEAST) {
 		c->obstacle = "too little of what was read is not zero to judge by";
 		return;
 	}

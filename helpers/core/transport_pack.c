@@ -108,6 +108,7 @@ static void add_stretch(struct om_sampled *sampled, const unsigned char *memory,
 void om_sampled_add(struct om_sampled *sampled, const void *memory, size_t size)
 {
 	const unsigned char *at = memory;
+	uint64_t zero_bytes = sampled->zero_bytes;
 
 	sampled->bytes += size;
 	/* Pages of zeros end a stretch, since they are left out. */
@@ -122,6 +123,7 @@ void om_sampled_add(struct om_sampled *sampled, const void *memory, size_t size)
 			sampled->zero_bytes += PAGE;
 		begin = i + PAGE;
 	}
+	sampled->used_places += sampled->zero_bytes - zero_bytes < size;
 }
 
 uint32_t om_sampled_permille(const struct om_sampled *sampled)

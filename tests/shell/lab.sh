@@ -8,7 +8,7 @@
 
 lab_parts()
 {
-	RUN=$CASE hogs=()
+	RUN=$CASE HOSTS=(node01) hogs=()
 	# shellcheck source=/dev/null
 	. <(sed -n '/^start_time() {$/,/^}$/p' "$REPO/tests/lab/lab")
 	# shellcheck source=tests/lab/cmd/load.sh
@@ -100,7 +100,7 @@ load_wants_a_host_and_a_number()
 	local words
 	lab_parts
 	: >"$RUN/load.node01"
-	for words in '' node01 'node01 -1' 'node01 many' 'node01 1 2'; do
+	for words in '' node01 'node01 -1' 'node01 many' 'node01 08' 'node01 1 2' 'switch 1'; do
 		# shellcheck disable=SC2086 # words
 		(lab_load $words) && return 1
 		is "$?" 2

@@ -49,6 +49,7 @@ static void memory_is_told_apart(void **unused)
 	assert_int_equal(zeros.bytes, PIECE);
 	assert_int_equal(zeros.zero_bytes, PIECE);
 	assert_int_equal(zeros.packed_bytes, 0);
+	assert_int_equal(zeros.used_places, 0);
 	fill_random(memory, PIECE);
 	om_sampled_add(&random, memory, PIECE);
 	assert_int_equal(random.zero_bytes, 0);
@@ -69,6 +70,7 @@ static void zeros_among_pages_count_as_such(void **unused)
 	memory[PIECE - 1] = 1; /* the last page is none of zeros */
 	om_sampled_add(&sampled, memory, PIECE);
 	assert_int_equal(sampled.zero_bytes, PIECE / 2 - 4096);
+	assert_int_equal(sampled.used_places, 1);
 	/* The page with a single byte comes to next to nothing. */
 	assert_in_range(sampled.packed_bytes, PIECE / 2 * 98 / 100, PIECE / 2 + 700);
 }
@@ -83,7 +85,8 @@ static struct om_transport_facts usual(unsigned int permille)
 		.memory_bytes = 8192 * MIB,
 		.sampled = { .bytes = 1000000,
 			     .packed_bytes = permille * 1000,
-			     .work_ns = 3000000 },
+			     .work_ns = 3000000,
+			     .used_places = 4 },
 		.src = { 8, 800 },
 		.dst = { 8, 800 },
 		.link_bytes_ps = 117000000,
@@ -320,6 +323,9 @@ static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
 	assert_non_null(strstr(t.why, "; too little of what was read is not zero"));
+	given.facts = usual(300);
+	given.facts.sampled.used_places = 3;
+	assert_int_equal(chosen(&given), OM_COMPRESSION_NONE);
 }
 
 /* Shared with what computes there: each thread gets a part of a processor. */

@@ -24,7 +24,10 @@ static bool choose(const struct row *row, struct om_transport *t, struct om_err 
 					      row->src_most };
 	const struct om_transport_facts facts = {
 		.memory_bytes = UINT64_C(8) << 30,
-		.sampled = { .bytes = 1000000, .packed_bytes = 200000, .work_ns = 3000000 },
+		.sampled = { .bytes = 1000000,
+			     .packed_bytes = 200000,
+			     .work_ns = 3000000,
+			     .used_places = 4 },
 		.src = { 8, 800, 0 },
 		.dst = { 8, 800, 0 },
 		.link_bytes_ps = 117000000,
@@ -213,7 +216,10 @@ static bool choose_remembered(const struct remembered *r, struct om_transport *t
 {
 	struct om_transport_facts facts = {
 		.memory_bytes = UINT64_C(8) << 30,
-		.sampled = { .bytes = 1000000, .packed_bytes = 200000, .work_ns = 3000000 },
+		.sampled = { .bytes = 1000000,
+			     .packed_bytes = 200000,
+			     .work_ns = 3000000,
+			     .used_places = 4 },
 		.src = { 1024, 1000, 0 },
 		.dst = { 1024, 1000, 0 },
 		.link_bytes_ps = UINT64_C(400) * 1000000000 / 8,

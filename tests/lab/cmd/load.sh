@@ -32,7 +32,7 @@ load_at() {
 
 lab_load() {
 	local host=${1:-} count=${2:-} old=()
-	[[ $# == 2 && $count =~ ^[0-9]+$ ]] || usage
+	[[ $# == 2 && $count =~ ^(0|[1-9][0-9]*)$ && " ${HOSTS[*]} " == *" $host "* ]] || usage
 	host_pid "$host" >/dev/null
 	[[ ! -e $RUN/load.$host ]] || read -r -d '' -a old <"$RUN/load.$host" || true
 	load_at "$host" load_end "${old[@]}"
