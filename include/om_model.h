@@ -80,8 +80,8 @@ bool om_model_healthy(const struct om_model *model);
  * such, soon. */
 struct om_model om_model_without_dip(const struct om_model *model);
 
-/* The last pass was sent as fast as the best of the last ones, and as the link without a dip; one with a
- * dip in it leaves more than the guest's next ones will. */
+/* The last pass was sent as fast as the link can without a dip, or as the two passes before it; one with a dip
+ * in it leaves more than the guest's next ones will. */
 bool om_model_steady(const struct om_model *model);
 
 /* What remains to be sent after a count `ms` into a pass that began with `remaining` bytes. */

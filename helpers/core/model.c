@@ -19,7 +19,6 @@
 #define COUNT_MS 100.0	 /* at the most, and beside it */
 #define COUNT_TIB_MS 4e3 /* for 1 TiB: four times what it takes */
 #define NOISE_PART 0.85	 /* of a bandwidth: less is a dip and no noise */
-#define STEADY_PART 0.75 /* of the best bandwidth of the last passes */
 #define STEADY_PASSES 3
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
@@ -143,22 +142,27 @@ static bool first_was_steady(const struct om_model *m, double good)
 	       (double)m->wire_bytes * 1000 >= HEALTHY_PART * good * (double)m->wire_ms;
 }
 
+/* Bytes per second of this pass, one of those that are kept, but for its count. */
+static double pace_of_pass(const struct om_model *m, uint32_t ago)
+{
+	const struct om_pass *pass = om_model_pass(m, ago), *before = om_model_pass(m, ago + 1);
+	double ms = fmax(1, (double)pass->ms - m->count_ms);
+
+	return (before->after - pass->left) * 1000 / ms;
+}
+
 bool om_model_steady(const struct om_model *m)
 {
-	const struct om_pass *last = om_model_pass(m, 0), *before = om_model_pass(m, 1), *pass;
 	struct om_model good = om_model_without_dip(m);
-	double link = om_model_bandwidth(&good), best = 0, rate, ms;
+	double best = om_model_bandwidth(&good);
 
-	if (!before)
-		return first_was_steady(m, link);
-	for (uint32_t ago = 0; ago < STEADY_PASSES && (pass = om_model_pass(m, ago)); ago++)
-		best = fmax(best, pass->rate);
-	ms = fmax(1, (double)last->ms - m->count_ms);
-	rate = (before->after - last->left) * 1000 / ms;
-	/* The ends of the first passes may all lie in one dip; what lasts longer is none. */
-	if (m->pass_count <= STEADY_PASSES && rate < NOISE_PART * fmax(best, link))
-		return false;
-	return rate >= STEADY_PART * best;
+	if (m->pass_count < 2)
+		return first_was_steady(m, best);
+	/* What comes again in each of several passes is no dip: a link that others share, or memory of which a part
+	 * packs well. */
+	if (m->pass_count > STEADY_PASSES)
+		best = fmax(pace_of_pass(m, 1), pace_of_pass(m, 2));
+	return pace_of_pass(m, 0) >= NOISE_PART * best;
 }
 
 /* Of a hot set of `hot` bytes of which `left` are unsent, so much is dirty `ms` after a count. */

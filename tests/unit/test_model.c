@@ -526,6 +526,22 @@ static void a_link_that_stays_slow_is_steady_again(void **unused)
 	assert_true(om_model_steady(&f.model));
 }
 
+/* Another migration has a part of the link, or a part of the memory packs well: it ends fast each time. */
+static void what_comes_again_in_each_pass_is_no_dip(void **unused)
+{
+	struct feed f = begin(1000, 1000);
+
+	(void)unused;
+	for (int i = 0; i < 5; i++) {
+		go_on(&f, LINK / 2, 40);
+		pass(&f, 0);
+	}
+	assert_true(om_model_steady(&f.model));
+	go_on(&f, LINK / 4, 80);
+	pass(&f, 0);
+	assert_false(om_model_steady(&f.model));
+}
+
 static void what_is_unsent_stays_unsent(void **unused)
 {
 	struct feed f = begin(500, 50);
@@ -721,6 +737,7 @@ int main(void)
 		cmocka_unit_test(a_dip_over_the_whole_second_pass_is_one),
 		cmocka_unit_test(a_first_pass_is_not_steady_in_a_dip),
 		cmocka_unit_test(a_link_that_stays_slow_is_steady_again),
+		cmocka_unit_test(what_comes_again_in_each_pass_is_no_dip),
 		cmocka_unit_test(what_is_unsent_stays_unsent),
 		cmocka_unit_test(a_projection_knows_how_far_the_pass_is),
 		cmocka_unit_test(odd_samples_do_no_harm),
