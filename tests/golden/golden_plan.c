@@ -107,6 +107,7 @@ static void sample(struct om_sampled *sampled, unsigned int zero, unsigned int p
 	sampled->zero_bytes = zero * 1000;
 	sampled->packed_bytes = (sampled->bytes - sampled->zero_bytes) * packed / 1000;
 	sampled->work_ns = (sampled->bytes - sampled->zero_bytes) * 3;
+	sampled->used_places = 16;
 }
 
 /* False: it is none of these. */
