@@ -84,6 +84,9 @@ struct om_model om_model_without_dip(const struct om_model *model);
  * in it leaves more than the guest's next ones will. */
 bool om_model_steady(const struct om_model *model);
 
+/* False: the passes were so long that only the least rate is known at which the guest may dirty. */
+bool om_model_rate_is_known(const struct om_model *model);
+
 /* What remains to be sent after a count `ms` into a pass that began with `remaining` bytes. */
 double om_model_after(const struct om_model *model, double remaining, double ms);
 /* The least that ever remains, with passes as short as can be: the bytes that the guest keeps dirty

@@ -23,6 +23,7 @@
 /* A pass in which the guest wrote its hot set more than this often tells no rate; the least one that
  * is possible is taken then, since a shorter pass is the way to know. */
 #define SATURATED 2.0
+#define FIT_STEP 1.05
 
 static double average(double old, double value, double ms, double over_ms)
 {
@@ -230,11 +231,21 @@ static void fit_bounds(struct om_model *m, const struct om_pass *pass)
 	m->hot = (double)m->last.total_bytes;
 }
 
+static double most_turnover(const struct om_model *m)
+{
+	return SATURATED * 1000 / (double)(shortest_ms(m) + 1);
+}
+
+bool om_model_rate_is_known(const struct om_model *m)
+{
+	return m->pass_count > 1 && m->turnover * FIT_STEP < most_turnover(m);
+}
+
 /* One dimension, smooth: a walk through it in steps of a twentieth is exact enough. */
 static void fit(struct om_model *m)
 {
 	const struct om_pass *longest = longest_pass(m);
-	double best = INFINITY, low, high = SATURATED * 1000 / (double)(shortest_ms(m) + 1);
+	double best = INFINITY, low, high = most_turnover(m);
 
 	if (!longest)
 		return;
@@ -243,7 +254,7 @@ static void fit(struct om_model *m)
 		fit_bounds(m, longest);
 		return;
 	}
-	for (double turnover = low; turnover < high; turnover *= 1.05) {
+	for (double turnover = low; turnover < high; turnover *= FIT_STEP) {
 		double hot, error = misfit(m, longest, turnover, &hot);
 
 		if (error < best) {

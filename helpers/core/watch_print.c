@@ -53,8 +53,9 @@ void om_watch_print_need(const struct om_watch *w, char *text, size_t size)
 	if (w->model.pass_count < 3)
 		need = fmax(need, least);
 	print_rate((double)w->forecast.need_bytes_ps, rate);
-	snprintf(text, size, "needs %s of downtime or %s; allowed %s",
-		 print_pause(need, true, pause), rate, allowed);
+	snprintf(text, size, "needs %s of downtime or %s%s; allowed %s",
+		 print_pause(need, true, pause),
+		 om_model_rate_is_known(&w->model) ? "" : "at least ", rate, allowed);
 }
 
 void om_watch_print_missing(const struct om_watch *w, char *text, size_t size)
