@@ -20,7 +20,7 @@
 #define QUEUE_PART 0.6
 #define PACKED_MOST (1000 * WORTH_PACKED) /* per mille */
 /* Less that is not zero says too little: so many bytes, and places. */
-#define SAMPLED_LEAST (64u << 10)
+#define SAMPLED_LEAST (32u << 10)
 #define PLACES_LEAST 4
 /* Below this much to be sent nothing is gained that anyone would notice. */
 #define LEAST_BYTES (32u << 20)

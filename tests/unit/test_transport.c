@@ -317,9 +317,9 @@ static void neither_on_pinned_processors_nor_for_a_few_pages(void **unused)
 	given = (struct given){ .versions = trixie, .facts = usual(300) };
 	given.facts.sampled.packed_bytes = 20u << 10;
 	given.facts.sampled.work_ns = 300000;
-	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (70u << 10);
+	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (40u << 10);
 	assert_int_equal(chosen(&given), OM_COMPRESSION_ZSTD);
-	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (60u << 10);
+	given.facts.sampled.zero_bytes = given.facts.sampled.bytes - (30u << 10);
 	assert_true(choose(&given, &t, &err));
 	assert_int_equal(t.compression, OM_COMPRESSION_NONE);
 	assert_non_null(strstr(t.why, "; too little of what was read is not zero"));
