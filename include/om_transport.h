@@ -77,6 +77,7 @@ struct om_transport_sight {
 	uint64_t epoch_ms, bytes_ps; /* bytes_ps 0 = none */
 	bool least;		     /* the link may carry more */
 	bool plain_stream;	     /* and a single stream, not encrypted, no more than this */
+	bool by_options;	     /* by words of MIGRATE_OPTIONS */
 	bool unpacked;		     /* by zstd or zlib */
 	uint32_t downtime_ms;	     /* of a packed one */
 };
@@ -88,7 +89,8 @@ struct om_transport_seen {
 struct om_state;
 /* Takes a record of the history, in any order; those of other ways, or of no use, are passed over. */
 void om_transport_see(struct om_transport_seen *seen, const struct om_state *record);
-/* Fills what such migrations tell of the way; after link_bytes_ps is known. */
+/* Fills what such migrations tell of the way; after link_bytes_ps is known, which becomes 0 where one of them was
+ * much faster than that. */
 void om_transport_seen_tell(const struct om_transport_seen *seen, struct om_transport_facts *facts);
 
 /* What earlier migrations of this guest, to whatever host, tell of it; the newest one of each kind counts. */

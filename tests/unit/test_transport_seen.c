@@ -165,6 +165,24 @@ static void a_single_stream_at_its_own_speed_is_a_bound_alone(void **unused)
 	assert_true(om_transport_link(&facts) == INTERFACE);
 }
 
+/* As a virtual one can that says 10 Gbit/s whatever it carries. */
+static void an_interface_that_carried_more_is_no_bound(void **unused)
+{
+	struct om_state record = record_of(INTERFACE / MB * 120 / 100, 3000, 1);
+	struct om_transport_facts facts = told_by(record);
+
+	(void)unused;
+	assert_int_equal(facts.link_bytes_ps, INTERFACE);
+	assert_int_equal(facts.seen_bytes_ps, INTERFACE);
+	record = record_of(INTERFACE / MB * 130 / 100, 3000, 1);
+	facts = told_by(record);
+	assert_int_equal(facts.link_bytes_ps, 0);
+	assert_true(om_transport_link(&facts) == 0); /* no end of it is known */
+	om_str_copy(record.transport, sizeof(record.transport), "2 connections");
+	facts = told_by(record);
+	assert_true(om_transport_link(&facts) == (double)(record.wire_bytes * 1000 / 3000));
+}
+
 /* Of a single stream that words of MIGRATE_OPTIONS made slower than the link. */
 static void what_options_made_of_it_is_no_bound_of_the_link(void **unused)
 {
@@ -440,6 +458,7 @@ int main(void)
 		cmocka_unit_test(what_most_of_the_compressed_ones_kept_to_is_told),
 		cmocka_unit_test(what_a_single_stream_reached_stays_known),
 		cmocka_unit_test(a_single_stream_at_its_own_speed_is_a_bound_alone),
+		cmocka_unit_test(an_interface_that_carried_more_is_no_bound),
 		cmocka_unit_test(what_options_made_of_it_is_no_bound_of_the_link),
 		cmocka_unit_test(one_bad_moment_does_not_stand_for_the_link),
 		cmocka_unit_test(compressed_ones_are_bounds),
