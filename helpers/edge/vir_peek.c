@@ -7,10 +7,10 @@
 #define PIECES 32
 #define ROUNDS 4		    /* where most is zero */
 #define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
-/* The guest waits for as long as a piece takes: once that may be a moment of its host, twice its memory may be
- * swapped out. */
+/* The guest waits for as long as a piece takes. Once that may be a moment of its host, and on a busy one there are
+ * several; so often its memory may be swapped out. */
 #define SLOW_US 10000
-#define SLOW_TIMES 2
+#define SLOW_TIMES 4
 #define PAGE 4096u /* what is read first, and after what was slow: it costs little to find out */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)

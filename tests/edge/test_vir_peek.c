@@ -93,15 +93,15 @@ static void a_guest_is_not_kept_waiting(void **unused)
 {
 	(void)unused;
 	used_in = 0;
-	slow_us = 15000; /* two pages tell */
+	slow_us = 15000; /* four pages tell */
 	peek(GIB, 10000);
-	assert_int_equal(pages, 2);
+	assert_int_equal(pages, 4);
 	assert_int_equal(peeks, 0);
 	slow_us = 0;
 	later_us = 15000; /* the first piece */
 	peek(GIB, 10000);
 	assert_int_equal(peeks, 1);
-	assert_int_equal(pages, 2);
+	assert_int_equal(pages, 4);
 	later_us = 0;
 	slow_us = 8000;
 	peek(GIB, 100);
