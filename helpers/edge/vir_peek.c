@@ -7,8 +7,8 @@
 #define PIECES 32
 #define ROUNDS 4		    /* where most is zero */
 #define ENOUGH (PIECES * PIECE / 2) /* that is not zero */
-/* The guest waits for as long as a piece takes. Once that may be a moment of its host, and on a busy one there are
- * several; so often its memory may be swapped out. */
+/* The guest waits for as long as a piece takes. A slow one may be a moment of its host, and a busy host has several
+ * of them; after SLOW_TIMES of them its memory is taken to be swapped out. */
 #define SLOW_US 10000
 #define SLOW_TIMES 4
 #define PAGE 4096u /* what is read first, and after what was slow: it costs little to find out */
@@ -89,7 +89,7 @@ static bool read_piece(struct reading *r, uint64_t start)
 	if (took_us > SLOW_US) {
 		r->slow++;
 		r->size = PAGE;
-	} else if (took_us > r->worst_us) {
+	} else if (took_us > r->worst_us) { /* a slow one is no measure of what is next */
 		r->worst_us = took_us;
 	}
 	return true;
